@@ -40,5 +40,5 @@ def install_finder() -> None:
         if not (_PACKAGE / name).is_dir() and (_PACKAGE.parent / name / "__init__.py").is_file()
     }
     if folders:
-        # Last in line: whatever an installer (an editable install, say) arranged goes first.
-        sys.meta_path.append(_CheckoutFinder(folders))
+        # First in line: an editable install of another checkout must not mix its nn with this autograd_core.
+        sys.meta_path.insert(0, _CheckoutFinder(folders))
