@@ -1,8 +1,8 @@
-"""Finds ``autograd_core.nn`` and its siblings in a bare checkout.
+"""Finds `autograd_core.nn` and its siblings in a bare checkout.
 
-The repository keeps ``nn/``, ``optim/``, ... beside ``autograd_core/``; installing moves them inside. In a checkout that
-nobody installed, a finder bridges the difference for exactly these names. Putting the repository root on
-``autograd_core.__path__`` would be shorter, but then ``autograd_core.autograd_core`` exists and every class twice.
+The repository keeps `nn/`, `optim/`, ... beside `autograd_core/`; installing moves them inside. In a checkout that nobody
+installed, a finder bridges the difference for exactly these names. Putting the repository root on
+`autograd_core.__path__` would be shorter, but then `autograd_core.autograd_core` exists and every class twice.
 """
 
 import sys
@@ -18,7 +18,7 @@ _PACKAGE = Path(__file__).resolve().parent
 
 
 class _CheckoutFinder:
-    """A meta path finder for the sub-packages that stand beside ``autograd_core/``."""
+    """A meta path finder for the sub-packages that stand beside `autograd_core/`."""
 
     def __init__(self, folders: dict[str, Path]) -> None:
         self.folders = folders

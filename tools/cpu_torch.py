@@ -1,8 +1,10 @@
 """Put PyTorch's CPU build into the running environment, for the comparisons with it.
 
-A bare `pip install torch` on Linux means gigabytes of CUDA. The CPU build carries the local version `+cpu`, so asking for
-exactly that can fetch nothing else; macOS has one build only, without the label. Tried in this order: the wheel folders of
-PIP_FIND_LINKS, then PyTorch's CPU index. Exit status: 0 it is there, 3 it cannot be had (said loudly), 1 it is the wrong one.
+A bare `pip install torch` on Linux means gigabytes of CUDA. The CPU build carries the local version `+cpu`, so asking
+for exactly that can fetch nothing else; macOS has one build only, without the label. Tried in this order: the wheel
+folders of PIP_FIND_LINKS, then PyTorch's CPU index.
+
+Exit status: 0 it is there, 3 it cannot be had (said loudly), 1 the one that is there is the wrong one.
 """
 
 import os

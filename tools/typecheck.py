@@ -1,7 +1,7 @@
 """Run mypy on the built wheel, outside the checkout.
 
-In the checkout `nn/` stands beside `autograd_core/`, where mypy would read it as a second package named `nn`, or not read
-it at all. So: build the wheel, unpack it, check that no module was left out of it, and that mypy saw every one.
+In the checkout `nn/` stands beside `autograd_core/`, where mypy would read it as a second package named `nn`, or not at
+all. So: build the wheel, unpack it, check that no module was left out of it, and that mypy saw every one.
 """
 
 import re
