@@ -1,7 +1,7 @@
 """Finds `autograd_core.nn` and its siblings in a bare checkout.
 
-The repository keeps `nn/`, `optim/`, ... beside `autograd_core/`; installing moves them inside. In a checkout that nobody
-installed, a finder bridges the difference for exactly these names. Putting the repository root on
+The repository keeps `nn/`, `optim/`, ... beside `autograd_core/`; installing moves them inside. In a checkout that
+nobody installed, a finder bridges the difference for exactly these names. Putting the repository root on
 `autograd_core.__path__` would be shorter, but then `autograd_core.autograd_core` exists and every class twice.
 """
 
