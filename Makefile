@@ -39,7 +39,7 @@ test-slow: $(DEV)
 
 test-torch: $(DEV)
 	@$(PY) tools/cpu_torch.py; case $$? in \
-	  0) $(PY) -m pytest $$(grep -lw torch tests/*.py) ;; \
+	  0) $(PY) -m pytest $$(grep -rlw --include='test_*.py' torch tests) ;; \
 	  3) exit 0 ;; \
 	  *) exit 1 ;; \
 	esac
