@@ -1,0 +1,26 @@
+"""Datasets, samplers, the data loader, and readers for two digit data sets."""
+
+from autograd_core.utils.data.collate import default_collate, default_convert
+from autograd_core.utils.data.dataloader import DataLoader
+from autograd_core.utils.data.dataset import Dataset, IterableDataset, Subset, TensorDataset, random_split
+from autograd_core.utils.data.readers import digits, mnist, read_idx, stratified_split
+from autograd_core.utils.data.sampler import BatchSampler, RandomSampler, Sampler, SequentialSampler
+
+__all__ = [
+    "BatchSampler",
+    "DataLoader",
+    "Dataset",
+    "IterableDataset",
+    "RandomSampler",
+    "Sampler",
+    "SequentialSampler",
+    "Subset",
+    "TensorDataset",
+    "default_collate",
+    "default_convert",
+    "digits",
+    "mnist",
+    "random_split",
+    "read_idx",
+    "stratified_split",
+]

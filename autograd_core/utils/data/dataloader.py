@@ -1,0 +1,294 @@
+"""`DataLoader`: batches of a dataset, in an order that a checkpoint can continue."""
+
+import zlib
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
+from typing import Any
+
+import autograd_core as ag
+from autograd_core.utils.data.collate import default_collate, default_convert
+from autograd_core.utils.data.dataset import Dataset, IterableDataset, Subset, TensorDataset
+from autograd_core.utils.data.sampler import BatchSampler, RandomSampler, SequentialSampler
+
+
+class DataLoader:
+    """Iterate over `dataset` in batches, one epoch per `for` loop.
+
+    Arguments, as in PyTorch: `batch_size` (None: single samples, not batched), `shuffle`, or a `sampler` of indices,
+    or a `batch_sampler` of lists of indices; `collate_fn` joins samples (default: `default_collate`); `drop_last`
+    leaves out a shorter last batch; `generator` draws the order. Everything runs in this process: `num_workers` must
+    be 0. `pin_memory`, `timeout`, `worker_init_fn` and the like are accepted and have no effect, as without workers.
+
+    `state_dict()` tells the position in the data; after `load_state_dict()` the next loop gives exactly the rest of
+    the interrupted epoch, and later epochs follow as if nothing had happened (`shuffle` without `generator` draws on
+    the default generator, whose state is saved by itself). A random sampler of your own needs `state_dict` and
+    `load_state_dict` for that (see `Sampler`); that another order came is noticed and raises.
+
+    Raises ValueError for options that exclude each other or make no sense.
+
+    >>> loader = ag.utils.data.DataLoader(ag.utils.data.TensorDataset(ag.arange(5)), batch_size=2)
+    >>> [x.tolist() for x, in loader]
+    [[0, 1], [2, 3], [4]]
+    """
+
+    _initialized = False
+
+    def __init__(
+        self,
+        dataset: Any,
+        batch_size: int | None = 1,
+        shuffle: bool | None = None,
+        sampler: Iterable[Any] | None = None,
+        batch_sampler: Iterable[list[Any]] | None = None,
+        num_workers: int = 0,
+        collate_fn: Callable[[Any], Any] | None = None,
+        pin_memory: bool = False,
+        drop_last: bool = False,
+        timeout: float = 0,
+        worker_init_fn: Callable[[int], None] | None = None,
+        multiprocessing_context: Any = None,
+        generator: "ag.Generator | None" = None,
+        *,
+        prefetch_factor: int | None = None,
+        persistent_workers: bool = False,
+        pin_memory_device: str = "",
+        in_order: bool = True,
+    ) -> None:
+        _check_workers(num_workers, timeout, multiprocessing_context, prefetch_factor, persistent_workers)
+        self.dataset = dataset
+        self.num_workers = num_workers
+        self.pin_memory = pin_memory
+        self.pin_memory_device = pin_memory_device
+        self.timeout = timeout
+        self.worker_init_fn = worker_init_fn
+        self.in_order = in_order
+        self.generator = generator
+
+        is_stream = isinstance(dataset, IterableDataset)
+        if is_stream:
+            for name, value in (("shuffle", shuffle or None), ("sampler", sampler), ("batch_sampler", batch_sampler)):
+                if value is not None:
+                    raise ValueError(f"DataLoader: an IterableDataset has its own order; got {name}={value!r}")
+        if sampler is not None and shuffle:
+            raise ValueError("DataLoader: sampler and shuffle exclude each other; the sampler defines the order")
+        if batch_sampler is not None:
+            if batch_size != 1 or shuffle or sampler is not None or drop_last:
+                raise ValueError(
+                    "DataLoader: batch_sampler excludes batch_size, shuffle, sampler and drop_last; it defines them all"
+                )
+            batch_size, drop_last = None, False
+        elif batch_size is None and drop_last:
+            raise ValueError("DataLoader: batch_size=None gives single samples, of which drop_last cannot drop any")
+
+        if sampler is None and not is_stream:
+            sampler = RandomSampler(dataset, generator=generator) if shuffle else SequentialSampler(dataset)
+        if sampler is not None and batch_size is not None:
+            batch_sampler = BatchSampler(sampler, batch_size, drop_last)
+        self.batch_size = batch_size
+        self.drop_last = drop_last
+        self.sampler = sampler
+        self.batch_sampler = batch_sampler
+        single = batch_size is None and batch_sampler is None
+        self.collate_fn = collate_fn or (default_convert if single else default_collate)
+
+        # The position: batches given in the current epoch (None outside of one), and the checksum of their indices.
+        self._given: int | None = None
+        self._checksum = 0
+        self._resuming = False
+        self._initialized = True
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        fixed = ("batch_size", "batch_sampler", "sampler", "drop_last", "dataset", "persistent_workers")
+        if self._initialized and name in fixed:
+            raise ValueError(f"DataLoader: {name} cannot be changed after construction; make a new DataLoader")
+        super().__setattr__(name, value)
+
+    def __len__(self) -> int:
+        if not isinstance(self.dataset, IterableDataset):
+            return len(self._index_batches())
+        length = len(self.dataset)  # type: ignore[arg-type]
+        if self.batch_size is None:
+            return length
+        return length // self.batch_size if self.drop_last else -(-length // self.batch_size)
+
+    def __iter__(self) -> Iterator[Any]:
+        skip, expected = (self._given or 0, self._checksum) if self._resuming else (0, 0)
+        self._resuming, self._given, self._checksum = False, skip, expected
+        if isinstance(self.dataset, IterableDataset):
+            batches = self._stream_batches(skip)
+        elif fast := _RowBatches.of(self):
+            batches = fast.batches(skip)
+        else:
+            batches = self._sample_batches(skip, expected)
+        for given, (batch, checksum) in enumerate(batches, skip + 1):
+            self._given, self._checksum = given, checksum
+            yield batch
+        self._given = None
+
+    def _index_batches(self) -> Any:
+        return self.sampler if self.batch_sampler is None else self.batch_sampler
+
+    def _sample_batches(self, skip: int, expected: int) -> Iterator[tuple[Any, int]]:
+        """Batches of a dataset with indices, sample by sample."""
+        index_batches = iter(self._index_batches())
+        checksum = 0
+        skipped = 0
+        for indices in islice(index_batches, skip):
+            checksum = zlib.crc32(str(indices).encode(), checksum)
+            skipped += 1
+        if (skipped, checksum) != (skip, expected):
+            raise RuntimeError(
+                f"DataLoader: cannot continue after batch {skip}: {type(self._index_source()).__name__} gave other "
+                "indices for the batches before it than in the interrupted run. Pass the sampler of that run, and if "
+                "it is random, give it state_dict() and load_state_dict() (see autograd_core.utils.data.Sampler)"
+            )
+        fetch_many = getattr(self.dataset, "__getitems__", None)
+        for indices in index_batches:
+            checksum = zlib.crc32(str(indices).encode(), checksum)
+            if self.batch_sampler is None:
+                samples = self.dataset[indices]
+            elif callable(fetch_many):
+                samples = fetch_many(indices)
+            else:
+                samples = [self.dataset[index] for index in indices]
+            yield self.collate_fn(samples), checksum
+
+    def _stream_batches(self, skip: int) -> Iterator[tuple[Any, int]]:
+        """Batches of an IterableDataset; what was given before the interruption is read once more and dropped."""
+        samples = iter(self.dataset)
+        size = self.batch_size
+        for _ in islice(samples, skip * (size or 1)):
+            pass
+        if size is None:
+            for sample in samples:
+                yield self.collate_fn(sample), 0
+            return
+        while batch := list(islice(samples, size)):
+            if len(batch) < size and self.drop_last:
+                return
+            yield self.collate_fn(batch), 0
+
+    def _index_source(self) -> Any:
+        """The innermost sampler: the one that decides on the order."""
+        source: Any = self._index_batches()
+        while type(source) is BatchSampler:
+            source = source.sampler
+        return source
+
+    def _shape(self) -> dict[str, Any]:
+        """What must be the same in the run that continues, for "batch 7" to mean the same."""
+        try:
+            length = len(self.dataset)
+        except TypeError:
+            length = None
+        return {"length": length, "batch_size": self.batch_size, "drop_last": self.drop_last}
+
+    def state_dict(self) -> dict[str, Any]:
+        """Position in the data: how many batches of the current epoch were given, and where its order comes from.
+
+        Called in the body of the loop, the batch at hand counts as given. `ag.save` can store the result.
+        """
+        source = self._index_source()
+        generator = getattr(source, "generator", None)
+        has_state = self._given is not None and hasattr(source, "state_dict")
+        return {
+            **self._shape(),
+            "given": self._given,
+            "checksum": self._checksum if self._given else 0,
+            "sampler": source.state_dict() if has_state else None,
+            "generator": None if generator is None else generator.get_state(),
+        }
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Continue at a position from `state_dict()`: the next loop gives the rest of that epoch.
+
+        Raises ValueError if the dataset's length, the batch size or `drop_last` differ from the interrupted run's,
+        KeyError if `state_dict` is no position of a loader.
+        """
+        for name, now in self._shape().items():
+            if name not in state_dict:
+                raise KeyError(f"DataLoader.load_state_dict: no {name!r} in the state; is it another object's?")
+            if state_dict[name] != now:
+                raise ValueError(
+                    f"DataLoader.load_state_dict: the interrupted run had {name}={state_dict[name]}, this one has "
+                    f"{name}={now}; its position means nothing here. Use the same dataset and options to continue"
+                )
+        source = self._index_source()
+        if state_dict["generator"] is not None:
+            if getattr(source, "generator", None) is None:
+                raise ValueError(
+                    "DataLoader.load_state_dict: the interrupted run drew its order from a generator; pass generator="
+                )
+            source.generator.set_state(state_dict["generator"])
+        if state_dict["sampler"] is not None:
+            if not hasattr(source, "load_state_dict"):
+                raise ValueError(
+                    f"DataLoader.load_state_dict: the interrupted run's order was random, {type(source).__name__} has "
+                    "none to restore; use the same shuffle or sampler to continue"
+                )
+            source.load_state_dict(state_dict["sampler"])
+        self._given = state_dict["given"]
+        self._checksum = state_dict["checksum"]
+        self._resuming = self._given is not None
+
+
+class _RowBatches:
+    """Batches of a TensorDataset (or Subsets of one), each taken from the tensors by one indexing call.
+
+    The result is that of fetching samples and stacking them; only the cost per sample is gone.
+    """
+
+    def __init__(self, tensors: tuple["ag.Tensor", ...], rows: "ag.Tensor", size: int, drop_last: bool) -> None:
+        self._tensors = tensors
+        self._rows = {tensor.device: rows.to(tensor.device) for tensor in tensors}
+        self._size = size
+        self._end = len(rows) - len(rows) % size if drop_last else len(rows)
+
+    @classmethod
+    def of(cls, loader: DataLoader) -> "_RowBatches | None":
+        """The fast way for `loader`, or None where a user's own class could tell the difference."""
+        batch_sampler = loader.batch_sampler
+        if loader.collate_fn is not default_collate or type(batch_sampler) is not BatchSampler:
+            return None
+        source = batch_sampler.sampler
+        if type(source) is not SequentialSampler and type(source) is not RandomSampler:
+            return None
+        subsets = []
+        dataset: Dataset[Any] = loader.dataset
+        while type(dataset) is Subset:
+            subsets.append(dataset.indices)
+            dataset = dataset.dataset
+        if type(dataset) is not TensorDataset:
+            return None
+        rows = source.order()
+        for indices in subsets:
+            if not isinstance(indices, ag.Tensor):
+                indices = ag.tensor(list(indices), dtype=ag.int64, device="cpu")
+            rows = indices[rows]
+        return cls(dataset.tensors, rows, batch_sampler.batch_size, batch_sampler.drop_last)
+
+    def batches(self, skip: int) -> Iterator[tuple[Any, int]]:
+        for start in range(skip * self._size, self._end, self._size):
+            rows = {device: rows[start : start + self._size] for device, rows in self._rows.items()}
+            yield [tensor[rows[tensor.device]] for tensor in self._tensors], 0
+
+
+def _check_workers(
+    num_workers: int, timeout: float, context: Any, prefetch_factor: int | None, persistent_workers: bool
+) -> None:
+    if num_workers < 0:
+        raise ValueError(f"DataLoader: num_workers must not be negative, got {num_workers}")
+    if num_workers > 0:
+        raise NotImplementedError(
+            f"DataLoader: num_workers={num_workers}: worker processes are not supported yet, loading runs in this "
+            "process; use num_workers=0 (a TensorDataset is read batch by batch and needs no workers)"
+        )
+    if timeout < 0:
+        raise ValueError(f"DataLoader: timeout must not be negative, got {timeout}")
+    for name, given in (
+        ("multiprocessing_context", context is not None),
+        ("prefetch_factor", prefetch_factor is not None),
+        ("persistent_workers", persistent_workers),
+    ):
+        if given:
+            raise ValueError(f"DataLoader: {name} needs num_workers > 0")
