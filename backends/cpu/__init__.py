@@ -1,0 +1,1 @@
+"""NumPy arrays, with Numba kernels where Numba is installed."""

@@ -1,0 +1,164 @@
+"""Compiling Numba kernels: when, whether, and where the compiled code is kept.
+
+A kernel is a plain module-level function under `@kernel`. Numba is imported, and the function compiled, at its first
+call; the machine code is kept on disk in a folder of our own, so that site-packages may be read-only and the settings
+of the user's other Numba code stay as they are.
+
+Write each kernel self-contained: Numba's disk cache never hits for a function that calls another compiled function,
+and does not notice a change in a constant or function imported from another file.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import shutil
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import cache, wraps
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, overload
+
+from autograd_core.backends.cpu import threads
+
+# In a kernel's source this is `range`; compiling puts Numba's `prange` in its place.
+prange = range
+
+_decorating = threading.RLock()
+
+
+def kernels_enabled() -> bool:
+    """Whether Numba kernels run: `AUTOGRAD_CORE_KERNELS` is not `numpy`, and Numba is installed.
+
+    Raises `ValueError` if the variable holds something else, `ImportError` if it demands Numba and there is none.
+    """
+    choice = os.environ.get("AUTOGRAD_CORE_KERNELS", "").strip().lower()
+    if choice not in ("", "numba", "numpy"):
+        raise ValueError(f"AUTOGRAD_CORE_KERNELS={choice!r}: expected 'numba' or 'numpy' (or leave it unset)")
+    if choice == "numpy":
+        return False
+    installed = find_spec("numba") is not None
+    if choice == "numba" and not installed:
+        raise ImportError("AUTOGRAD_CORE_KERNELS=numba, but Numba is not installed: run `pip install numba`")
+    return installed
+
+
+def cache_dir() -> Path:
+    """The writable folder of compiled kernels: `AUTOGRAD_CORE_CACHE`, or one in the user's cache folder.
+
+    Where neither can be written, a private temporary folder that is removed at exit (never a shared one: the cache is
+    loaded as code). Raises `OSError` if the folder that `AUTOGRAD_CORE_CACHE` names cannot be written.
+    """
+    return _usable_folder(os.environ.get("AUTOGRAD_CORE_CACHE", ""))
+
+
+@cache
+def _usable_folder(chosen: str) -> Path:
+    if chosen:
+        folder = Path(chosen).expanduser().absolute()
+        try:
+            _ensure_writable(folder)
+        except OSError as error:
+            raise OSError(f"AUTOGRAD_CORE_CACHE={chosen!r}: cannot write to this folder ({error})") from error
+        return folder
+    try:
+        folder = _user_cache_folder() / "autograd-core"
+        _ensure_writable(folder)
+    except (OSError, RuntimeError):  # RuntimeError: there is no home folder
+        folder = Path(tempfile.mkdtemp(prefix="autograd-core-"))
+        atexit.register(_remove_in_process, os.getpid(), folder)
+    return folder
+
+
+def _user_cache_folder() -> Path:
+    if sys.platform == "win32":
+        base = os.environ.get("LOCALAPPDATA")
+        return Path(base) if base else Path.home() / "AppData" / "Local"
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Caches"
+    base = os.environ.get("XDG_CACHE_HOME")
+    return Path(base) if base and os.path.isabs(base) else Path.home() / ".cache"
+
+
+def _ensure_writable(folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    tempfile.TemporaryFile(dir=folder).close()
+
+
+def _remove_in_process(pid: int, folder: Path) -> None:
+    # A forked child that leaves must not take its parent's folder along.
+    if os.getpid() == pid:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def compile_kernel(function: Callable[..., Any], parallel: bool = False, **options: Any) -> Any:
+    """Numba's dispatcher of `function`, cached in `cache_dir()`; `options` are those of `numba.njit`.
+
+    A `parallel` dispatcher must be called as `threads.parallel` does.
+    """
+    import numba
+
+    namespace = function.__globals__
+    if namespace.get("prange") is range:
+        namespace["prange"] = numba.prange
+    try:
+        # Numba's key does not hold the options, hence a folder for each kind.
+        with _numba_cache_folder(cache_dir() / ("parallel" if parallel else "serial")):
+            return numba.njit(cache=True, parallel=parallel, **options)(function)
+    except RuntimeError as error:
+        if "cannot cache" not in str(error):
+            raise
+        return numba.njit(parallel=parallel, **options)(function)
+
+
+@contextmanager
+def _numba_cache_folder(folder: Path) -> Iterator[None]:
+    """Numba reads its cache folder when it decorates a function, and only then: set it for that moment alone."""
+    import numba
+
+    with _decorating:
+        before = numba.config.CACHE_DIR
+        numba.config.CACHE_DIR = str(folder)
+        try:
+            yield
+        finally:
+            numba.config.CACHE_DIR = before
+
+
+@overload
+def kernel(function: Callable[..., Any], /) -> Any: ...
+@overload
+def kernel(*, parallel: bool = False, **options: Any) -> Callable[[Callable[..., Any]], Any]: ...
+def kernel(function: Callable[..., Any] | None = None, /, *, parallel: bool = False, **options: Any) -> Any:
+    """Decorator: compile the function with Numba at its first call, keeping the machine code on disk.
+
+    With `parallel=True` its `prange` loops run on all threads, and `.serial` is the same function compiled to run on
+    the calling thread: the caller takes that one for small arrays. `.python` is the function itself.
+    """
+    if function is None:
+        return lambda function: _lazy(function, parallel, options)
+    return _lazy(function, parallel, options)
+
+
+def _lazy(function: Callable[..., Any], parallel: bool, options: dict[str, Any]) -> Any:
+    serial = _compiled_at_first_call(function, False, options)
+    entry = threads.parallel(_compiled_at_first_call(function, True, options), serial) if parallel else serial
+    entry.python = function
+    return entry
+
+
+def _compiled_at_first_call(function: Callable[..., Any], parallel: bool, options: dict[str, Any]) -> Any:
+    compiled: Any = None
+
+    @wraps(function)
+    def call(*args: Any) -> Any:
+        nonlocal compiled
+        if compiled is None:
+            compiled = compile_kernel(function, parallel, **options)
+        return compiled(*args)
+
+    return call
