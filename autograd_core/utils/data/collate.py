@@ -55,15 +55,15 @@ def default_convert(data: Any) -> Any:
     return data
 
 
-def default_collate(batch: list[Any]) -> Any:
+def default_collate(batch: Sequence[Any]) -> Any:
     """Join samples of one structure into a batch with a new first dimension of size `len(batch)`.
 
     Tensors and NumPy arrays are stacked; floats become a float64 tensor, ints int64, bools bool; str and bytes stay
-    a list; dicts, named tuples, tuples and lists are joined entry by entry (a tuple gives a list).
+    as they are; dicts, named tuples, tuples and lists are joined entry by entry (a tuple gives a list).
     Raises RuntimeError when samples differ in shape or length, TypeError for a type it does not know.
 
     >>> ag.utils.data.default_collate([(1, "a"), (2, "b")])
-    [tensor([1, 2]), ['a', 'b']]
+    [tensor([1, 2]), ('a', 'b')]
     """
     first = batch[0]
     if isinstance(first, ag.Tensor):
@@ -87,7 +87,7 @@ def default_collate(batch: list[Any]) -> Any:
             raise RuntimeError(
                 f"default_collate: each sample should have as many entries as the others, got lengths {lengths}"
             )
-        columns = [default_collate(list(column)) for column in zip(*batch, strict=True)]
+        columns = [default_collate(column) for column in zip(*batch, strict=True)]
         if _is_namedtuple(first):
             return type(first)(*columns)
         return columns if isinstance(first, tuple) else _rebuild(first, columns)

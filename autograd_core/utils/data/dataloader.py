@@ -1,6 +1,7 @@
 """`DataLoader`: batches of a dataset, in an order that a checkpoint can continue."""
 
 import zlib
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from typing import Any
@@ -94,7 +95,8 @@ class DataLoader:
         # The position: batches given in the current epoch (None outside of one), and the checksum of their indices.
         self._given: int | None = None
         self._checksum = 0
-        self._resuming = False
+        self._begun = False  # any epoch at all
+        self._resume: dict[str, Any] | None = None  # loaded, and not yet continued
         self._initialized = True
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -112,8 +114,8 @@ class DataLoader:
         return length // self.batch_size if self.drop_last else -(-length // self.batch_size)
 
     def __iter__(self) -> Iterator[Any]:
-        skip, expected = (self._given or 0, self._checksum) if self._resuming else (0, 0)
-        self._resuming, self._given, self._checksum = False, skip, expected
+        skip, expected = (self._resume["given"], self._resume["checksum"]) if self._resume else (0, 0)
+        self._given, self._checksum, self._begun, self._resume = skip, expected, True, None
         if isinstance(self.dataset, IterableDataset):
             batches = self._stream_batches(skip)
         elif fast := _RowBatches.of(self):
@@ -190,14 +192,14 @@ class DataLoader:
         """
         source = self._index_source()
         generator = getattr(source, "generator", None)
-        has_state = self._given is not None and hasattr(source, "state_dict")
-        return {
-            **self._shape(),
+        position = {
             "given": self._given,
             "checksum": self._checksum if self._given else 0,
-            "sampler": source.state_dict() if has_state else None,
-            "generator": None if generator is None else generator.get_state(),
+            "sampler": source.state_dict() if self._begun and hasattr(source, "state_dict") else None,
         }
+        if self._resume is not None:
+            position = {name: self._resume[name] for name in position}
+        return {**self._shape(), **position, "generator": None if generator is None else generator.get_state()}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Continue at a position from `state_dict()`: the next loop gives the rest of that epoch.
@@ -227,9 +229,11 @@ class DataLoader:
                     "none to restore; use the same shuffle or sampler to continue"
                 )
             source.load_state_dict(state_dict["sampler"])
-        self._given = state_dict["given"]
-        self._checksum = state_dict["checksum"]
-        self._resuming = self._given is not None
+            if state_dict["given"] is None:  # that epoch is over: the sampler goes through it to come to the next
+                deque(source, maxlen=0)
+        self._given = None
+        self._begun = state_dict["sampler"] is not None
+        self._resume = None if state_dict["given"] is None else dict(state_dict)
 
 
 class _RowBatches:
