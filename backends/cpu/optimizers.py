@@ -1,0 +1,320 @@
+"""Optimiser updates as one pass over the memory each, with Numba.
+
+Parameter, gradient and state are read once and written once (measured: Adam over 10 million float32 in 6 ms against 45
+ms for NumPy in place). Operations and their order are those of the portable bodies in `backends/optimizers.py`, so the
+results differ from them by the rounding of a power at most. What a kernel cannot take (other dtypes than float32 and
+float64, parameters or state that are not contiguous) goes to the portable body.
+
+Each kernel is self-contained (see `cache.py`) and returns False, having changed nothing, if the sizes do not match.
+`low` is the smallest normal number: smaller moments become zero.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from autograd_core.backends.cpu.cache import kernel, prange
+from autograd_core.backends.optimizers import OptimizerKernels
+
+Array = Any
+
+# Elements from which two threads are faster than one (measured): a parallel call costs some microseconds.
+PARALLEL_FROM = 1 << 16
+
+_ONE = np.array(1, np.float32)
+_ZERO = np.array(0.0)
+_ABSENT = {"f": np.empty(0, np.float32), "d": np.empty(0, np.float64)}
+
+
+@kernel(parallel=True, error_model="numpy")
+def _sgd(param, grad, lr, weight_decay, maximize):  # type: ignore[no-untyped-def]
+    n = param.size
+    if grad.size != n:
+        return False
+    kind = param.dtype.type
+    rate = kind(lr[()])
+    decay = kind(weight_decay[()])
+    sign = kind(-1.0 if maximize else 1.0)
+    for i in prange(n):
+        p = param[i]
+        g = sign * grad[i]
+        if decay != 0:
+            g += decay * p
+        param[i] = p - rate * g
+    return True
+
+
+@kernel(parallel=True, error_model="numpy")
+def _sgd_momentum(param, grad, buffer, lr, momentum, dampening, weight_decay, nesterov, maximize, first):  # type: ignore[no-untyped-def]
+    n = param.size
+    if grad.size != n or buffer.size != n:
+        return False
+    kind = param.dtype.type
+    low = kind(1.1754943508222875e-38 if param.itemsize == 4 else 2.2250738585072014e-308)
+    rate = kind(lr[()])
+    mu = kind(momentum[()])
+    share = kind(1.0 if first else 1.0 - dampening[()])
+    decay = kind(weight_decay[()])
+    sign = kind(-1.0 if maximize else 1.0)
+    for i in prange(n):
+        p = param[i]
+        g = sign * grad[i]
+        if decay != 0:
+            g += decay * p
+        b = buffer[i] * mu + share * g
+        b = kind(0) if abs(b) < low else b
+        buffer[i] = b
+        param[i] = p - rate * (g + mu * b if nesterov else b)
+    return True
+
+
+@kernel(parallel=True, error_model="numpy")
+def _adam(
+    param, grad, exp_avg, exp_avg_sq, largest, step, lr, beta1, beta2, eps, weight_decay, amsgrad, decoupled, maximize
+):  # type: ignore[no-untyped-def]
+    n = param.size
+    if grad.size != n or exp_avg.size != n or exp_avg_sq.size != n or (amsgrad and largest.size != n):
+        return False
+    kind = param.dtype.type
+    low = kind(1.1754943508222875e-38 if param.itemsize == 4 else 2.2250738585072014e-308)
+    t = float(step[()])
+    root = kind(math.sqrt(1.0 - beta2[()] ** t))
+    rate = kind(lr[()] / (1.0 - beta1[()] ** t))
+    rest1 = kind(1.0 - beta1[()])
+    keep2 = kind(beta2[()])
+    rest2 = kind(1.0 - beta2[()])
+    small = kind(eps[()])
+    decay = kind(0.0 if decoupled else weight_decay[()])
+    shrink = kind(1.0 - lr[()] * weight_decay[()] if decoupled else 1.0)
+    sign = kind(-1.0 if maximize else 1.0)
+    for i in prange(n):
+        p = param[i]
+        g = sign * grad[i]
+        if decay != 0:
+            g += decay * p
+        m = exp_avg[i]
+        m += (g - m) * rest1
+        v = exp_avg_sq[i] * keep2 + rest2 * g * g
+        m = kind(0) if abs(m) < low else m
+        v = kind(0) if abs(v) < low else v
+        exp_avg[i] = m
+        exp_avg_sq[i] = v
+        if amsgrad:
+            before = largest[i]
+            v = v if v > before or v != v else before
+            largest[i] = v
+        param[i] = p * shrink - rate * (m / (math.sqrt(v) / root + small))
+    return True
+
+
+@kernel(parallel=True, error_model="numpy")
+def _nadam(
+    param, grad, exp_avg, exp_avg_sq, mu_product, step, lr, beta1, beta2, eps, momentum_decay, weight_decay, decoupled, maximize
+):  # type: ignore[no-untyped-def]  # fmt: skip
+    n = param.size
+    if grad.size != n or exp_avg.size != n or exp_avg_sq.size != n:
+        return False
+    kind = param.dtype.type
+    low = kind(1.1754943508222875e-38 if param.itemsize == 4 else 2.2250738585072014e-308)
+    t = float(step[()])
+    mu = beta1[()] * (1.0 - 0.5 * 0.96 ** (t * momentum_decay[()]))
+    next_mu = beta1[()] * (1.0 - 0.5 * 0.96 ** ((t + 1.0) * momentum_decay[()]))
+    mu_product[()] = mu_product[()] * mu_product.dtype.type(mu)
+    product = float(mu_product[()])
+    correction = kind(1.0 - beta2[()] ** t)
+    rate_g = kind(lr[()] * (1.0 - mu) / (1.0 - product))
+    rate_m = kind(lr[()] * next_mu / (1.0 - product * next_mu))
+    rest1 = kind(1.0 - beta1[()])
+    keep2 = kind(beta2[()])
+    rest2 = kind(1.0 - beta2[()])
+    small = kind(eps[()])
+    decay = kind(0.0 if decoupled else weight_decay[()])
+    shrink = kind(1.0 - lr[()] * weight_decay[()] if decoupled else 1.0)
+    sign = kind(-1.0 if maximize else 1.0)
+    for i in prange(n):
+        p = param[i]
+        g = sign * grad[i]
+        if decay != 0:
+            g += decay * p
+        m = exp_avg[i]
+        m += (g - m) * rest1
+        v = exp_avg_sq[i] * keep2 + rest2 * g * g
+        m = kind(0) if abs(m) < low else m
+        v = kind(0) if abs(v) < low else v
+        exp_avg[i] = m
+        exp_avg_sq[i] = v
+        d = math.sqrt(v / correction) + small
+        param[i] = p * shrink - rate_g * (g / d) - rate_m * (m / d)
+    return True
+
+
+@kernel(parallel=True, error_model="numpy")
+def _rmsprop(
+    param, grad, square_avg, grad_avg, buffer, lr, alpha, eps, momentum, weight_decay, centered, heavy, maximize
+):  # type: ignore[no-untyped-def]
+    n = param.size
+    if grad.size != n or square_avg.size != n or (centered and grad_avg.size != n) or (heavy and buffer.size != n):
+        return False
+    kind = param.dtype.type
+    low = kind(1.1754943508222875e-38 if param.itemsize == 4 else 2.2250738585072014e-308)
+    rate = kind(lr[()])
+    keep = kind(alpha[()])
+    rest = kind(1.0 - alpha[()])
+    small = kind(eps[()])
+    mu = kind(momentum[()])
+    decay = kind(weight_decay[()])
+    sign = kind(-1.0 if maximize else 1.0)
+    for i in prange(n):
+        p = param[i]
+        g = sign * grad[i]
+        if decay != 0:
+            g += decay * p
+        v = square_avg[i] * keep + rest * g * g
+        v = kind(0) if abs(v) < low else v
+        square_avg[i] = v
+        if centered:
+            m = grad_avg[i]
+            m += (g - m) * rest
+            m = kind(0) if abs(m) < low else m
+            grad_avg[i] = m
+            v -= m * m
+        u = g / (math.sqrt(v) + small)
+        if heavy:
+            u += buffer[i] * mu
+            u = kind(0) if abs(u) < low else u
+            buffer[i] = u
+        param[i] = p - rate * u
+    return True
+
+
+@kernel(parallel=True, error_model="numpy")
+def _adagrad(param, grad, sum, step, lr, lr_decay, eps, weight_decay, maximize):  # type: ignore[no-untyped-def]
+    n = param.size
+    if grad.size != n or sum.size != n:
+        return False
+    kind = param.dtype.type
+    rate = kind(lr[()] / (1.0 + (float(step[()]) - 1.0) * lr_decay[()]))
+    small = kind(eps[()])
+    decay = kind(weight_decay[()])
+    sign = kind(-1.0 if maximize else 1.0)
+    for i in prange(n):
+        p = param[i]
+        g = sign * grad[i]
+        if decay != 0:
+            g += decay * p
+        s = sum[i] + g * g
+        sum[i] = s
+        param[i] = p - rate * (g / (math.sqrt(s) + small))
+    return True
+
+
+class OnePassOptimizers(OptimizerKernels):
+    """The updates, each by its Numba kernel where that can take the arrays, else by the portable body."""
+
+    xp = np
+
+    def advance_(self, step: Array) -> Array:
+        return np.add(step, _ONE, step)
+
+    def sgd_(
+        self, param: Array, grad: Array, momentum_buffer: Array | None, lr: Array, momentum: Array, dampening: Array,
+        weight_decay: Array | None, nesterov: bool, maximize: bool, first: bool,
+    ) -> Array:  # fmt: skip
+        if _fit(param, grad, momentum_buffer):
+            large = param.size >= PARALLEL_FROM
+            decay = _ZERO if weight_decay is None else weight_decay
+            if momentum_buffer is None:
+                done = (_sgd if large else _sgd.serial)(param.ravel(), grad.ravel(), lr, decay, maximize)
+            else:
+                done = (_sgd_momentum if large else _sgd_momentum.serial)(
+                    param.ravel(), grad.ravel(), momentum_buffer.ravel(),
+                    lr, momentum, dampening, decay, nesterov, maximize, first,
+                )  # fmt: skip
+            if done:
+                return param
+        return super().sgd_(
+            param, grad, momentum_buffer, lr, momentum, dampening, weight_decay, nesterov, maximize, first
+        )
+
+    def adam_(
+        self, param: Array, grad: Array, exp_avg: Array, exp_avg_sq: Array, max_exp_avg_sq: Array | None, step: Array,
+        lr: Array, beta1: Array, beta2: Array, eps: Array, weight_decay: Array | None, decoupled: bool, maximize: bool,
+    ) -> Array:  # fmt: skip
+        if _fit(param, grad, exp_avg, exp_avg_sq, max_exp_avg_sq):
+            if (_adam if param.size >= PARALLEL_FROM else _adam.serial)(
+                param.ravel(), grad.ravel(), exp_avg.ravel(), exp_avg_sq.ravel(), _flat(max_exp_avg_sq, param), step,
+                lr, beta1, beta2, eps, _ZERO if weight_decay is None else weight_decay,
+                max_exp_avg_sq is not None, decoupled, maximize,
+            ):  # fmt: skip
+                return param
+        return super().adam_(
+            param, grad, exp_avg, exp_avg_sq, max_exp_avg_sq, step,
+            lr, beta1, beta2, eps, weight_decay, decoupled, maximize,
+        )  # fmt: skip
+
+    def nadam_(
+        self, param: Array, grad: Array, exp_avg: Array, exp_avg_sq: Array, mu_product: Array, step: Array, lr: Array,
+        beta1: Array, beta2: Array, eps: Array, momentum_decay: Array, weight_decay: Array | None,
+        decoupled: bool, maximize: bool,
+    ) -> Array:  # fmt: skip
+        if _fit(param, grad, exp_avg, exp_avg_sq):
+            if (_nadam if param.size >= PARALLEL_FROM else _nadam.serial)(
+                param.ravel(), grad.ravel(), exp_avg.ravel(), exp_avg_sq.ravel(), mu_product, step, lr, beta1, beta2,
+                eps, momentum_decay, _ZERO if weight_decay is None else weight_decay, decoupled, maximize,
+            ):  # fmt: skip
+                return param
+        return super().nadam_(
+            param, grad, exp_avg, exp_avg_sq, mu_product, step,
+            lr, beta1, beta2, eps, momentum_decay, weight_decay, decoupled, maximize,
+        )  # fmt: skip
+
+    def rmsprop_(
+        self, param: Array, grad: Array, square_avg: Array, grad_avg: Array | None, momentum_buffer: Array | None,
+        lr: Array, alpha: Array, eps: Array, momentum: Array, weight_decay: Array | None, maximize: bool,
+    ) -> Array:  # fmt: skip
+        if _fit(param, grad, square_avg, grad_avg, momentum_buffer):
+            if (_rmsprop if param.size >= PARALLEL_FROM else _rmsprop.serial)(
+                param.ravel(), grad.ravel(), square_avg.ravel(), _flat(grad_avg, param), _flat(momentum_buffer, param),
+                lr, alpha, eps, momentum, _ZERO if weight_decay is None else weight_decay,
+                grad_avg is not None, momentum_buffer is not None, maximize,
+            ):  # fmt: skip
+                return param
+        return super().rmsprop_(
+            param, grad, square_avg, grad_avg, momentum_buffer, lr, alpha, eps, momentum, weight_decay, maximize
+        )
+
+    def adagrad_(
+        self, param: Array, grad: Array, sum: Array, step: Array, lr: Array, lr_decay: Array, eps: Array,
+        weight_decay: Array | None, maximize: bool,
+    ) -> Array:  # fmt: skip
+        if _fit(param, grad, sum):
+            if (_adagrad if param.size >= PARALLEL_FROM else _adagrad.serial)(
+                param.ravel(), grad.ravel(), sum.ravel(), step, lr, lr_decay, eps,
+                _ZERO if weight_decay is None else weight_decay, maximize,
+            ):  # fmt: skip
+                return param
+        return super().adagrad_(param, grad, sum, step, lr, lr_decay, eps, weight_decay, maximize)
+
+
+def _fit(param: Array, grad: Array, *state: Array | None) -> bool:
+    """Whether a kernel can take these; a gradient that is not contiguous is copied. Sizes are checked in the kernels."""
+    if param.dtype.char not in "fd" or grad.dtype is not param.dtype or not param.flags.c_contiguous:
+        return False
+    for array in state:
+        if array is not None and not array.flags.c_contiguous:
+            return False
+    return True
+
+
+def _flat(array: Array | None, param: Array) -> Array:
+    return _ABSENT[param.dtype.char] if array is None else array.ravel()
+
+
+def install(backend: Any) -> None:
+    """Make the one-pass updates the kernels of `backend`."""
+    one_pass = OnePassOptimizers()
+    for name in ("advance_", "sgd_", "adam_", "nadam_", "rmsprop_", "adagrad_"):
+        setattr(backend, name, getattr(one_pass, name))

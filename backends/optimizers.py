@@ -1,0 +1,195 @@
+"""Optimiser kernels: portable bodies in terms of an array namespace.
+
+One call updates one parameter and its state, in place. What changes between steps reaches a kernel as an array, so that
+a recorded call stays right: the options (`lr`, `beta1`, ...) as 0-d float64 buffers that the optimiser refreshes, the
+step count as a 0-d tensor that `advance_` moves on. Bias corrections are computed here from them, in float64, and
+rounded once to the parameter's dtype. An optional array that is None switches its term off.
+
+Moments that decay into denormal numbers are set to zero: arithmetic on denormals is many times slower.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+Array = Any
+
+
+class OptimizerKernels:
+    """Mixed into `Backend`; `self.xp` is the array namespace."""
+
+    xp: Any
+
+    def write_scalar(self, x: Array, value: float) -> None:
+        """Write a host number into the 0-d buffer `x`. No call of the vocabulary: recorders do not see it."""
+        x[...] = value
+
+    def advance_(self, step: Array) -> Array:
+        """Count one more step."""
+        step += 1
+        return step
+
+    def sgd_(
+        self,
+        param: Array,
+        grad: Array,
+        momentum_buffer: Array | None,
+        lr: Array,
+        momentum: Array,
+        dampening: Array,
+        weight_decay: Array | None,
+        nesterov: bool,
+        maximize: bool,
+        first: bool,
+    ) -> Array:
+        """`b = momentum b + (1 - dampening) g` (`b = g` on the first step), then `p -= lr b`; Nesterov: `lr (g + momentum b)`."""
+        dtype = param.dtype
+        grad = self._decayed(param, grad, weight_decay, maximize)
+        if momentum_buffer is not None:
+            mu = momentum.astype(dtype)
+            momentum_buffer *= mu
+            momentum_buffer += grad if first else (1 - dampening).astype(dtype) * grad
+            self._flush(momentum_buffer)
+            grad = grad + mu * momentum_buffer if nesterov else momentum_buffer
+        param -= lr.astype(dtype) * grad
+        return param
+
+    def adam_(
+        self,
+        param: Array,
+        grad: Array,
+        exp_avg: Array,
+        exp_avg_sq: Array,
+        max_exp_avg_sq: Array | None,
+        step: Array,
+        lr: Array,
+        beta1: Array,
+        beta2: Array,
+        eps: Array,
+        weight_decay: Array | None,
+        decoupled: bool,
+        maximize: bool,
+    ) -> Array:
+        """`m = b1 m + (1 - b1) g`, `v = b2 v + (1 - b2) g^2`, `p -= lr m / (1 - b1^t) / (sqrt(v / (1 - b2^t)) + eps)`."""
+        dtype = param.dtype
+        t = step.astype("float64")
+        grad = self._decayed(param, grad, None if decoupled else weight_decay, maximize)
+        self._moments(grad, exp_avg, exp_avg_sq, beta1, beta2)
+        if max_exp_avg_sq is not None:
+            max_exp_avg_sq[...] = self.xp.maximum(max_exp_avg_sq, exp_avg_sq)
+            exp_avg_sq = max_exp_avg_sq
+        root = self.xp.sqrt(1 - beta2**t).astype(dtype)
+        denominator = self.xp.sqrt(exp_avg_sq) / root + eps.astype(dtype)
+        if decoupled and weight_decay is not None:
+            param *= (1 - lr * weight_decay).astype(dtype)
+        param -= (lr / (1 - beta1**t)).astype(dtype) * (exp_avg / denominator)
+        return param
+
+    def nadam_(
+        self,
+        param: Array,
+        grad: Array,
+        exp_avg: Array,
+        exp_avg_sq: Array,
+        mu_product: Array,
+        step: Array,
+        lr: Array,
+        beta1: Array,
+        beta2: Array,
+        eps: Array,
+        momentum_decay: Array,
+        weight_decay: Array | None,
+        decoupled: bool,
+        maximize: bool,
+    ) -> Array:
+        """Adam with Nesterov momentum `mu_t = b1 (1 - 0.96^(t decay) / 2)`; `mu_product` is the product of all `mu_t`."""
+        dtype = param.dtype
+        t = step.astype("float64")
+        grad = self._decayed(param, grad, None if decoupled else weight_decay, maximize)
+        mu = beta1 * (1 - 0.5 * 0.96 ** (t * momentum_decay))
+        next_mu = beta1 * (1 - 0.5 * 0.96 ** ((t + 1) * momentum_decay))
+        mu_product *= mu.astype(mu_product.dtype)
+        product = mu_product.astype("float64")
+        self._moments(grad, exp_avg, exp_avg_sq, beta1, beta2)
+        denominator = self.xp.sqrt(exp_avg_sq / (1 - beta2**t).astype(dtype)) + eps.astype(dtype)
+        if decoupled and weight_decay is not None:
+            param *= (1 - lr * weight_decay).astype(dtype)
+        param -= (lr * (1 - mu) / (1 - product)).astype(dtype) * (grad / denominator)
+        param -= (lr * next_mu / (1 - product * next_mu)).astype(dtype) * (exp_avg / denominator)
+        return param
+
+    def rmsprop_(
+        self,
+        param: Array,
+        grad: Array,
+        square_avg: Array,
+        grad_avg: Array | None,
+        momentum_buffer: Array | None,
+        lr: Array,
+        alpha: Array,
+        eps: Array,
+        momentum: Array,
+        weight_decay: Array | None,
+        maximize: bool,
+    ) -> Array:
+        """`v = a v + (1 - a) g^2`, `p -= lr g / (sqrt(v) + eps)`; centred: `v - mean(g)^2` under the root."""
+        dtype = param.dtype
+        grad = self._decayed(param, grad, weight_decay, maximize)
+        rest = (1 - alpha).astype(dtype)
+        square_avg *= alpha.astype(dtype)
+        square_avg += rest * grad * grad
+        self._flush(square_avg)
+        variance = square_avg
+        if grad_avg is not None:
+            grad_avg += (grad - grad_avg) * rest
+            self._flush(grad_avg)
+            variance = square_avg - grad_avg * grad_avg
+        update = grad / (self.xp.sqrt(variance) + eps.astype(dtype))
+        if momentum_buffer is not None:
+            momentum_buffer *= momentum.astype(dtype)
+            momentum_buffer += update
+            self._flush(momentum_buffer)
+            update = momentum_buffer
+        param -= lr.astype(dtype) * update
+        return param
+
+    def adagrad_(
+        self,
+        param: Array,
+        grad: Array,
+        sum: Array,
+        step: Array,
+        lr: Array,
+        lr_decay: Array,
+        eps: Array,
+        weight_decay: Array | None,
+        maximize: bool,
+    ) -> Array:
+        """`s += g^2`, `p -= lr / (1 + (t - 1) decay) g / (sqrt(s) + eps)`."""
+        dtype = param.dtype
+        grad = self._decayed(param, grad, weight_decay, maximize)
+        rate = lr / (1 + (step.astype("float64") - 1) * lr_decay)
+        sum += grad * grad
+        param -= rate.astype(dtype) * (grad / (self.xp.sqrt(sum) + eps.astype(dtype)))
+        return param
+
+    # -- shared terms -----------------------------------------------------------------------------------
+
+    def _decayed(self, param: Array, grad: Array, weight_decay: Array | None, maximize: bool) -> Array:
+        """The gradient to descend along: negated to climb, plus that of the weights' L2 penalty."""
+        if maximize:
+            grad = -grad
+        return grad if weight_decay is None else grad + weight_decay.astype(param.dtype) * param
+
+    def _moments(self, grad: Array, exp_avg: Array, exp_avg_sq: Array, beta1: Array, beta2: Array) -> None:
+        """Move the running means of the gradient and of its square on."""
+        dtype = grad.dtype
+        exp_avg += (grad - exp_avg) * (1 - beta1).astype(dtype)
+        exp_avg_sq *= beta2.astype(dtype)
+        exp_avg_sq += (1 - beta2).astype(dtype) * grad * grad
+        self._flush(exp_avg)
+        self._flush(exp_avg_sq)
+
+    def _flush(self, x: Array) -> None:
+        # Multiplied, not assigned, so that a NaN stays.
+        x *= self.xp.absolute(x) >= self.xp.finfo(x.dtype).tiny
