@@ -1,6 +1,10 @@
 """autograd-core: a PyTorch-style deep-learning library in pure Python on NumPy, CuPy and Numba."""
 
 from importlib import import_module
+from math import e as e
+from math import inf as inf
+from math import nan as nan
+from math import pi as pi
 from typing import TYPE_CHECKING, Any
 
 from autograd_core._layout import install_finder
@@ -9,21 +13,80 @@ __version__ = "0.1.0"
 
 install_finder()
 
+from autograd_core import autograd as autograd
+from autograd_core import devices as devices
+from autograd_core.autograd import Function as Function
+from autograd_core.devices import device as device
+from autograd_core.devices import get_default_device as get_default_device
+from autograd_core.devices import register_backend as register_backend
+from autograd_core.devices import set_default_device as set_default_device
+from autograd_core.dtypes import bool_ as bool_
+from autograd_core.dtypes import dtype as dtype
+from autograd_core.dtypes import finfo as finfo
+from autograd_core.dtypes import float16 as float16
+from autograd_core.dtypes import float32 as float32
+from autograd_core.dtypes import float64 as float64
+from autograd_core.dtypes import get_default_dtype as get_default_dtype
+from autograd_core.dtypes import iinfo as iinfo
+from autograd_core.dtypes import int8 as int8
+from autograd_core.dtypes import int16 as int16
+from autograd_core.dtypes import int32 as int32
+from autograd_core.dtypes import int64 as int64
+from autograd_core.dtypes import promote_types as promote_types
+from autograd_core.dtypes import set_default_dtype as set_default_dtype
+from autograd_core.dtypes import uint8 as uint8
+from autograd_core.interop import as_tensor as as_tensor
+from autograd_core.interop import asarray as asarray
+from autograd_core.interop import from_numpy as from_numpy
+from autograd_core.interop import set_printoptions as set_printoptions
+from autograd_core.interop import tensor as tensor
+from autograd_core.modes import enable_grad as enable_grad
+from autograd_core.modes import inference_mode as inference_mode
+from autograd_core.modes import is_grad_enabled as is_grad_enabled
+from autograd_core.modes import is_inference_mode_enabled as is_inference_mode_enabled
+from autograd_core.modes import no_grad as no_grad
+from autograd_core.modes import set_grad_enabled as set_grad_enabled
+from autograd_core.ops import EXPORTED
+from autograd_core.random import Generator as Generator
+from autograd_core.random import get_rng_state as get_rng_state
+from autograd_core.random import initial_seed as initial_seed
+from autograd_core.random import manual_seed as manual_seed
+from autograd_core.random import seed as seed
+from autograd_core.random import set_rng_state as set_rng_state
+from autograd_core.primitive import result_type as result_type
+from autograd_core.tensor import Size as Size
+from autograd_core.tensor import Tensor as Tensor
+
+globals().update(EXPORTED)
+
+# PyTorch's other names for the same things. Our own modules never `import *` from here.
+float, double, half = float32, float64, float16
+long, int, short = int64, int32, int16
+bool = bool_
+
 # Loaded at first use (PEP 562), so that `import autograd_core` stays cheap.
-_LAZY_MODULES = ("backends", "benchmarks", "nn", "optim")
+_LAZY_MODULES = ("backends", "benchmarks", "cuda", "examples", "nn", "optim", "random", "serialization", "utils")
+_LAZY_NAMES = {"load": "serialization", "save": "serialization"}
 
 if TYPE_CHECKING:
     from autograd_core import backends as backends
     from autograd_core import benchmarks as benchmarks
     from autograd_core import nn as nn
     from autograd_core import optim as optim
+    from autograd_core import utils as utils
+    from autograd_core.serialization import load as load
+    from autograd_core.serialization import save as save
 
 
 def __getattr__(name: str) -> Any:
     if name in _LAZY_MODULES:
         return import_module(f"autograd_core.{name}")
+    if name in _LAZY_NAMES:
+        return getattr(import_module(f"autograd_core.{_LAZY_NAMES[name]}"), name)
+    if TYPE_CHECKING:
+        return Any
     raise AttributeError(f"module 'autograd_core' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_LAZY_MODULES})
+    return sorted({*globals(), *_LAZY_MODULES, *_LAZY_NAMES})

@@ -266,9 +266,8 @@ class _RowBatches:
             return None
         rows = source.order()
         for indices in subsets:
-            if not isinstance(indices, ag.Tensor):
-                indices = ag.tensor(list(indices), dtype=ag.int64, device="cpu")
-            rows = indices[rows]
+            known = indices.cpu() if isinstance(indices, ag.Tensor) else ag.tensor(list(indices), device="cpu")
+            rows = known[rows]
         return cls(dataset.tensors, rows, batch_sampler.batch_size, batch_sampler.drop_last)
 
     def batches(self, skip: int) -> Iterator[tuple[Any, int]]:

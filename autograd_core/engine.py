@@ -1,0 +1,406 @@
+"""The engine: graph nodes, and the backward walk over them.
+
+A `Node` is one recorded call of a primitive. Its `inputs` are edges: the node that produced the input, or the
+leaf tensor itself, or None where no gradient is wanted. The walk is iterative, in a topological order by consumer
+counts, linear in nodes and edges. Broadcasting is undone here, on the edge, so that no rule has to.
+
+A rule (`primitive.vjp`) is called as `vjp(F, cotangent, ctx)` and returns a tuple with one gradient an input.
+`F` is the vocabulary: the backend's kernels on raw arrays, or, under `create_graph`, the differentiable
+functions on Tensors. `ctx` has `saved`, `params`, `inputs` (a None edge means: not wanted, return None) and `shape`.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from autograd_core import modes, storage
+
+if TYPE_CHECKING:
+    from autograd_core.primitive import Primitive
+    from autograd_core.tensor import Tensor
+
+Edge = Any  # Node | Tensor (a leaf) | None
+_FREED: tuple[Any, ...] = ("freed",)
+
+
+class Node:
+    """One recorded call; `Tensor.grad_fn` is the node that produced the tensor."""
+
+    __slots__ = ("__weakref__", "backend", "extra", "inputs", "params", "primitive", "saved", "shape", "stamp")
+
+    primitive: Primitive
+    backend: Any
+    inputs: tuple[Edge, ...]
+    saved: tuple[Any, ...]  # Arrays: saved inputs, then the output, then the kernel's extra outputs.
+    params: tuple[Any, ...]
+    shape: tuple[int, ...]
+    stamp: int
+    extra: Extra | None
+
+    def name(self) -> str:
+        """The operation's name, as in `MulBackward`."""
+        return "".join(part.capitalize() for part in self.primitive.name.split("_")) + "Backward"
+
+    def __repr__(self) -> str:
+        return f"<{self.name()}>"
+
+    @property
+    def next_functions(self) -> tuple[tuple[Any, int], ...]:
+        """The edges, as PyTorch shows them: `(node or leaf or None, 0)`."""
+        return tuple((edge, 0) for edge in self.inputs)
+
+    def _ensure_extra(self) -> Extra:
+        if self.extra is None:
+            self.extra = Extra()
+        return self.extra
+
+    def register_prehook(self, hook: Callable[[tuple[Any, ...]], Any]) -> RemovableHandle:
+        """Call `hook(grad_outputs)` before this node's rule; a returned tuple replaces them."""
+        return _register(self._ensure_extra().hooks, lambda g: _first(hook((g,))))
+
+    def register_hook(self, hook: Callable[[tuple[Any, ...], tuple[Any, ...]], Any]) -> RemovableHandle:
+        """Call `hook(grad_inputs, grad_outputs)` after this node's rule; a returned tuple replaces grad_inputs."""
+        return _register(self._ensure_extra().post_hooks, hook)
+
+
+class Extra:
+    """What few nodes have: hooks, a tensor that retains its gradient, the line of the forward call."""
+
+    __slots__ = ("hooks", "post_hooks", "retained", "trace")
+
+    def __init__(self) -> None:
+        self.hooks: dict[int, Callable[[Any], Any]] = {}
+        self.post_hooks: dict[int, Callable[..., Any]] = {}
+        self.retained: weakref.ref[Tensor] | None = None
+        self.trace: Trace | None = None
+
+
+class Trace:
+    """Where a node was recorded (anomaly mode), and whether its result already held a NaN."""
+
+    __slots__ = ("line", "nan_in_forward", "operation")
+
+    def __init__(self, operation: str, line: str, nan_in_forward: bool) -> None:
+        self.operation, self.line, self.nan_in_forward = operation, line, nan_in_forward
+
+
+class RemovableHandle:
+    """Returned when a hook is registered; `remove()` takes the hook away. Also a context manager."""
+
+    def __init__(self, hooks: dict[int, Any], key: int) -> None:
+        self._hooks, self.id = hooks, key
+
+    def remove(self) -> None:
+        self._hooks.pop(self.id, None)
+
+    def __enter__(self) -> RemovableHandle:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.remove()
+
+
+_hook_count = 0
+
+
+def _register(hooks: dict[int, Any], hook: Any) -> RemovableHandle:
+    global _hook_count
+    _hook_count += 1
+    hooks[_hook_count] = hook
+    return RemovableHandle(hooks, _hook_count)
+
+
+def _first(value: Any) -> Any:
+    return value[0] if isinstance(value, tuple) else value
+
+
+class _Context:
+    """What a rule sees of a node when some edges are pruned, or when it is read on Tensors."""
+
+    __slots__ = ("backend", "inputs", "params", "saved", "shape")
+
+
+def run_backward(
+    roots: Sequence[Edge],
+    cotangents: Sequence[Any],
+    *,
+    retain_graph: bool = False,
+    vocabulary: Any = None,
+    wanted: dict[Edge, int] | None = None,
+) -> list[Any]:
+    """Walk the graph from `roots`; cotangents are raw arrays, or Tensors when `vocabulary` is given.
+
+    Without `wanted`, gradients accumulate into the leaves' `.grad`. With it (edge to position), they are returned in a
+    list and no leaf is touched. `vocabulary` is the differentiable vocabulary, for `create_graph`.
+    """
+    needed, counts = _plan(roots, wanted)
+    partial: dict[Edge, Any] = {}  # Cotangents of nodes that wait for further consumers.
+    owned: set[Edge] = set()  # Those whose sum the engine allocated, and may add to in place.
+    leaves: dict[Tensor, Any] = {}
+    nodes: list[Node] = []
+    ready: list[Any] = []
+    results: list[Any] = [] if wanted is None else [None] * len(wanted)
+    plain = wanted is None and vocabulary is None
+
+    def deliver(edge: Edge, g: Any, F: Any) -> None:
+        """Add `g` to the cotangent of `edge` (the general case; the loop below has the common one inline)."""
+        target = partial if edge.__class__ is Node else leaves
+        if edge in target:
+            if edge in owned:
+                F.add(target[edge], g, target[edge])
+            elif vocabulary is None:
+                target[edge] = F.as_array(F.add(target[edge], g))
+                owned.add(edge)
+            else:
+                target[edge] = F.add(target[edge], g)
+        else:
+            target[edge] = g
+
+    for root, g in zip(roots, cotangents, strict=True):
+        if root.__class__ is Node:
+            counts[root] -= 1
+            deliver(root, g, vocabulary or root.backend)
+            if not counts[root]:
+                nodes.append(root)
+                ready.append(partial.pop(root))
+        else:
+            deliver(root, g, vocabulary or root._backend)
+
+    while nodes:
+        node = nodes.pop()
+        g = ready.pop()
+        if node.extra is not None and g is not None:
+            g = _before_rule(node, g, vocabulary)
+        if wanted is not None and node in wanted:
+            results[wanted[node]] = g
+        if wanted is not None and node not in needed:
+            continue
+        F = vocabulary or node.backend
+        if node.primitive.is_pick:
+            _pick(node, g, partial, counts, nodes, ready)
+            continue
+        if node.stamp != storage.clock:
+            _check_saved(node)
+        ctx: Any = node if plain else _context(node, needed, wanted, vocabulary)
+        grads: Iterable[Any] = (None,) * len(node.inputs) if g is None else node.primitive.vjp(F, g, ctx)
+        if node.extra is not None:
+            grads = _after_rule(node, grads, g, ctx, vocabulary)
+        if not retain_graph and node.saved:
+            node.saved = _FREED
+            node.stamp = -1
+        for edge, grad in zip(ctx.inputs, grads):
+            if edge.__class__ is Node:
+                count = counts[edge]
+                if grad is not None:
+                    if grad.shape != edge.shape:
+                        grad = _sum_to(F, grad, edge.shape)
+                    if count == 1 and edge not in partial:
+                        nodes.append(edge)
+                        ready.append(grad)
+                        continue
+                    deliver(edge, grad, F)
+                if count == 1:
+                    nodes.append(edge)
+                    ready.append(partial.pop(edge, None))
+                else:
+                    counts[edge] = count - 1
+            elif edge is not None and grad is not None:
+                if grad.shape != edge._data.shape:
+                    grad = _sum_to(F, grad, edge._data.shape)
+                if edge in owned:
+                    F.add(leaves[edge], grad, leaves[edge])
+                else:
+                    deliver(edge, grad, F)
+
+    _finish(leaves, owned, cotangents, wanted, results, vocabulary)
+    return results
+
+
+def _plan(roots: Sequence[Edge], wanted: dict[Edge, int] | None) -> tuple[set[Edge], dict[Node, int]]:
+    """Consumer counts of every node to visit; with `wanted`, of those on a path to a wanted edge only."""
+    counts: dict[Node, int] = {}
+    stack: list[Node] = []
+    for edge in roots:
+        if edge.__class__ is Node:
+            if edge in counts:
+                counts[edge] += 1
+            else:
+                counts[edge] = 1
+                stack.append(edge)
+    needed: set[Edge] = set()
+    if wanted is None:
+        pop, push = stack.pop, stack.append
+        while stack:
+            for edge in pop().inputs:
+                if edge.__class__ is Node:
+                    if edge in counts:
+                        counts[edge] += 1
+                    else:
+                        counts[edge] = 1
+                        push(edge)
+        return needed, counts
+
+    consumers: dict[Edge, list[Node]] = {}
+    seen = set(stack)
+    while stack:
+        node = stack.pop()
+        for edge in node.inputs:
+            if edge is not None:
+                consumers.setdefault(edge, []).append(node)
+                if edge.__class__ is Node and edge not in seen:
+                    seen.add(edge)
+                    stack.append(edge)
+    stack = list(wanted)
+    while stack:
+        for node in consumers.get(stack.pop(), ()):
+            if node not in needed:
+                needed.add(node)
+                stack.append(node)
+    for edge in wanted:
+        for node in consumers.get(edge, ()):
+            if edge.__class__ is Node and node in needed:
+                counts[edge] = counts.get(edge, 0) + 1
+    for edge in needed:
+        if edge not in wanted:
+            for node in consumers.get(edge, ()):
+                if node in needed:
+                    counts[edge] = counts.get(edge, 0) + 1
+    return needed, counts
+
+
+def _context(node: Node, needed: set[Edge], wanted: dict[Edge, int] | None, vocabulary: Any) -> _Context:
+    ctx = _Context()
+    ctx.backend, ctx.params, ctx.shape = node.backend, node.params, node.shape
+    ctx.inputs, ctx.saved = node.inputs, node.saved
+    if wanted is not None:
+        ctx.inputs = tuple(edge if edge in needed or edge in wanted else None for edge in node.inputs)
+    if vocabulary is not None:
+        ctx.saved = node.primitive.saved_tensors(node)
+    return ctx
+
+
+def _sum_to(F: Any, grad: Any, shape: tuple[int, ...]) -> Any:
+    """Undo broadcasting: sum `grad` over the dimensions along which an input of `shape` was stretched."""
+    extra = len(grad.shape) - len(shape)
+    axes = tuple(range(extra)) + tuple(i + extra for i, n in enumerate(shape) if n == 1 and grad.shape[i + extra] != 1)
+    return F.reshape(F.sum(grad, axes, False), shape)
+
+
+def _check_saved(node: Node) -> None:
+    """Raise when what `node` saved was freed, or changed in place since."""
+    if node.saved is _FREED:
+        raise RuntimeError(
+            f"backward through the graph a second time: the tensors that {node.primitive.name} saved were freed by the "
+            "first backward. Call the first one with backward(retain_graph=True), or compute the loss again."
+        )
+    for array in node.saved or ():
+        if hasattr(array, "dtype"):
+            operation = storage.changed_since(node.backend, array, node.stamp)
+            if operation is not None:
+                raise RuntimeError(
+                    f"a tensor of shape {tuple(array.shape)} that {node.primitive.name} saved for its gradient was "
+                    f"changed by an inplace operation ({operation}) before backward. Use the out-of-place form, or "
+                    "apply it to a clone()."
+                )
+
+
+def _pick(node: Node, g: Any, partial: dict[Any, Any], counts: dict[Any, int], nodes: list[Any], ready: list[Any]) -> None:
+    """Hand the cotangent of one output to its many-output node, whose cotangent is a list."""
+    parent = node.inputs[0]
+    if parent not in partial:
+        partial[parent] = [None] * node.params[1]
+    partial[parent][node.params[0]] = g
+    if counts[parent] == 1:
+        cotangents = partial.pop(parent)
+        nodes.append(parent)
+        ready.append(None if all(c is None for c in cotangents) else cotangents)
+    else:
+        counts[parent] -= 1
+
+
+def _wrap(node_or_leaf: Any, g: Any, vocabulary: Any) -> Any:
+    from autograd_core.tensor import wrap
+
+    return g if vocabulary is not None or g is None else wrap(g, getattr(node_or_leaf, "backend", None) or node_or_leaf._backend)
+
+
+def _run_hooks(owner: Any, hooks: dict[int, Any], g: Any, vocabulary: Any) -> Any:
+    for hook in list(hooks.values()):
+        tensor = _wrap(owner, g, vocabulary)
+        with modes.set_grad_enabled(vocabulary is not None):
+            changed = hook(tensor)
+        if changed is not None:
+            if tuple(changed.shape) != tuple(tensor.shape):
+                raise RuntimeError(f"a gradient hook returned shape {tuple(changed.shape)}, expected {tuple(tensor.shape)}")
+            g = changed if vocabulary is not None else changed._data
+    return g
+
+
+def _before_rule(node: Node, g: Any, vocabulary: Any) -> Any:
+    """Tensor hooks, then `retain_grad`."""
+    extra = node.extra
+    assert extra is not None
+    if extra.hooks:
+        g = _run_hooks(node, extra.hooks, g, vocabulary)
+    tensor = extra.retained() if extra.retained is not None else None
+    if tensor is not None:
+        tensor._accumulate_grad(g, vocabulary is not None, steal=False)
+    return g
+
+
+def _after_rule(node: Node, grads: Iterable[Any], g: Any, ctx: Any, vocabulary: Any) -> Iterable[Any]:
+    """The node's own hooks, and the NaN check of anomaly mode."""
+    extra = node.extra
+    assert extra is not None
+    grads = tuple(grads)
+    for hook in list(extra.post_hooks.values()):
+        outcome = hook(tuple(_wrap(node, x, vocabulary) for x in grads), (_wrap(node, g, vocabulary),))
+        if outcome is not None:
+            grads = tuple(x if vocabulary is not None or x is None else x._data for x in outcome)
+    if extra.trace is not None and modes.state.check_nan:
+        for i, (edge, grad) in enumerate(zip(ctx.inputs, grads)):
+            if edge is not None and grad is not None:
+                array = grad if vocabulary is None else grad._data
+                if bool(node.backend.to_host(node.backend.as_array(node.backend.any(node.backend.ne(array, array), None, False)))):
+                    _raise_nan(node, i)
+    return grads
+
+
+def _raise_nan(node: Node, position: int) -> None:
+    assert node.extra is not None and node.extra.trace is not None
+    trace = node.extra.trace
+    text = f"backward of {trace.operation} returned NaN for its input {position}; recorded at {trace.line}"
+    first, stack, seen = None, [node], {node}
+    while stack:  # The NaN may be older: look for a forward result that held one, all of whose inputs had none.
+        current = stack.pop()
+        found = current.extra.trace if current.extra is not None else None
+        if found is not None and found.nan_in_forward:
+            first = found
+        for edge in current.inputs:
+            if edge.__class__ is Node and edge not in seen:
+                seen.add(edge)
+                stack.append(edge)
+    if first is not None:
+        text += f"\nthe first NaN appeared in forward, in the result of {first.operation} at {first.line}"
+    raise RuntimeError(text)
+
+
+def _finish(
+    leaves: dict[Any, Any], owned: set[Any], given: Sequence[Any], wanted: Any, results: list[Any], vocabulary: Any
+) -> None:
+    """Give each leaf its gradient: to `.grad`, or into `results`."""
+    # A gradient may be stolen only if nothing else can hold its memory: it must own it, and no root or other leaf share it.
+    taken = {id(g) for g in given}
+    for leaf, g in leaves.items():
+        if wanted is not None and leaf not in wanted:
+            continue
+        if leaf._hooks is not None:
+            g = _run_hooks(leaf, leaf._hooks, g, vocabulary)
+        if wanted is not None:
+            results[wanted[leaf]] = g
+            continue
+        steal = leaf in owned or (vocabulary is None and id(g) not in taken and leaf._backend.storage_key(g) is g)
+        taken.add(id(g))
+        leaf._accumulate_grad(g, vocabulary is not None, steal)

@@ -1,0 +1,145 @@
+"""In-place changes and views: on the tape an in-place change is a functional update.
+
+`x.mul_(y)` computes `x * y`, writes it into the memory of `x`, and gives `x` the new history. If `x` is a view,
+the base gets the history "base with this region replaced" (`view_scatter`), and every other view of the base
+is known to be stale by the storage clock: it makes its history anew when next asked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from autograd_core import dtypes, modes, storage
+from autograd_core.primitive import V, edge_of, make_node, primitive
+from autograd_core.tensor import Tensor, wrap
+
+# Operations whose rule does not look at the old value: they need no copy of it.
+_IGNORES_SELF = {"add_", "sub_", "copy_", "zero_", "fill_", "neg_", "view_scatter"}
+
+
+def mark_view(t: Tensor, x: Tensor, name: str, params: tuple[Any, ...]) -> Tensor:
+    """Note that `t` is the view of `x` that the kernel `name` selects."""
+    base = x._base
+    if base is None:
+        t._base = x
+        t._chain = ((name, params),)
+    else:
+        t._base = base
+        t._chain = None if x._chain is None else (*x._chain, (name, params))
+    t._seen = storage.clock
+    if modes.overrides and not modes.state.grad:
+        t._chain = None
+    return t
+
+
+def regenerate_view(view: Tensor) -> None:
+    """Give a stale view the history that its base has now."""
+    assert view._base is not None and view._chain is not None
+    with modes.enable_grad():
+        t = view._base
+        for name, params in view._chain:
+            t = getattr(V, name)(t, *params)
+    view._node = t._node
+
+
+def _scatter_rule(F: Any, g: Any, ctx: Any) -> tuple[Any, ...]:
+    (chain,) = ctx.params
+    selected = g
+    for name, params in chain:
+        selected = getattr(F, name)(selected, *params)
+    to_base = None if ctx.inputs[0] is None else F.view_scatter(g, F.fill(selected, 0.0), chain)
+    return to_base, selected
+
+
+view_scatter = primitive("view_scatter", _scatter_rule, inputs=2)
+
+
+def check_writable(x: Tensor, operation: str) -> None:
+    """Raise `RuntimeError` where an in-place change of `x` could only give a wrong gradient."""
+    shape, strides = x._data.shape, x._data.strides
+    if 0 in strides and any(s == 0 and n > 1 for n, s in zip(shape, strides)):
+        raise RuntimeError(
+            f"{operation}: unsupported operation: more than one element of the written-to tensor refers to a single "
+            "memory location. Please clone() the tensor before performing the operation."
+        )
+    if not modes.state.grad:
+        return
+    if x._base is None:
+        if x._requires_grad and x._node is None:
+            raise RuntimeError(
+                f"{operation}: a leaf Variable that requires grad is being used in an in-place operation. "
+                "Do it under no_grad(), or on a clone()."
+            )
+        return
+    if x._base._requires_grad and x._base._node is None:
+        raise RuntimeError(
+            f"{operation}: a view of a leaf Variable that requires grad is being used in an in-place operation. "
+            "Do it under no_grad(), or on a clone()."
+        )
+    if x._requires_grad and x._node is None:
+        raise RuntimeError(f"{operation}: a leaf Variable that requires grad is being used in an in-place operation.")
+    if x._chain is None:
+        raise RuntimeError(
+            f"{operation}: this view was created in no_grad mode, or by a function that returns several views, and is "
+            "being modified inplace with grad mode enabled. Use a clone(), or make the view where gradients are on."
+        )
+
+
+def update(x: Tensor, operation: str, function: Callable[..., Tensor], *args: Any, **kwargs: Any) -> Tensor:
+    """`x` becomes `function(x, *args)`: its memory is written, its history and that of its base rewritten."""
+    check_writable(x, operation)
+    old = x
+    recording = modes.state.grad
+    if recording and operation not in _IGNORES_SELF:
+        edge = edge_of(x)
+        if edge is not None or any(isinstance(a, Tensor) and a.requires_grad for a in args):
+            # The rule may save the old value, which is about to be overwritten.
+            old = wrap(x._backend.clone(x._data), x._backend, edge)
+    new = function(old, *args, **kwargs)
+    write(x, new, operation)
+    return x
+
+
+def write(x: Tensor, new: Tensor, operation: str) -> None:
+    """Write the value of `new` into the memory of `x`, whose history becomes that of `new`. `check_writable` was called."""
+    if new._data.shape != x._data.shape:
+        raise RuntimeError(
+            f"{operation}: output with shape {tuple(x.shape)} doesn't match the broadcast shape {tuple(new.shape)}; "
+            "an in-place operation cannot change the shape of its tensor"
+        )
+    if new._data.dtype != x._data.dtype:
+        if dtypes.from_native(new._data.dtype).category > x.dtype.category:
+            raise RuntimeError(
+                f"{operation}: result type {new.dtype} can't be cast to the desired output type {x.dtype}; "
+                "use the out-of-place form, or convert the tensor first"
+            )
+        new = V.cast(new, x._data.dtype)
+    backend = x._backend
+    edge = edge_of(new)
+    base = x._base
+    base_edge = None if base is None else edge_of(base)
+    backend.copy_(x._data, new._data)
+    storage.mark_mutated(backend, x._data, operation)
+    if not modes.state.grad:
+        return
+    if edge is not None:
+        if edge.primitive.saves_output and edge.saved and edge.saved[-1] is new._data:
+            # The rule reads the output: from now on that is this memory, and a later change of it is an error.
+            edge.saved = (*edge.saved[:-1], x._data)
+            edge.stamp = storage.clock
+    if base is None:
+        x._node = edge
+    elif edge is not None or base_edge is not None:
+        base._node = make_node(view_scatter.primitive, backend, (base_edge, edge), (), (x._chain,), base._data.shape)
+
+
+def inplace(name: str, function: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """The in-place method `name` of an out-of-place function."""
+
+    def method(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        return update(self, name, function, *args, **kwargs)
+
+    method.__name__ = method.__qualname__ = name
+    method.__doc__ = f"In-place form of `{name[:-1]}`: writes the result into this tensor and returns it."
+    return method

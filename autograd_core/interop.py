@@ -1,0 +1,219 @@
+"""Between tensors and the host: Python data, NumPy arrays, text. The only core file besides `dtypes` that uses NumPy."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from autograd_core import devices, dtypes
+from autograd_core.tensor import Tensor, wrap
+
+
+def tensor(
+    data: Any, *, dtype: dtypes.dtype | None = None, device: Any = None, requires_grad: bool = False, pin_memory: bool = False
+) -> Tensor:
+    """A new tensor holding a copy of `data`: a number, nested sequences, a NumPy array or a tensor.
+
+    Python floats become the default dtype, ints int64, bools bool; arrays keep their dtype. Raises `ValueError` for
+    ragged sequences, `TypeError` for what is no number.
+
+    >>> import autograd_core as ag
+    >>> ag.tensor([[1, 2], [3, 4]])
+    tensor([[1, 2],
+            [3, 4]])
+    """
+    if pin_memory:
+        raise RuntimeError("tensor: pin_memory=True needs the CUDA backend's host buffers, which are not available")
+    backend = devices.backend_of(device) if device is not None or not isinstance(data, Tensor) else data._backend
+    host = _host_array(data, None if dtype is None else dtypes.as_dtype(dtype))
+    made = wrap(backend.from_host(host), backend)
+    return made.requires_grad_() if requires_grad else made
+
+
+def _host_array(data: Any, dtype: dtypes.dtype | None) -> Any:
+    """`data` as a NumPy array of one of our dtypes, by PyTorch's inference."""
+    if isinstance(data, Tensor):
+        host = data._backend.to_host(data._data)
+    elif isinstance(data, np.ndarray | np.generic):
+        host = np.asarray(data)
+    else:
+        if dtype is None:
+            dtype = _infer(data)
+        try:
+            host = np.array(_plain(data), dtype=None if dtype is None else dtype.native)
+        except (ValueError, TypeError) as error:
+            raise type(error)(f"tensor: cannot make a tensor of {type(data).__name__}: {error}") from None
+        except OverflowError as error:
+            raise RuntimeError(f"tensor: {error}; pass a wider dtype") from None
+    native = host.dtype if dtype is None else dtype.native
+    if not host.dtype.isnative:
+        host = host.astype(host.dtype.newbyteorder("="))
+        native = host.dtype if dtype is None else native
+    dtypes.from_native(native)
+    return host if host.dtype == native else host.astype(native)
+
+
+def _plain(data: Any) -> Any:
+    """Nested sequences with tensors in them turned into nested lists."""
+    if isinstance(data, Tensor):
+        return data.tolist()
+    if isinstance(data, list | tuple):
+        return [_plain(item) if isinstance(item, Tensor | list | tuple) else item for item in data]
+    return data
+
+
+def _infer(data: Any) -> dtypes.dtype | None:
+    """The dtype of Python data: the widest of its leaves; None leaves it to NumPy (arrays inside)."""
+    found: dtypes.dtype | None = None
+    stack = [data]
+    while stack:
+        item = stack.pop()
+        if isinstance(item, list | tuple):
+            stack.extend(item)
+            continue
+        if isinstance(item, Tensor):
+            leaf = item.dtype
+        elif isinstance(item, bool | int | float):
+            leaf = dtypes.of_number(item)
+        elif isinstance(item, np.ndarray | np.generic):
+            leaf = dtypes.from_native(item.dtype)
+        elif hasattr(item, "__array__"):
+            return None
+        else:
+            raise TypeError(f"tensor: expected numbers or nested sequences of numbers, found {type(item).__name__}")
+        found = leaf if found is None else dtypes.promote_types(found, leaf)
+    return found or dtypes.get_default_dtype()
+
+
+def as_tensor(data: Any, dtype: dtypes.dtype | None = None, device: Any = None) -> Tensor:
+    """Like `tensor`, but without a copy where `data` is a tensor or NumPy array that already fits.
+
+    >>> import autograd_core as ag
+    >>> ag.as_tensor([1.5])
+    tensor([1.5000])
+    """
+    if isinstance(data, Tensor):
+        return data.to(device=device if device is not None else data.device, dtype=dtype or data.dtype)
+    backend = devices.backend_of(device)
+    if isinstance(data, np.ndarray) and backend.name == "cpu" and (dtype is None or dtype.native == data.dtype):
+        return from_numpy(data)
+    return tensor(data, dtype=dtype, device=device)
+
+
+asarray = as_tensor
+
+
+def from_numpy(array: Any) -> Tensor:
+    """A CPU tensor on the memory of a NumPy array: a change of one is seen in the other.
+
+    Raises `TypeError` for what is no array or has an unsupported dtype, `ValueError` for a read-only array.
+
+    >>> import autograd_core as ag, numpy as np
+    >>> ag.from_numpy(np.arange(3.0)).dtype
+    ag.float64
+    """
+    if not isinstance(array, np.ndarray):
+        raise TypeError(f"from_numpy: expected a NumPy array, got {type(array).__name__}; use ag.tensor(...)")
+    dtypes.from_native(array.dtype)
+    if not array.dtype.isnative:
+        raise ValueError("from_numpy: the array's byte order is not this machine's; use array.astype(array.dtype.newbyteorder('='))")
+    if not array.flags.writeable:
+        raise ValueError("from_numpy: the array is read-only and would be shared; pass array.copy(), or use ag.tensor(array)")
+    return wrap(array.view(np.ndarray), devices.backend_of("cpu"))
+
+
+def as_host_array(t: Tensor, dtype: Any, copy: bool | None) -> Any:
+    """For NumPy's `__array__` protocol."""
+    return np.array(to_numpy(t, False), dtype=dtype, copy=copy)
+
+
+def to_numpy(t: Tensor, force: bool) -> Any:
+    if not force:
+        if t.requires_grad:
+            raise RuntimeError("Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead.")
+        if t._backend.name != "cpu":
+            raise TypeError(f"can't convert {t.device} device type tensor to numpy. Use Tensor.cpu() to copy it to host memory first.")
+    return t._backend.to_host(t._data)
+
+
+def rebuild(cls: type, host: Any, where: str, requires_grad: bool) -> Any:
+    """Unpickle a tensor on the device it was on, or on the CPU where that device is missing."""
+    device = where if devices.is_available(where.partition(":")[0]) else "cpu"
+    made = tensor(host, device=device)
+    out = object.__new__(cls)
+    out.__dict__.update(made.__dict__)
+    out._requires_grad = requires_grad
+    return out
+
+
+# -- printing ---------------------------------------------------------------------------------------------
+
+_print = {"precision": 4, "threshold": 1000, "edgeitems": 3, "linewidth": 80, "sci_mode": None}
+
+
+def set_printoptions(
+    precision: int | None = None, threshold: int | None = None, edgeitems: int | None = None, linewidth: int | None = None,
+    sci_mode: bool | None = None,
+) -> None:  # fmt: skip
+    """How tensors print: digits after the point, elements before summarising, edge items, width.
+
+    >>> import autograd_core as ag
+    >>> ag.set_printoptions(precision=4)
+    """
+    given = {"precision": precision, "threshold": threshold, "edgeitems": edgeitems, "linewidth": linewidth}
+    _print.update({name: value for name, value in given.items() if value is not None})
+    _print["sci_mode"] = sci_mode
+
+
+def format_tensor(t: Tensor) -> str:
+    """The text of `repr`: values, then what is not the default."""
+    host = t._backend.to_host(t._data)
+    prefix = "Parameter containing:\ntensor(" if type(t).__name__ == "Parameter" else "tensor("
+    values = _format_values(host) if host.size else "[]"
+    notes = []
+    if not host.size and host.shape != (0,):
+        notes.append(f"size={tuple(host.shape)}")
+    if t._backend.name != "cpu":
+        notes.append(f"device='{t.device}'")
+    if t.dtype not in (dtypes.get_default_dtype(), dtypes.int64, dtypes.bool_) or (not host.size and t.dtype is dtypes.int64):
+        notes.append(f"dtype={t.dtype}")
+    node = t.grad_fn
+    if node is not None:
+        notes.append(f"grad_fn={node!r}")
+    elif t._requires_grad:
+        notes.append("requires_grad=True")
+    return prefix + ", ".join([values, *notes]) + ")"
+
+
+def _format_values(host: Any) -> str:
+    options: dict[str, Any] = {"separator": ", ", "prefix": "tensor(", "threshold": _print["threshold"]}
+    options |= {"edgeitems": _print["edgeitems"], "max_line_width": _print["linewidth"]}
+    if host.dtype.kind == "f":
+        options["formatter"] = {"float_kind": _float_format(host)}
+    elif host.dtype.kind == "b":
+        options["formatter"] = {"bool": lambda b: "True" if b else "False"}
+    return str(np.array2string(host, **options))
+
+
+def _float_format(host: Any) -> Any:
+    """One format for all elements, aligned, as PyTorch chooses it."""
+    finite = np.abs(host[np.isfinite(host)].astype(np.float64))
+    digits = _print["precision"]
+    nonzero = finite[finite != 0]
+    integral = bool((finite == np.rint(finite)).all())
+    scientific = nonzero.size > 0 and (
+        nonzero.max() / nonzero.min() > 1000 or nonzero.max() > 1e8 or (not integral and nonzero.min() < 1e-4)
+    )
+    if integral:
+        scientific = nonzero.size > 0 and nonzero.max() > 1e8
+    if _print["sci_mode"] is not None:
+        scientific = bool(_print["sci_mode"])
+    if scientific:
+        spec = f".{digits}e"
+    else:
+        spec = ".0f" if integral else f".{digits}f"
+    point = "." if integral and not scientific else ""
+    texts = [format(float(v), spec) + (point if np.isfinite(v) else "") for v in host.reshape(-1)[: _print["threshold"]]]
+    width = max(map(len, texts), default=0)
+    return lambda v: (format(float(v), spec) + (point if np.isfinite(v) else "")).rjust(width)

@@ -1,0 +1,51 @@
+"""The operations, one file a family. Importing this package attaches their methods to `Tensor`.
+
+Each file ends with tables: `FUNCTIONS` (exported as `ag.name`), `METHODS` (attached to Tensor), `INPLACE` (methods
+`name_` made from the function `name`), and `PUBLIC` where a public form goes by another name than its function.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from autograd_core.inplace import inplace
+from autograd_core.ops import creation, elementwise, indexing, products, reductions, shape
+from autograd_core.tensor import Tensor
+
+# `random` is imported last: it builds on `creation`.
+from autograd_core import random  # noqa: E402
+
+FAMILIES: tuple[Any, ...] = (elementwise, reductions, shape, indexing, products, creation)
+
+
+def _collect() -> dict[str, Any]:
+    exported: dict[str, Any] = {}
+    for family in FAMILIES:
+        public = getattr(family, "PUBLIC", {})
+
+        def find(name: str, family: Any = family, public: dict[str, Any] = public) -> Any:
+            return public[name] if name in public else getattr(family, name)
+
+        for name in family.FUNCTIONS:
+            exported[name] = find(name)
+        for name in family.METHODS:
+            setattr(Tensor, name, find(name))
+        for name in family.INPLACE:
+            setattr(Tensor, f"{name}_", inplace(f"{name}_", find(name)))
+        for name, function in getattr(family, "OPERATORS", {}).items():
+            setattr(Tensor, name, function)
+        for name, getter in getattr(family, "PROPERTIES", {}).items():
+            setattr(Tensor, name, property(getter))
+    for name in random.FUNCTIONS:
+        exported[name] = getattr(random, name)
+    for name in random.METHODS:
+        setattr(Tensor, name, getattr(random, name))
+    for name, function in elementwise.INPLACE_OPERATORS.items():
+        setattr(Tensor, name, inplace(f"{name[3:-2]}_", function))
+    for name, d in creation.CONVERSIONS.items():
+        setattr(Tensor, name, creation._to_dtype(name, d))
+    Tensor.type = creation.type_  # type: ignore[attr-defined]
+    return exported
+
+
+EXPORTED = _collect()

@@ -1,0 +1,269 @@
+"""Activations beyond the elementwise family.
+
+The derivative of each is one kernel, `<name>_backward(g, x, ...)`; on Tensors (for gradients of gradients) the
+composition of the same name here.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from autograd_core import random
+from autograd_core.ops.checks import composite, maybe_inplace, require_float, require_same
+from autograd_core.primitive import V, primitive, unary
+from autograd_core.tensor import Tensor, wrap
+
+_F: Any = V
+
+
+def _activation(name: str) -> Any:
+    backward = f"{name}_backward"
+    return unary(name, lambda F, g, ctx: (getattr(F, backward)(g, ctx.saved[0], *ctx.params),), saves=(0,))
+
+
+_leaky_relu = _activation("leaky_relu")
+_elu = _activation("elu")
+_softplus = _activation("softplus")
+_gelu = _activation("gelu")
+_gelu_tanh = _activation("gelu_tanh")
+_silu = _activation("silu")
+_hardtanh = _activation("hardtanh")
+
+
+def _erf_rule(F: Any, g: Any, ctx: Any) -> tuple[Any, ...]:
+    bell = F.exp(F.neg(F.square(ctx.saved[0])))
+    return (F.mul(g, F.mul(bell, 2 / math.sqrt(math.pi))),)
+
+
+_erf = unary("erf", _erf_rule, saves=(0,), floating=True)
+
+
+# -- the derivatives as compositions ----------------------------------------------------------------------
+
+
+@composite
+def leaky_relu_backward(g: Tensor, x: Tensor, slope: float) -> Tensor:
+    return _F.where(_F.gt(x, 0.0), g, _F.mul(g, slope))  # type: ignore[no-any-return]
+
+
+@composite
+def elu_backward(g: Tensor, x: Tensor, alpha: float, scale: float, inner: float) -> Tensor:
+    positive = _F.gt(x, 0.0)
+    # Above 0 the exponential is not used: keep it from overflowing, whose gradient would be 0 * inf.
+    below = _F.exp(_F.mul(_F.where(positive, _F.fill(x, 0.0), x), inner))
+    return _F.mul(g, _F.where(positive, _F.fill(x, scale), _F.mul(below, alpha * scale * inner)))  # type: ignore[no-any-return]
+
+
+@composite
+def softplus_backward(g: Tensor, x: Tensor, beta: float, threshold: float) -> Tensor:
+    z = _F.mul(x, beta)
+    return _F.where(_F.gt(z, threshold), g, _F.mul(g, _F.sigmoid(z)))  # type: ignore[no-any-return]
+
+
+@composite
+def gelu_backward(g: Tensor, x: Tensor) -> Tensor:
+    below = _F.add(_F.mul(_erf(_F.mul(x, math.sqrt(0.5))), 0.5), 0.5)
+    density = _F.mul(_F.exp(_F.mul(_F.square(x), -0.5)), 1 / math.sqrt(2 * math.pi))
+    return _F.mul(g, _F.add(below, _F.mul(x, density)))  # type: ignore[no-any-return]
+
+
+@composite
+def gelu_tanh_backward(g: Tensor, x: Tensor) -> Tensor:
+    root, cubic = math.sqrt(2 / math.pi), 0.044715
+    squared = _F.square(x)
+    t = _F.tanh(_F.mul(x, _F.add(_F.mul(squared, cubic * root), root)))
+    slope = _F.add(_F.mul(squared, 3 * cubic * root), root)
+    bend = _F.mul(_F.mul(x, _F.sub(1.0, _F.square(t))), slope)
+    return _F.mul(g, _F.mul(_F.add(_F.add(t, 1.0), bend), 0.5))  # type: ignore[no-any-return]
+
+
+@composite
+def silu_backward(g: Tensor, x: Tensor) -> Tensor:
+    s = _F.sigmoid(x)
+    return _F.mul(g, _F.mul(s, _F.add(_F.mul(x, _F.sub(1.0, s)), 1.0)))  # type: ignore[no-any-return]
+
+
+@composite
+def hardtanh_backward(g: Tensor, x: Tensor, low: float, high: float) -> Tensor:
+    return _F.where(_F.logical_and(_F.gt(x, low), _F.lt(x, high)), g, _F.fill(g, 0.0))  # type: ignore[no-any-return]
+
+
+# -- public -----------------------------------------------------------------------------------------------
+
+
+def erf(input: Tensor) -> Tensor:
+    """The error function 2 / sqrt(pi) * integral of exp(-t^2) from 0 to x (Cody, 1969).
+
+    >>> import autograd_core as ag
+    >>> ag.erf(ag.tensor([0.0, 1.0]))
+    tensor([0.0000, 0.8427])
+    """
+    return _erf(input)  # type: ignore[no-any-return]
+
+
+def leaky_relu(input: Tensor, negative_slope: float = 0.01, inplace: bool = False) -> Tensor:
+    """max(0, x) + negative_slope * min(0, x) (Maas, Hannun, Ng, 2013).
+
+    >>> import autograd_core as ag
+    >>> ag.nn.functional.leaky_relu(ag.tensor([-1.0, 2.0]), 0.5)
+    tensor([-0.5000,  2.0000])
+    """
+    require_float("leaky_relu", input)
+    return maybe_inplace(inplace, "leaky_relu", _leaky_relu, input, negative_slope)
+
+
+def prelu(input: Tensor, weight: Tensor) -> Tensor:
+    """max(0, x) + weight * min(0, x), weight learnt: one for all, or one a channel, dimension 1 (He et al., 2015).
+
+    weight: (1,) or (C,). Raises `RuntimeError` for another size.
+
+    >>> import autograd_core as ag
+    >>> ag.nn.functional.prelu(ag.tensor([-1.0, 2.0]), ag.tensor([0.5]))
+    tensor([-0.5000,  2.0000])
+    """
+    require_same("prelu", input=input, weight=weight)
+    channels = input.shape[1] if input.ndim > 1 else 1
+    if weight.ndim > 1 or weight.numel() not in (1, channels):
+        raise RuntimeError(
+            f"prelu: mismatch of parameter numbers and input channel size: expected weight of shape (1,) or ({channels},), "
+            f"got {tuple(weight.shape)}"
+        )
+    w = weight.reshape((1, -1) + (1,) * (input.ndim - 2)) if weight.numel() > 1 else weight.reshape(())
+    return _F.where(_F.gt(input, 0.0), input, _F.mul(input, w))  # type: ignore[no-any-return]
+
+
+def elu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
+    """x above 0, alpha * (exp(x) - 1) below (Clevert, Unterthiner, Hochreiter, 2015).
+
+    >>> import autograd_core as ag
+    >>> ag.nn.functional.elu(ag.tensor([-1.0, 2.0]))
+    tensor([-0.6321,  2.0000])
+    """
+    require_float("elu", input)
+    return maybe_inplace(inplace, "elu", _elu, input, alpha, 1.0, 1.0)
+
+
+def selu(input: Tensor, inplace: bool = False) -> Tensor:
+    """scale * elu(x, alpha), the constants such that activations keep mean 0 and variance 1 (Klambauer et al., 2017).
+
+    >>> import autograd_core as ag
+    >>> ag.nn.functional.selu(ag.tensor([-1.0, 2.0]))
+    tensor([-1.1113,  2.1014])
+    """
+    require_float("selu", input)
+    return maybe_inplace(inplace, "selu", _elu, input, 1.6732632423543772848, 1.0507009873554804934, 1.0)
+
+
+def celu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
+    """x above 0, alpha * (exp(x / alpha) - 1) below (Barron, 2017). Raises `RuntimeError` for alpha = 0.
+
+    >>> import autograd_core as ag
+    >>> ag.nn.functional.celu(ag.tensor([-1.0, 2.0]), 2.0)
+    tensor([-0.7869,  2.0000])
+    """
+    require_float("celu", input)
+    if alpha == 0:
+        raise RuntimeError("celu: ZeroDivisionError: alpha cannot be 0")
+    return maybe_inplace(inplace, "celu", _elu, input, alpha, 1.0, 1.0 / alpha)
+
+
+def softplus(input: Tensor, beta: float = 1.0, threshold: float = 20.0) -> Tensor:
+    """log(1 + exp(beta x)) / beta, and x itself where beta x > threshold.
+
+    >>> import autograd_core as ag
+    >>> ag.nn.functional.softplus(ag.tensor([0.0, 30.0]))
+    tensor([ 0.6931, 30.0000])
+    """
+    require_float("softplus", input)
+    return _softplus(input, beta, threshold)  # type: ignore[no-any-return]
+
+
+def gelu(input: Tensor, approximate: str = "none") -> Tensor:
+    """x * Phi(x), Phi the normal distribution function, or its approximation by a 'tanh' (Hendrycks, Gimpel, 2016).
+
+    >>> import autograd_core as ag
+    >>> ag.nn.functional.gelu(ag.tensor([-1.0, 2.0]))
+    tensor([-0.1587,  1.9545])
+    """
+    require_float("gelu", input)
+    if approximate not in ("none", "tanh"):
+        raise RuntimeError(f"gelu: approximate argument must be either 'none' or 'tanh', got {approximate!r}")
+    return _gelu(input) if approximate == "none" else _gelu_tanh(input)  # type: ignore[no-any-return]
+
+
+def silu(input: Tensor, inplace: bool = False) -> Tensor:
+    """x * sigmoid(x), also called swish.
+
+    >>> import autograd_core as ag
+    >>> ag.nn.functional.silu(ag.tensor([-1.0, 2.0]))
+    tensor([-0.2689,  1.7616])
+    """
+    require_float("silu", input)
+    return maybe_inplace(inplace, "silu", _silu, input)
+
+
+def hardtanh(input: Tensor, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False) -> Tensor:
+    """x limited to [min_val, max_val]; the gradient is 0 at the bounds. Raises `ValueError` if min_val > max_val.
+
+    >>> import autograd_core as ag
+    >>> ag.nn.functional.hardtanh(ag.tensor([-3.0, 0.5]))
+    tensor([-1.0000,  0.5000])
+    """
+    require_float("hardtanh", input)
+    if min_val > max_val:
+        raise ValueError(f"hardtanh: min_val cannot be greater than max_val, got {min_val} and {max_val}")
+    return maybe_inplace(inplace, "hardtanh", _hardtanh, input, min_val, max_val)
+
+
+def relu6(input: Tensor, inplace: bool = False) -> Tensor:
+    """min(max(0, x), 6).
+
+    >>> import autograd_core as ag
+    >>> ag.nn.functional.relu6(ag.tensor([-1.0, 9.0]))
+    tensor([0., 6.])
+    """
+    return hardtanh(input, 0.0, 6.0, inplace)
+
+
+def logsigmoid(input: Tensor) -> Tensor:
+    """log(1 / (1 + exp(-x))), without overflow.
+
+    >>> import autograd_core as ag
+    >>> ag.nn.functional.logsigmoid(ag.tensor([0.0, -100.0]))
+    tensor([  -0.6931, -100.0000])
+    """
+    require_float("logsigmoid", input)
+    return _F.neg(_softplus(_F.neg(input), 1.0, math.inf))  # type: ignore[no-any-return]
+
+
+# -- dropout ----------------------------------------------------------------------------------------------
+
+_dropout = primitive("dropout", lambda F, g, ctx: (F.dropout(g, ctx.saved[0], *ctx.params), None), inputs=2, saves=(1,))
+
+
+def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
+    """Each element zeroed with probability p, the others divided by 1 - p; the input itself if not `training`.
+
+    Srivastava et al., "Dropout" (2014), in its inverted form. The mask comes from the default generator. Raises `ValueError`
+    unless 0 <= p <= 1.
+
+    >>> import autograd_core as ag
+    >>> ag.nn.functional.dropout(ag.ones(2), p=0.5, training=False)
+    tensor([1., 1.])
+    """
+    require_float("dropout", input)
+    if not 0.0 <= p <= 1.0:
+        raise ValueError(f"dropout probability has to be between 0 and 1, but got {p}")
+    if not training or p == 0:
+        return input
+    if p == 1:
+        return maybe_inplace(inplace, "dropout", _F.mul, input, 0.0)
+    backend, data = input._backend, input._data
+    mask = backend.random_bernoulli(random.default_generator(backend).state, tuple(data.shape), data.dtype, 1.0 - p)
+    return maybe_inplace(inplace, "dropout", _dropout, input, wrap(mask, backend), 1.0 / (1.0 - p))
+
+
+FUNCTIONS: tuple[str, ...] = ("erf", "prelu", "selu", "celu", "dropout")
+METHODS: tuple[str, ...] = ("erf", "prelu")
+INPLACE: tuple[str, ...] = ("erf",)

@@ -1,0 +1,72 @@
+"""Checks that the operations of neural networks share, and how a backward composition enters the vocabulary."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from autograd_core import inplace
+from autograd_core.primitive import V, device_error
+from autograd_core.tensor import Tensor
+
+
+def composite(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Enter a composition of primitives in `V` under the name of the backend's fused kernel that it equals.
+
+    A rule that calls `F.<name>` then runs one kernel on raw arrays, and on Tensors the composition, which is
+    differentiable to any order.
+    """
+    setattr(V, function.__name__, function)
+    return function
+
+
+def require_tensors(operation: str, **tensors: Any) -> None:
+    """Raise `TypeError` where an argument is neither a Tensor nor None."""
+    for name, t in tensors.items():
+        if t is not None and not isinstance(t, Tensor):
+            hint = "; convert it with ag.tensor(...)" if t.__class__.__module__ in ("numpy", "builtins") else ""
+            raise TypeError(f"{operation}: argument {name!r} must be a Tensor, got {type(t).__name__}{hint}")
+
+
+def require_same(operation: str, **tensors: Tensor | None) -> None:
+    """Raise `TypeError` for what is no Tensor, `RuntimeError` unless all have one floating-point dtype and one device."""
+    require_tensors(operation, **tensors)
+    given = {name: t for name, t in tensors.items() if t is not None}
+    first = next(iter(given.values()))
+    if any(t._data.dtype != first._data.dtype for t in given.values()):
+        found = ", ".join(f"{name} {t.dtype}" for name, t in given.items())
+        raise RuntimeError(f"{operation}: expected all tensors to have the same dtype, got {found}. Convert with .to(dtype).")
+    require_float(operation, first)
+    if any(t._backend is not first._backend for t in given.values()):
+        raise device_error(operation, tuple(given.values()))
+
+
+def require_float(operation: str, x: Tensor) -> None:
+    """Raise `NotImplementedError` (a `RuntimeError`) unless `x` is a Tensor of floating-point numbers."""
+    require_tensors(operation, input=x)
+    if x._data.dtype.kind != "f":
+        raise NotImplementedError(f"{operation} is not implemented for {x.dtype}; convert the input with .float()")
+
+
+def pair(operation: str, name: str, value: Any, least: int, count: int = 2) -> tuple[int, ...]:
+    """`value` as a tuple of `count` ints, each at least `least`; a single int stands for all."""
+    values = (value,) * count if isinstance(value, int) else value
+    if isinstance(values, list | tuple) and len(values) == 1:
+        values = tuple(values) * count
+    if (
+        not isinstance(values, list | tuple)
+        or len(values) != count
+        or not all(isinstance(v, int) and not isinstance(v, bool) for v in values)
+    ):
+        expected = "an int" if count == 1 else f"an int or a tuple of {count} ints"
+        raise TypeError(f"{operation}: {name} must be {expected}, got {value!r}")
+    if any(v < least for v in values):
+        raise RuntimeError(f"{operation}: {name} must be at least {least}, got {value!r}")
+    return tuple(values)
+
+
+def maybe_inplace(flag: bool, name: str, function: Callable[..., Tensor], x: Tensor, *params: Any) -> Tensor:
+    """`function(x, *params)`, written into `x` itself if `flag`."""
+    if flag:
+        return inplace.update(x, f"{name}_", function, *params)
+    return function(x, *params)

@@ -1,0 +1,246 @@
+"""Convolutions in one and two dimensions, and their transposes.
+
+`conv2d` is linear in its input and in its weight; the gradient by either is a primitive of its own, and the three
+are one another's gradients. One-dimensional convolution is the two-dimensional one on images of height 1.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from autograd_core.ops.checks import pair, require_same
+from autograd_core.primitive import V, primitive
+from autograd_core.tensor import Tensor
+
+
+def _conv2d_rule(F: Any, g: Any, ctx: Any) -> tuple[Any, ...]:
+    x, w = ctx.saved
+    ex, ew, eb = ctx.inputs
+    return (
+        None if ex is None else F.conv2d_input_grad(g, w, tuple(ex.shape), *ctx.params),
+        None if ew is None else F.conv2d_weight_grad(g, x, tuple(ew.shape), *ctx.params),
+        None if eb is None else F.sum(g, (0, 2, 3), False),
+    )
+
+
+def _input_grad_rule(F: Any, c: Any, ctx: Any) -> tuple[Any, ...]:
+    g, w = ctx.saved
+    eg, ew = ctx.inputs
+    geometry = ctx.params[1:]
+    return (
+        None if eg is None else F.conv2d(c, w, None, *geometry),
+        None if ew is None else F.conv2d_weight_grad(g, c, tuple(ew.shape), *geometry),
+    )
+
+
+def _weight_grad_rule(F: Any, c: Any, ctx: Any) -> tuple[Any, ...]:
+    g, x = ctx.saved
+    eg, ex = ctx.inputs
+    geometry = ctx.params[1:]
+    return (
+        None if eg is None else F.conv2d(x, c, None, *geometry),
+        None if ex is None else F.conv2d_input_grad(g, c, tuple(ex.shape), *geometry),
+    )
+
+
+_conv2d = primitive("conv2d", _conv2d_rule, inputs=3, saves=(0, 1))
+conv2d_input_grad = primitive("conv2d_input_grad", _input_grad_rule, inputs=2, saves=(0, 1))
+conv2d_weight_grad = primitive("conv2d_weight_grad", _weight_grad_rule, inputs=2, saves=(0, 1))
+
+
+def conv2d(
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    stride: int | tuple[int, int] = 1,
+    padding: int | tuple[int, int] | str = 0,
+    dilation: int | tuple[int, int] = 1,
+    groups: int = 1,
+) -> Tensor:
+    """y[n, o, i, j] = b[o] + sum over c, k, l of w[o, c, k, l] x[n, c, i s + k d - p, j s + l d - p] (cross-correlation).
+
+    input: (N, C, H, W) or (C, H, W); weight: (O, C / groups, KH, KW); bias: (O,). `padding` in elements of zero on each
+    side, or 'valid' (none) or 'same' (as much as keeps the size; stride 1 only). Channels are split into `groups`
+    that do not see each other. Returns (N, O, OH, OW) with OH = floor((H + 2p - d (KH - 1) - 1) / s) + 1.
+    Raises `RuntimeError` if shapes, dtypes or devices do not fit.
+
+    >>> import autograd_core as ag
+    >>> ag.nn.functional.conv2d(ag.ones(1, 1, 3, 3), ag.ones(1, 1, 2, 2), stride=2)
+    tensor([[[[4.]]]])
+    """
+    return _convolve("conv2d", 2, input, weight, bias, stride, padding, dilation, groups)
+
+
+def conv1d(
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    stride: int | tuple[int] = 1,
+    padding: int | tuple[int] | str = 0,
+    dilation: int | tuple[int] = 1,
+    groups: int = 1,
+) -> Tensor:
+    """y[n, o, i] = b[o] + sum over c, k of w[o, c, k] x[n, c, i s + k d - p]; see `conv2d`.
+
+    input: (N, C, L) or (C, L); weight: (O, C / groups, K); bias: (O,). Returns (N, O, OL).
+
+    >>> import autograd_core as ag
+    >>> ag.nn.functional.conv1d(ag.tensor([[1.0, 2.0, 3.0]]), ag.ones(1, 1, 2))
+    tensor([[3., 5.]])
+    """
+    return _convolve("conv1d", 1, input, weight, bias, stride, padding, dilation, groups)
+
+
+def _convolve(
+    name: str, dims: int, x: Tensor, w: Tensor, b: Tensor | None, stride: Any, padding: Any, dilation: Any, groups: int
+) -> Tensor:
+    require_same(name, input=x, weight=w, bias=b)
+    stride = pair(name, "stride", stride, 1, dims)
+    dilation = pair(name, "dilation", dilation, 1, dims)
+    _check_shapes(name, dims, x, w, w.shape[:1], b, groups)
+    channels = x.shape[x.ndim - dims - 1]
+    if w.shape[1] * groups != channels:
+        raise RuntimeError(
+            f"{name}: given groups={groups} and weight of shape {tuple(w.shape)}, expected input of shape {tuple(x.shape)} to have "
+            f"{w.shape[1] * groups} channels, got {channels} channels instead"
+        )
+    if w.shape[0] % groups:
+        raise RuntimeError(f"{name}: the {w.shape[0]} output channels of the weight are not divisible by groups={groups}")
+    kernel = w.shape[2:]
+    sides = _sides(name, dims, padding, kernel, stride, dilation)
+    for axis in range(dims):
+        size = x.shape[x.ndim - dims + axis] + sides[2 * axis] + sides[2 * axis + 1]
+        if size < dilation[axis] * (kernel[axis] - 1) + 1:
+            padded = tuple(x.shape[x.ndim - dims + a] + sides[2 * a] + sides[2 * a + 1] for a in range(dims))
+            raise RuntimeError(
+                f"{name}: padded input size per channel {padded} is smaller than the kernel {tuple(kernel)} with "
+                f"dilation {dilation}; use a smaller kernel, or more padding"
+            )
+    batched = x if x.ndim == dims + 2 else x.unsqueeze(0)
+    if dims == 1:
+        batched, w = batched.unsqueeze(2), w.unsqueeze(2)
+        stride, dilation, sides = (1, *stride), (1, *dilation), (0, 0, *sides)
+    y = _conv2d(batched, w, b, stride, sides, dilation, groups)
+    if dims == 1:
+        y = y.squeeze(2)
+    return y if x.ndim == dims + 2 else y.squeeze(0)  # type: ignore[no-any-return]
+
+
+def _check_shapes(name: str, dims: int, x: Tensor, w: Tensor, out: Any, b: Tensor | None, groups: int) -> None:
+    sizes = "L" if dims == 1 else "H, W"
+    if w.ndim != dims + 2:
+        raise RuntimeError(f"{name}: expected a weight of {dims + 2} dimensions, got shape {tuple(w.shape)}")
+    if x.ndim not in (dims + 1, dims + 2):
+        raise RuntimeError(
+            f"{name}: expected input of shape (N, C, {sizes}) or (C, {sizes}), got {tuple(x.shape)}; use unsqueeze() or reshape()"
+        )
+    if not isinstance(groups, int) or groups < 1:
+        raise RuntimeError(f"{name}: groups must be a positive int, got {groups!r}")
+    if b is not None and tuple(b.shape) != tuple(out):
+        raise RuntimeError(f"{name}: bias of shape {tuple(b.shape)}, expected {tuple(out)} for a weight of {tuple(w.shape)}")
+
+
+def _sides(name: str, dims: int, padding: Any, kernel: Any, stride: Any, dilation: Any) -> tuple[int, ...]:
+    """Padding before and after, axis by axis."""
+    if isinstance(padding, str):
+        if padding == "valid":
+            return (0, 0) * dims
+        if padding != "same":
+            raise RuntimeError(f"{name}: padding must be 'valid', 'same', an int or ints, got {padding!r}")
+        if any(s != 1 for s in stride):
+            raise RuntimeError(f"{name}: padding='same' is not supported for strided convolutions, got stride {stride}")
+        totals = [d * (k - 1) for k, d in zip(kernel, dilation)]
+        return tuple(side for total in totals for side in (total // 2, total - total // 2))
+    return tuple(side for p in pair(name, "padding", padding, 0, dims) for side in (p, p))
+
+
+# -- transposed -------------------------------------------------------------------------------------------
+
+
+def conv_transpose2d(
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    stride: int | tuple[int, int] = 1,
+    padding: int | tuple[int, int] = 0,
+    output_padding: int | tuple[int, int] = 0,
+    groups: int = 1,
+    dilation: int | tuple[int, int] = 1,
+) -> Tensor:
+    """The adjoint of `conv2d` as a map of images: each input element spreads the kernel, times itself, over the output.
+
+    input: (N, C, H, W) or (C, H, W); weight: (C, O / groups, KH, KW); bias: (O,). Returns (N, O, OH, OW) with
+    OH = (H - 1) s - 2 p + d (KH - 1) + output_padding + 1. Raises `RuntimeError` if shapes, dtypes or devices do not fit.
+
+    >>> import autograd_core as ag
+    >>> ag.nn.functional.conv_transpose2d(ag.ones(1, 1, 1, 1), ag.ones(1, 1, 2, 2))
+    tensor([[[[1., 1.],
+              [1., 1.]]]])
+    """
+    return _transposed("conv_transpose2d", 2, input, weight, bias, stride, padding, output_padding, groups, dilation)
+
+
+def conv_transpose1d(
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    stride: int | tuple[int] = 1,
+    padding: int | tuple[int] = 0,
+    output_padding: int | tuple[int] = 0,
+    groups: int = 1,
+    dilation: int | tuple[int] = 1,
+) -> Tensor:
+    """The adjoint of `conv1d`; see `conv_transpose2d`.
+
+    input: (N, C, L) or (C, L); weight: (C, O / groups, K); bias: (O,). Returns (N, O, OL).
+
+    >>> import autograd_core as ag
+    >>> ag.nn.functional.conv_transpose1d(ag.tensor([[1.0, 2.0]]), ag.ones(1, 1, 2))
+    tensor([[1., 3., 2.]])
+    """
+    return _transposed("conv_transpose1d", 1, input, weight, bias, stride, padding, output_padding, groups, dilation)
+
+
+def _transposed(
+    name: str, dims: int, x: Tensor, w: Tensor, b: Tensor | None, stride: Any, padding: Any, extra: Any, groups: int, dilation: Any
+) -> Tensor:
+    require_same(name, input=x, weight=w, bias=b)
+    stride = pair(name, "stride", stride, 1, dims)
+    dilation = pair(name, "dilation", dilation, 1, dims)
+    padding = pair(name, "padding", padding, 0, dims)
+    extra = pair(name, "output_padding", extra, 0, dims)
+    if any(e >= max(s, d) for e, s, d in zip(extra, stride, dilation)):
+        raise RuntimeError(
+            f"{name}: output padding must be smaller than either stride or dilation, got output_padding {extra}, "
+            f"stride {stride}, dilation {dilation}"
+        )
+    _check_shapes(name, dims, x, w, (w.shape[1] * groups,) if w.ndim > 1 else (), b, groups)
+    channels = x.shape[x.ndim - dims - 1]
+    if w.shape[0] != channels or channels % groups:
+        raise RuntimeError(
+            f"{name}: input of shape {tuple(x.shape)} has {channels} channels; expected {w.shape[0]}, the first size of the "
+            f"weight {tuple(w.shape)}, and a multiple of groups={groups}"
+        )
+    sizes = tuple(
+        (x.shape[x.ndim - dims + a] - 1) * stride[a] - 2 * padding[a] + dilation[a] * (w.shape[2 + a] - 1) + extra[a] + 1
+        for a in range(dims)
+    )
+    if min(sizes) < 1:
+        raise RuntimeError(f"{name}: the output would have size {sizes} for input {tuple(x.shape)}; use less padding")
+    sides = tuple(side for p in padding for side in (p, p))
+    batched = x if x.ndim == dims + 2 else x.unsqueeze(0)
+    if dims == 1:
+        batched, w = batched.unsqueeze(2), w.unsqueeze(2)
+        stride, dilation, sides, sizes = (1, *stride), (1, *dilation), (0, 0, *sides), (1, *sizes)
+    shape = (batched.shape[0], w.shape[1] * groups, *sizes)
+    y = V.conv2d_input_grad(batched, w, shape, stride, sides, dilation, groups)
+    if b is not None:
+        y = y + b.reshape(1, -1, 1, 1)
+    if dims == 1:
+        y = y.squeeze(2)
+    return y if x.ndim == dims + 2 else y.squeeze(0)  # type: ignore[no-any-return]
+
+
+FUNCTIONS: tuple[str, ...] = ("conv1d", "conv2d", "conv_transpose1d", "conv_transpose2d")
+METHODS: tuple[str, ...] = ()
+INPLACE: tuple[str, ...] = ()

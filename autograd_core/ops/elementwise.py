@@ -1,0 +1,529 @@
+"""Elementwise operations: arithmetic, functions of one variable, comparison, logic, selection.
+
+Each primitive stands on one line with its rule. `g` is the cotangent; a rule is written in calls of `F` only.
+"""
+
+from __future__ import annotations
+
+import builtins
+import math
+from typing import Any
+
+from autograd_core import dtypes
+from autograd_core.primitive import V, binary, predicate, primitive, promote_operands, result_type, unary
+from autograd_core.tensor import Tensor
+
+
+def _wanted(ctx: Any, i: int) -> bool:
+    return ctx.inputs[i] is not None
+
+
+# -- arithmetic -------------------------------------------------------------------------------------------
+
+
+def _mul_rule(F: Any, g: Any, ctx: Any) -> tuple[Any, ...]:
+    x, y = ctx.saved
+    ex, ey = ctx.inputs
+    return (None if ex is None else F.mul(g, y)), (None if ey is None else F.mul(g, x))
+
+
+def _div_rule(F: Any, g: Any, ctx: Any) -> tuple[Any, ...]:
+    x, y = ctx.saved
+    gx = F.div(g, y)
+    return gx, F.neg(F.mul(gx, F.div(x, y))) if _wanted(ctx, 1) else None
+
+
+def _pow_rule(F: Any, g: Any, ctx: Any) -> tuple[Any, ...]:
+    x, y = ctx.saved
+    gx = gy = None
+    if _wanted(ctx, 0):
+        # y x^(y-1), which is 0 for y = 0 also where x^-1 is infinite.
+        slope = F.mul(y, F.pow(x, F.sub(y, 1.0)))
+        gx = F.mul(g, F.where(F.eq(y, 0.0), F.fill(slope, 0.0), slope))
+    if _wanted(ctx, 1):
+        # x^y ln x, with the limit 0 at x = 0.
+        slope = F.mul(F.pow(x, y), F.log(x))
+        gy = F.mul(g, F.where(F.logical_and(F.eq(x, 0.0), F.ge(y, 0.0)), F.fill(slope, 0.0), slope))
+    return gx, gy
+
+
+def _pow_number_rule(F: Any, g: Any, ctx: Any) -> tuple[Any, ...]:
+    (x,), (e,) = ctx.saved, ctx.params
+    if e == 0:
+        return (F.fill(g, 0.0),)
+    return (F.mul(g, F.mul(F.pow_number(x, e - 1), e)),)
+
+
+def _pick_rule(compare: str) -> Any:
+    def rule(F: Any, g: Any, ctx: Any) -> tuple[Any, ...]:
+        x, y = ctx.saved
+        better, worse = getattr(F, compare), {"gt": "lt", "lt": "gt"}[compare]
+        half = F.mul(F.where(F.eq(x, y), g, F.fill(g, 0.0)), 0.5)  # Ties share the gradient.
+        gx = F.add(half, F.where(better(x, y), g, F.fill(g, 0.0))) if _wanted(ctx, 0) else None
+        gy = F.add(half, F.where(getattr(F, worse)(x, y), g, F.fill(g, 0.0))) if _wanted(ctx, 1) else None
+        return gx, gy
+
+    return rule
+
+
+def _atan2_rule(F: Any, g: Any, ctx: Any) -> tuple[Any, ...]:
+    y, x = ctx.saved
+    scaled = F.div(g, F.add(F.square(x), F.square(y)))
+    return F.mul(scaled, x), F.neg(F.mul(scaled, y))
+
+
+add = binary("add", lambda F, g, ctx: (g, g))
+sub = binary("sub", lambda F, g, ctx: (g, F.neg(g) if ctx.inputs[1] is not None else None))
+mul = binary("mul", _mul_rule, saves=(0, 1), crosswise=True)
+div = binary("div", _div_rule, saves=(0, 1), floating=True)
+_pow = binary("pow", _pow_rule, saves=(0, 1))
+pow_number = unary("pow_number", _pow_number_rule, saves=(0,))
+maximum = binary("maximum", _pick_rule("gt"), saves=(0, 1))
+minimum = binary("minimum", _pick_rule("lt"), saves=(0, 1))
+atan2 = binary("atan2", _atan2_rule, saves=(0, 1), floating=True)
+_floor_divide = binary("floor_divide", lambda F, g, ctx: (F.fill(g, 0.0), F.fill(g, 0.0)))
+remainder = binary("remainder", lambda F, g, ctx: (g, F.neg(F.mul(g, F.floor(F.div(*ctx.saved))))), saves=(0, 1))
+fmod = binary("fmod", lambda F, g, ctx: (g, F.neg(F.mul(g, F.trunc(F.div(*ctx.saved))))), saves=(0, 1))
+
+
+# -- functions of one variable ----------------------------------------------------------------------------
+
+
+def _zero(F: Any, g: Any, ctx: Any) -> tuple[Any, ...]:
+    return (F.fill(g, 0.0),)
+
+
+def _of_input(derivative: Any) -> Any:
+    """A rule `g * f'(x)` of a primitive that saves its input."""
+    return lambda F, g, ctx: (F.mul(g, derivative(F, ctx.saved[0])),)
+
+
+fill = unary("fill", _zero)
+clone = unary("clone", lambda F, g, ctx: (g,))
+neg = unary("neg", lambda F, g, ctx: (F.neg(g),))
+abs = unary("abs", _of_input(lambda F, x: F.sign(x)), saves=(0,))
+sign = unary("sign", _zero)
+square = unary("square", _of_input(lambda F, x: F.mul(x, 2.0)), saves=(0,))
+reciprocal = unary("reciprocal", lambda F, g, ctx: (F.neg(F.mul(g, F.square(ctx.saved[0]))),), saves_output=True, floating=True)
+sqrt = unary("sqrt", lambda F, g, ctx: (F.div(g, F.mul(ctx.saved[0], 2.0)),), saves_output=True, floating=True)
+rsqrt = unary("rsqrt", lambda F, g, ctx: (F.mul(F.mul(g, F.pow_number(ctx.saved[0], 3)), -0.5),), saves_output=True, floating=True)
+exp = unary("exp", lambda F, g, ctx: (F.mul(g, ctx.saved[0]),), saves_output=True, floating=True)
+expm1 = unary("expm1", lambda F, g, ctx: (F.mul(g, F.add(ctx.saved[0], 1.0)),), saves_output=True, floating=True)
+log = unary("log", lambda F, g, ctx: (F.div(g, ctx.saved[0]),), saves=(0,), floating=True)
+log2 = unary("log2", lambda F, g, ctx: (F.div(g, F.mul(ctx.saved[0], math.log(2.0))),), saves=(0,), floating=True)
+log10 = unary("log10", lambda F, g, ctx: (F.div(g, F.mul(ctx.saved[0], math.log(10.0))),), saves=(0,), floating=True)
+log1p = unary("log1p", lambda F, g, ctx: (F.div(g, F.add(ctx.saved[0], 1.0)),), saves=(0,), floating=True)
+sin = unary("sin", _of_input(lambda F, x: F.cos(x)), saves=(0,), floating=True)
+cos = unary("cos", _of_input(lambda F, x: F.neg(F.sin(x))), saves=(0,), floating=True)
+tan = unary("tan", lambda F, g, ctx: (F.mul(g, F.add(F.square(ctx.saved[0]), 1.0)),), saves_output=True, floating=True)
+asin = unary("asin", _of_input(lambda F, x: F.rsqrt(F.sub(1.0, F.square(x)))), saves=(0,), floating=True)
+acos = unary("acos", _of_input(lambda F, x: F.neg(F.rsqrt(F.sub(1.0, F.square(x))))), saves=(0,), floating=True)
+atan = unary("atan", _of_input(lambda F, x: F.reciprocal(F.add(F.square(x), 1.0))), saves=(0,), floating=True)
+sinh = unary("sinh", _of_input(lambda F, x: F.cosh(x)), saves=(0,), floating=True)
+cosh = unary("cosh", _of_input(lambda F, x: F.sinh(x)), saves=(0,), floating=True)
+tanh = unary("tanh", lambda F, g, ctx: (F.tanh_backward(g, ctx.saved[0]),), saves_output=True, floating=True)
+sigmoid = unary("sigmoid", lambda F, g, ctx: (F.sigmoid_backward(g, ctx.saved[0]),), saves_output=True, floating=True)
+relu = unary("relu", lambda F, g, ctx: (F.relu_backward(g, ctx.saved[0]),), saves_output=True)
+floor = unary("floor", _zero)
+ceil = unary("ceil", _zero)
+trunc = unary("trunc", _zero)
+_round = unary("round", _zero)
+
+# Derivatives as kernels of their own: linear in g, so the first gradient is the kernel again.
+
+
+def _tanh_backward_rule(F: Any, g: Any, ctx: Any) -> tuple[Any, ...]:
+    inner, y = ctx.saved
+    return F.tanh_backward(g, y), F.mul(F.mul(F.mul(g, inner), y), -2.0) if _wanted(ctx, 1) else None
+
+
+def _sigmoid_backward_rule(F: Any, g: Any, ctx: Any) -> tuple[Any, ...]:
+    inner, y = ctx.saved
+    return F.sigmoid_backward(g, y), F.mul(F.mul(g, inner), F.sub(1.0, F.mul(y, 2.0))) if _wanted(ctx, 1) else None
+
+
+tanh_backward = binary("tanh_backward", _tanh_backward_rule, saves=(0, 1))
+sigmoid_backward = binary("sigmoid_backward", _sigmoid_backward_rule, saves=(0, 1))
+relu_backward = binary("relu_backward", lambda F, g, ctx: (F.relu_backward(g, ctx.saved[0]), None), saves=(1,))
+
+
+# -- conversion and selection -----------------------------------------------------------------------------
+
+_cast = unary("cast", lambda F, g, ctx: (F.cast(g, ctx.params[1]),))
+
+
+def cast(x: Tensor, native: Any) -> Tensor:
+    """`x` in the backend's dtype `native`; its gradient goes back in the dtype of `x`."""
+    return _cast(x, native, x._data.dtype)  # type: ignore[no-any-return]
+
+
+V.cast = cast  # type: ignore[attr-defined]
+
+
+def _where_rule(F: Any, g: Any, ctx: Any) -> tuple[Any, ...]:
+    (condition,) = ctx.saved
+    zero = F.fill(g, 0.0)
+    gx = F.where(condition, g, zero) if _wanted(ctx, 1) else None
+    return None, gx, F.where(condition, zero, g) if _wanted(ctx, 2) else None
+
+
+_where = primitive("where", _where_rule, inputs=3, saves=(0,))
+
+eq, ne, lt, le, gt, ge = map(predicate, ("eq", "ne", "lt", "le", "gt", "ge"))
+_bitwise_and, _bitwise_or, _bitwise_xor = map(predicate, ("bitwise_and", "bitwise_or", "bitwise_xor"))
+logical_and, logical_or, logical_xor = map(predicate, ("logical_and", "logical_or", "logical_xor"))
+logical_not = unary("logical_not", _zero)
+_bitwise_not = unary("bitwise_not", _zero)
+_isnan, _isinf, _isfinite = (unary(name, _zero) for name in ("isnan", "isinf", "isfinite"))
+
+
+# -- the public forms -------------------------------------------------------------------------------------
+
+
+def _add(input: Any, other: Any, *, alpha: Any = 1) -> Tensor:
+    """input + alpha * other, with broadcasting and type promotion.
+
+    >>> import autograd_core as ag
+    >>> ag.add(ag.ones(2), 1, alpha=3)
+    tensor([4., 4.])
+    """
+    return add(input, other if alpha == 1 else mul(other, alpha))  # type: ignore[no-any-return]
+
+
+def _sub(input: Any, other: Any, *, alpha: Any = 1) -> Tensor:
+    """input - alpha * other. Raises `RuntimeError` for two bool tensors.
+
+    >>> import autograd_core as ag
+    >>> ag.sub(ag.ones(2), 1)
+    tensor([0., 0.])
+    """
+    _refuse_bool("sub", input, other)
+    return sub(input, other if alpha == 1 else mul(other, alpha))  # type: ignore[no-any-return]
+
+
+def _refuse_bool(name: str, *operands: Any) -> None:
+    if any(isinstance(x, Tensor) and x._data.dtype.kind == "b" for x in operands) and all(
+        isinstance(x, bool) or (isinstance(x, Tensor) and x._data.dtype.kind == "b") for x in operands
+    ):
+        raise RuntimeError(f"{name} with bool tensors is not supported; use ^, logical_xor() or ~ (logical_not()) instead")
+
+
+def subtract_operator(self: Any, other: Any) -> Tensor:
+    if self._data.dtype.kind == "b":
+        _refuse_bool("sub", self, other)
+    return sub(self, other)  # type: ignore[no-any-return]
+
+
+def _div(input: Any, other: Any, *, rounding_mode: str | None = None) -> Tensor:
+    """input / other; with `rounding_mode` 'floor' or 'trunc' the rounded quotient.
+
+    >>> import autograd_core as ag
+    >>> ag.div(ag.tensor([7, -7]), 2, rounding_mode="floor")
+    tensor([ 3, -4])
+    """
+    if rounding_mode is None:
+        return div(input, other)  # type: ignore[no-any-return]
+    if rounding_mode == "floor":
+        return floor_divide(input, other)
+    if rounding_mode == "trunc":
+        d = result_type(input, other)
+        quotient = trunc(div(input, other))
+        return quotient if d.is_floating_point else cast(quotient, d.native)  # type: ignore[no-any-return]
+    raise RuntimeError(f"div expected rounding_mode to be one of None, 'trunc', or 'floor' but found {rounding_mode!r}")
+
+
+def _check_zero_division(name: str, input: Any, other: Any) -> None:
+    if not result_type(input, other).is_floating_point:
+        zero = other == 0
+        if zero if isinstance(zero, bool) else bool(zero.any()):
+            raise RuntimeError(f"{name}: ZeroDivisionError: an integer was divided by zero; convert one operand with .float()")
+
+
+def floor_divide(input: Any, other: Any) -> Tensor:
+    """The quotient rounded down. Raises `RuntimeError` for integers divided by zero.
+
+    >>> import autograd_core as ag
+    >>> ag.floor_divide(ag.tensor([5, -5]), 2)
+    tensor([ 2, -3])
+    """
+    _check_zero_division("floor_divide", input, other)
+    return _floor_divide(input, other)  # type: ignore[no-any-return]
+
+
+def _remainder(input: Any, other: Any) -> Tensor:
+    """Modulus with the sign of the divisor. Raises `RuntimeError` for integers modulo zero.
+
+    >>> import autograd_core as ag
+    >>> ag.remainder(ag.tensor([5, -5]), 3)
+    tensor([2, 1])
+    """
+    _check_zero_division("remainder", input, other)
+    return remainder(input, other)  # type: ignore[no-any-return]
+
+
+def _fmod(input: Any, other: Any) -> Tensor:
+    """Modulus with the sign of the dividend. Raises `RuntimeError` for integers modulo zero.
+
+    >>> import autograd_core as ag
+    >>> ag.fmod(ag.tensor([5, -5]), 3)
+    tensor([ 2, -2])
+    """
+    _check_zero_division("fmod", input, other)
+    return fmod(input, other)  # type: ignore[no-any-return]
+
+
+def pow(input: Any, exponent: Any) -> Tensor:
+    """input ** exponent. Raises `RuntimeError` for an integer tensor to a negative integer power.
+
+    >>> import autograd_core as ag
+    >>> ag.pow(ag.tensor([1.0, 2.0, 3.0]), 2)
+    tensor([1., 4., 9.])
+    """
+    if isinstance(input, Tensor) and isinstance(exponent, int | float) and not isinstance(exponent, bool):
+        kind = input._data.dtype.kind
+        if kind == "f":
+            return square(input) if exponent == 2 else pow_number(input, exponent)  # type: ignore[no-any-return]
+        if isinstance(exponent, float):
+            return pow_number(cast(input, dtypes.get_default_dtype().native), exponent)  # type: ignore[no-any-return]
+        if exponent < 0:
+            raise RuntimeError("Integers to negative integer powers are not allowed: convert with .float() first")
+    elif isinstance(exponent, Tensor) and not result_type(input, exponent).is_floating_point and exponent.numel():
+        if bool((exponent < 0).any()):
+            raise RuntimeError("Integers to negative integer powers are not allowed: convert with .float() first")
+    return _pow(input, exponent)  # type: ignore[no-any-return]
+
+
+def round(input: Tensor, *, decimals: int = 0) -> Tensor:
+    """The nearest integer, halves to even; or rounded to `decimals` places.
+
+    >>> import autograd_core as ag
+    >>> ag.round(ag.tensor([0.5, 1.5, -0.7]))
+    tensor([ 0.,  2., -1.])
+    """
+    if not decimals:
+        return _round(input)  # type: ignore[no-any-return]
+    scale = 10.0 ** builtins.abs(decimals)
+    return div(_round(mul(input, scale)), scale) if decimals > 0 else mul(_round(div(input, scale)), scale)  # type: ignore[no-any-return]
+
+
+def where(condition: Tensor, input: Any = None, other: Any = None) -> Any:
+    """Elements of `input` where `condition` is true, else of `other`, all broadcast; with a condition alone, its indices.
+
+    >>> import autograd_core as ag
+    >>> ag.where(ag.tensor([True, False]), 1.0, 0.0)
+    tensor([1., 0.])
+    """
+    if input is None and other is None:
+        return condition.nonzero(as_tuple=True)
+    if condition._data.dtype.kind != "b":
+        raise RuntimeError(f"where expected condition to be a boolean tensor, but got a tensor with dtype {condition.dtype}; use condition != 0")
+    if not isinstance(input, Tensor) or not isinstance(other, Tensor):
+        d = result_type(*(x for x in (input, other)))
+        input = input if isinstance(input, Tensor) else condition.new_full((), input, dtype=d)
+        other = other if isinstance(other, Tensor) else condition.new_full((), other, dtype=d)
+    if input._data.dtype != other._data.dtype or input._backend is not other._backend:
+        input, other, _ = promote_operands("where", False, input, other)
+    if condition._backend is not input._backend and condition._data.ndim == 0:
+        condition = condition.to(input.device)
+    try:
+        return _where(condition, input, other)
+    except ValueError:
+        shapes = f"{tuple(condition.shape)}, {tuple(input.shape)} and {tuple(other.shape)}"
+        raise RuntimeError(f"where: shapes {shapes} cannot be broadcast together") from None
+
+
+def clamp(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
+    """Values limited to [min, max]; bounds are numbers or tensors. The gradient is 1 inside and at the bounds, else 0.
+
+    >>> import autograd_core as ag
+    >>> ag.clamp(ag.tensor([-2.0, 0.5, 2.0]), -1, 1)
+    tensor([-1.0000,  0.5000,  1.0000])
+    """
+    if min is None and max is None:
+        raise RuntimeError("clamp: at least one of 'min' or 'max' must not be None")
+    out = input
+    if min is not None:
+        out = where(logical_or(ge(out, min), _isnan(out)), out, _like(out, min))
+    if max is not None:
+        out = where(logical_or(le(out, max), _isnan(out)), out, _like(out, max))
+    return out
+
+
+def _like(x: Tensor, bound: Any) -> Any:
+    return bound if isinstance(bound, Tensor) else x.new_full((), bound, dtype=result_type(x, bound))
+
+
+def clamp_min(input: Tensor, min: Any) -> Tensor:
+    """Values not below `min`.
+
+    >>> import autograd_core as ag
+    >>> ag.clamp_min(ag.tensor([-1.0, 2.0]), 0)
+    tensor([0., 2.])
+    """
+    return clamp(input, min=min)
+
+
+def clamp_max(input: Tensor, max: Any) -> Tensor:
+    """Values not above `max`.
+
+    >>> import autograd_core as ag
+    >>> ag.clamp_max(ag.tensor([-1.0, 2.0]), 0)
+    tensor([-1.,  0.])
+    """
+    return clamp(input, max=max)
+
+
+def _bitwise(name: str, function: Any) -> Any:
+    def call(input: Any, other: Any) -> Tensor:
+        for x in (input, other):
+            if isinstance(x, float) or (isinstance(x, Tensor) and x._data.dtype.kind == "f"):
+                raise RuntimeError(f"{name} is for bool and integer tensors, got {getattr(x, 'dtype', 'a float')}; use logical_{name[8:]}")
+        return function(input, other)  # type: ignore[no-any-return]
+
+    call.__name__ = call.__qualname__ = name
+    call.__doc__ = f"The bits of both operands combined ({name.removeprefix('bitwise_')}); logical for bool tensors."
+    return call
+
+
+bitwise_and = _bitwise("bitwise_and", _bitwise_and)
+bitwise_or = _bitwise("bitwise_or", _bitwise_or)
+bitwise_xor = _bitwise("bitwise_xor", _bitwise_xor)
+
+
+def bitwise_not(input: Tensor) -> Tensor:
+    """All bits inverted; logical not for bool tensors. Raises `RuntimeError` for floating-point tensors.
+
+    >>> import autograd_core as ag
+    >>> ag.bitwise_not(ag.tensor([True, False]))
+    tensor([False,  True])
+    """
+    if input._data.dtype.kind == "f":
+        raise RuntimeError(f"bitwise_not is for bool and integer tensors, got {input.dtype}; use logical_not")
+    return _bitwise_not(input)  # type: ignore[no-any-return]
+
+
+def _float_test(function: Any, of_integer: bool) -> Any:
+    def call(input: Tensor) -> Tensor:
+        if input._data.dtype.kind != "f":
+            return input.new_full(input.shape, of_integer, dtype=dtypes.bool_)  # type: ignore[no-any-return]
+        return function(input)  # type: ignore[no-any-return]
+
+    call.__name__ = call.__qualname__ = function.__name__
+    call.__doc__ = f"Elementwise test `{function.__name__}`, as a bool tensor."
+    return call
+
+
+isnan = _float_test(_isnan, False)
+isinf = _float_test(_isinf, False)
+isfinite = _float_test(_isfinite, True)
+
+
+def isclose(input: Tensor, other: Tensor, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False) -> Tensor:
+    """Whether |input - other| <= atol + rtol |other|, elementwise.
+
+    >>> import autograd_core as ag
+    >>> ag.isclose(ag.ones(1), ag.ones(1) + 1e-7)
+    tensor([True])
+    """
+    if input.dtype is not other.dtype:
+        raise RuntimeError(f"isclose: dtypes differ, {input.dtype} and {other.dtype}; convert one with .to()")
+    near = logical_or(eq(input, other), logical_and(isfinite(other), le(abs(sub(input, other)), add(mul(abs(other), rtol), atol))))
+    return logical_or(near, logical_and(isnan(input), isnan(other))) if equal_nan else near  # type: ignore[no-any-return]
+
+
+def allclose(input: Tensor, other: Tensor, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False) -> bool:
+    """Whether `isclose` holds for all elements.
+
+    >>> import autograd_core as ag
+    >>> ag.allclose(ag.ones(2), ag.ones(2))
+    True
+    """
+    return bool(isclose(input, other, rtol, atol, equal_nan).all())
+
+
+def equal(input: Tensor, other: Tensor) -> bool:
+    """Whether two tensors have the same shape and the same elements.
+
+    >>> import autograd_core as ag
+    >>> ag.equal(ag.ones(2), ag.ones(3))
+    False
+    """
+    return input.shape == other.shape and bool(eq(input, other).all())
+
+
+def lerp(input: Tensor, end: Tensor, weight: Any) -> Tensor:
+    """input + weight * (end - input).
+
+    >>> import autograd_core as ag
+    >>> ag.lerp(ag.zeros(1), ag.ones(1), 0.25)
+    tensor([0.2500])
+    """
+    return add(input, mul(sub(end, input), weight))  # type: ignore[no-any-return]
+
+
+def addcmul(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: Any = 1) -> Tensor:
+    """input + value * tensor1 * tensor2.
+
+    >>> import autograd_core as ag
+    >>> ag.addcmul(ag.ones(1), ag.ones(1), ag.ones(1), value=2)
+    tensor([3.])
+    """
+    product = mul(tensor1, tensor2)
+    return add(input, product if value == 1 else mul(product, value))  # type: ignore[no-any-return]
+
+
+def addcdiv(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: Any = 1) -> Tensor:
+    """input + value * tensor1 / tensor2.
+
+    >>> import autograd_core as ag
+    >>> ag.addcdiv(ag.ones(1), ag.ones(1), ag.ones(1) * 2)
+    tensor([1.5000])
+    """
+    quotient = div(tensor1, tensor2)
+    return add(input, quotient if value == 1 else mul(quotient, value))  # type: ignore[no-any-return]
+
+
+def rsub(input: Tensor, other: Any, *, alpha: Any = 1) -> Tensor:
+    """other - alpha * input.
+
+    >>> import autograd_core as ag
+    >>> ag.rsub(ag.ones(1), 3)
+    tensor([2.])
+    """
+    return sub(other, input if alpha == 1 else mul(input, alpha))  # type: ignore[no-any-return]
+
+
+# Public name -> function, where a public form wraps the primitive of that name.
+PUBLIC = {
+    "add": _add, "sub": _sub, "subtract": _sub, "div": _div, "divide": _div, "true_divide": div, "multiply": mul,
+    "remainder": _remainder, "fmod": _fmod, "negative": neg, "absolute": abs, "clip": clamp, "not_equal": ne,
+    "greater": gt, "greater_equal": ge, "less": lt, "less_equal": le, "arctan2": atan2, "arcsin": asin,
+    "arccos": acos, "arctan": atan, "fix": trunc,
+}  # fmt: skip
+
+_UNARY = (
+    "neg", "abs", "sign", "square", "reciprocal", "sqrt", "rsqrt", "exp", "expm1", "log", "log2", "log10", "log1p",
+    "sin", "cos", "tan", "asin", "acos", "atan", "sinh", "cosh", "tanh", "sigmoid", "relu", "floor", "ceil", "trunc",
+    "round", "bitwise_not", "logical_not", "clamp", "clamp_min", "clamp_max",
+)  # fmt: skip
+_BINARY = (
+    "mul", "pow", "maximum", "minimum", "atan2", "floor_divide", "eq", "ne", "lt", "le", "gt", "ge", "bitwise_and",
+    "bitwise_or", "bitwise_xor", "logical_and", "logical_or", "logical_xor", "lerp", "addcmul", "addcdiv",
+)  # fmt: skip
+FUNCTIONS = (*PUBLIC, *_UNARY, *_BINARY, "clone", "isnan", "isinf", "isfinite", "where", "isclose", "allclose", "equal", "rsub")
+METHODS = tuple(name for name in FUNCTIONS if name != "where")
+INPLACE = (*PUBLIC, *(n for n in _UNARY if n not in ("sign",)), "sign", *(n for n in _BINARY if n not in ("maximum", "minimum")))
+OPERATORS = {
+    "__add__": add, "__radd__": lambda self, other: add(other, self), "__sub__": subtract_operator,
+    "__rsub__": lambda self, other: sub(other, self), "__mul__": mul, "__rmul__": lambda self, other: mul(other, self),
+    "__truediv__": div, "__rtruediv__": lambda self, other: div(other, self), "__floordiv__": floor_divide,
+    "__rfloordiv__": lambda self, other: floor_divide(other, self), "__mod__": _remainder,
+    "__rmod__": lambda self, other: _remainder(other, self), "__pow__": pow,
+    "__rpow__": lambda self, other: _pow(other, self), "__neg__": neg, "__pos__": lambda self: self, "__abs__": abs,
+    "__invert__": bitwise_not, "__and__": bitwise_and, "__or__": bitwise_or, "__xor__": bitwise_xor,
+    "__rand__": bitwise_and, "__ror__": bitwise_or, "__rxor__": bitwise_xor,
+    "__eq__": eq, "__ne__": ne, "__lt__": lt, "__le__": le, "__gt__": gt, "__ge__": ge,
+}  # fmt: skip
+INPLACE_OPERATORS = {"__iadd__": add, "__isub__": subtract_operator, "__imul__": mul, "__itruediv__": div,
+                     "__ifloordiv__": floor_divide, "__imod__": _remainder, "__ipow__": pow,
+                     "__iand__": bitwise_and, "__ior__": bitwise_or, "__ixor__": bitwise_xor}  # fmt: skip

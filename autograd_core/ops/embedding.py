@@ -1,0 +1,99 @@
+"""Look-up of rows by integer index, and one-hot vectors."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from autograd_core import modes, storage
+from autograd_core.ops.checks import require_float, require_tensors
+from autograd_core.primitive import device_error, primitive
+from autograd_core.tensor import Tensor, wrap
+
+
+def _embedding_rule(F: Any, g: Any, ctx: Any) -> tuple[Any, ...]:
+    rows = ctx.inputs[0].shape[0]
+    return F.embedding_backward(g, ctx.saved[0], rows, *ctx.params), None
+
+
+def _backward_rule(F: Any, g: Any, ctx: Any) -> tuple[Any, ...]:
+    index, padding = ctx.saved[0], ctx.params[1]
+    picked = F.embedding(g, index, padding)
+    if padding >= 0:
+        counts = F.reshape(F.ne(index, padding), (*index.shape, 1))
+        picked = F.where(counts, picked, F.fill(picked, 0.0))
+    return picked, None
+
+
+_embedding = primitive("embedding", _embedding_rule, inputs=2, saves=(1,))
+embedding_backward = primitive("embedding_backward", _backward_rule, inputs=2, saves=(1,))
+
+
+def embedding(
+    input: Tensor,
+    weight: Tensor,
+    padding_idx: int | None = None,
+    max_norm: float | None = None,
+    norm_type: float = 2.0,
+    scale_grad_by_freq: bool = False,
+    sparse: bool = False,
+) -> Tensor:
+    """y[..., :] = weight[input[...], :].
+
+    input: int64 or int32 of any shape (*); weight: (rows, features). Returns (*, features). Row `padding_idx` gets no gradient.
+    With `max_norm`, rows looked up whose `norm_type`-norm exceeds it are first scaled down in place. Gradients of equal indices add
+    up in a fixed order. Raises `IndexError` for an index outside [0, rows), `RuntimeError` for an input that is not integer.
+
+    >>> import autograd_core as ag
+    >>> ag.nn.functional.embedding(ag.tensor([1, 1]), ag.tensor([[1.0, 2.0], [3.0, 4.0]]))
+    tensor([[3., 4.],
+            [3., 4.]])
+    """
+    require_tensors("embedding", input=input, weight=weight)
+    if input._data.dtype.name not in ("int64", "int32"):
+        raise RuntimeError(f"embedding: expected indices of dtype ag.int64 or ag.int32, got {input.dtype}; use input.long()")
+    require_float("embedding", weight)
+    if weight.ndim != 2:
+        raise RuntimeError(f"embedding: 'weight' must be 2-D (rows, features), got shape {tuple(weight.shape)}")
+    if input._backend is not weight._backend:
+        raise device_error("embedding", (input, weight))
+    if sparse or scale_grad_by_freq:
+        option = "sparse" if sparse else "scale_grad_by_freq"
+        raise NotImplementedError(f"embedding: {option}=True is not supported; leave it False")
+    rows = weight.shape[0]
+    padding = -1
+    if padding_idx is not None:
+        if not -rows <= padding_idx < rows:
+            raise AssertionError(f"embedding: padding_idx must be within the {rows} rows of weight, got {padding_idx}")
+        padding = padding_idx % rows
+    if max_norm is not None:
+        with modes.no_grad():
+            weight._backend.embedding_renorm_(weight._data, input._data, max_norm, norm_type)
+        storage.mark_mutated(weight._backend, weight._data, "embedding")
+    return _embedding(weight, input, padding)  # type: ignore[no-any-return]
+
+
+def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
+    """int64 zeros of shape (*, num_classes) with a 1 at each index; `num_classes` is one more than the greatest unless given.
+
+    Raises `RuntimeError` for a tensor that is not int64, or an index outside [0, num_classes).
+
+    >>> import autograd_core as ag
+    >>> ag.nn.functional.one_hot(ag.tensor([0, 2]))
+    tensor([[1, 0, 0],
+            [0, 0, 1]])
+    """
+    require_tensors("one_hot", tensor=tensor)
+    if tensor._data.dtype.name != "int64":
+        raise RuntimeError(f"one_hot is only applicable to index tensors of dtype ag.int64, got {tensor.dtype}; use .long()")
+    if num_classes < 0:
+        if not tensor.numel():
+            raise RuntimeError("one_hot: cannot infer the number of classes from an empty tensor; give num_classes")
+        num_classes = int(tensor.max().item()) + 1
+    elif num_classes == 0 and tensor.numel():
+        raise RuntimeError("one_hot: num_classes should be positive")
+    return wrap(tensor._backend.one_hot(tensor._data, num_classes), tensor._backend)
+
+
+FUNCTIONS: tuple[str, ...] = ("embedding",)
+METHODS: tuple[str, ...] = ()
+INPLACE: tuple[str, ...] = ()

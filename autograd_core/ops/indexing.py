@@ -1,0 +1,484 @@
+"""Indexing: `x[...]` for reading and writing, gather and scatter, selection by mask, sorting."""
+
+from __future__ import annotations
+
+import builtins
+import math
+from typing import Any
+
+from autograd_core import dtypes, interop, modes, storage
+from autograd_core.inplace import check_writable, update, write
+from autograd_core.ops import elementwise as e
+from autograd_core.ops.reductions import ValuesAndIndices
+from autograd_core.ops.shape import take_slice
+from autograd_core.primitive import primitive, unary
+from autograd_core.tensor import Tensor, wrap
+
+
+def _index_put_rule(F: Any, g: Any, ctx: Any) -> tuple[Any, ...]:
+    indices, accumulate = ctx.params
+    if accumulate:
+        gx = g
+    else:
+        gx = None if ctx.inputs[0] is None else F.index_put(g, F.fill(F.index(g, indices), 0.0), indices, False)
+    return gx, None if ctx.inputs[1] is None else F.index(g, indices)
+
+
+_index = unary("index", lambda F, g, ctx: (F.index_backward(g, tuple(ctx.inputs[0].shape), ctx.params[0]),))
+_index_backward = unary("index_backward", lambda F, g, ctx: (F.index(g, ctx.params[1]),))
+_index_put = primitive("index_put", _index_put_rule, inputs=2)
+replace = primitive("replace", lambda F, g, ctx: (F.fill(g, 0.0), g), inputs=2)
+
+_gather = primitive(
+    "gather", lambda F, g, ctx: (F.gather_backward(g, ctx.saved[0], tuple(ctx.inputs[0].shape), ctx.params[0]), None), inputs=2, saves=(1,)
+)
+_gather_backward = primitive(
+    "gather_backward", lambda F, g, ctx: (F.gather(g, ctx.saved[0], ctx.params[1]), None), inputs=2, saves=(1,)
+)
+_scatter = primitive(
+    "scatter",
+    lambda F, g, ctx: (
+        F.scatter(g, ctx.saved[0], F.fill(F.gather(g, ctx.saved[0], ctx.params[0]), 0.0), ctx.params[0]), None,
+        None if ctx.inputs[2] is None else F.gather(g, ctx.saved[0], ctx.params[0]),
+    ),
+    inputs=3, saves=(1,),
+)  # fmt: skip
+_scatter_add = primitive(
+    "scatter_add",
+    lambda F, g, ctx: (g, None, None if ctx.inputs[2] is None else F.gather(g, ctx.saved[0], ctx.params[0])),
+    inputs=3, saves=(1,),
+)  # fmt: skip
+
+_FULL = builtins.slice(None)
+
+
+# -- x[...] -----------------------------------------------------------------------------------------------
+
+
+def getitem(self: Tensor, index: Any) -> Tensor:
+    """A view by ints, slices, None and Ellipsis; a copy by integer or boolean tensors, or a mixture."""
+    cls = index.__class__
+    if cls is int or cls is builtins.slice:
+        return _take(self, (index,))
+    basic, arrays = _parse(self, index)
+    out = _take(self, basic) if basic is not None else self
+    if arrays is None:
+        return out
+    _check_range(out, arrays)
+    try:
+        return _index(out, arrays)  # type: ignore[no-any-return]
+    except IndexError as error:
+        raise _index_error(self, error) from None
+
+
+def _take(x: Tensor, basic: tuple[Any, ...]) -> Tensor:
+    try:
+        t = take_slice(x, basic)
+    except (IndexError, ValueError, TypeError) as error:
+        raise _index_error(x, error) from None
+    for item in basic:
+        if item.__class__ is builtins.slice and item.step is not None and int(item.step) <= 0:
+            raise ValueError(f"step must be greater than zero, got {item.step}; use flip() to reverse")
+    return t
+
+
+def _index_error(x: Tensor, error: Exception) -> Exception:
+    return type(error)(f"indexing a tensor of shape {tuple(x.shape)}: {error}")
+
+
+def _parse(x: Tensor, index: Any) -> tuple[tuple[Any, ...] | None, tuple[Any, ...] | None]:
+    """`index` as a basic index (None: all) and, on the view that it takes, index arrays (None: none).
+
+    As in PyTorch, ints select first, so that index tensors on both sides of an int count as neighbours.
+    """
+    items = list(index) if isinstance(index, tuple) else [index]
+    items = [_item(x, i) for i in items]
+    used = builtins.sum(i.ndim if _is_mask(i) else 1 for i in items if i is not None and i is not Ellipsis and not isinstance(i, bool))
+    if used > x._data.ndim:
+        raise IndexError(f"too many indices for tensor of dimension {x._data.ndim} (shape {tuple(x.shape)}): got {used}")
+    if items.count(Ellipsis) > 1 if all(not hasattr(i, "dtype") for i in items) else builtins.sum(i is Ellipsis for i in items) > 1:
+        raise IndexError("an index can only have a single ellipsis ('...')")
+    if not any(hasattr(i, "dtype") or isinstance(i, bool) for i in items):
+        return tuple(items), None
+    basic: list[Any] = []
+    arrays: list[Any] = []
+    for i in items:
+        if i is Ellipsis:
+            fill = [_FULL] * (x._data.ndim - used)
+            basic += fill
+            arrays += fill
+        elif isinstance(i, bool):
+            arrays.append(x._backend.full((), i, dtypes.bool_.native))
+        elif hasattr(i, "dtype"):
+            basic += [_FULL] * (i.ndim if _is_mask(i) else 1)
+            arrays.append(i)
+        else:
+            basic.append(i)
+            if not isinstance(i, int):
+                arrays.append(_FULL)
+    trivial = all(b is _FULL for b in basic)
+    return None if trivial else tuple(basic), tuple(arrays)
+
+
+def _is_mask(item: Any) -> bool:
+    return hasattr(item, "dtype") and item.dtype.kind == "b"
+
+
+def _item(x: Tensor, item: Any) -> Any:
+    """One entry of an index: an int, slice, None, Ellipsis, Python bool, or a raw index array on the device of `x`."""
+    if item is None or item is Ellipsis or isinstance(item, bool):
+        return item
+    if isinstance(item, int):
+        return item
+    if isinstance(item, builtins.slice):
+        parts = [v.__index__() if isinstance(v, Tensor) else v for v in (item.start, item.stop, item.step)]
+        return builtins.slice(*parts)
+    if isinstance(item, list | tuple | range):
+        item = interop.tensor(list(item) or [], dtype=None if list(item) else dtypes.int64, device=x.device)
+    elif not isinstance(item, Tensor):
+        if hasattr(item, "__index__") and not hasattr(item, "shape"):
+            return item.__index__()
+        if hasattr(item, "dtype"):
+            item = interop.tensor(item, device=x.device)
+        else:
+            raise TypeError(f"only integers, slices (`:`), ellipsis (`...`), None and long or byte Tensors are valid indices (got {type(item).__name__})")
+    if item._backend is not x._backend:
+        if item._backend.name != "cpu":
+            raise RuntimeError(f"indexing: the index is on {item.device}, the tensor on {x.device}; move one with .to()")
+        item = item.to(x.device)
+    kind = item._data.dtype.kind
+    if kind == "f":
+        raise IndexError(f"tensors used as indices must be long, int, byte or bool tensors, got {item.dtype}; use .long()")
+    if item._data.dtype.char == "B":
+        item = e.ne(item, 0)  # uint8 counts as a mask, as in PyTorch.
+    return item._data
+
+
+def _check_range(x: Tensor, arrays: tuple[Any, ...]) -> None:
+    """A mask must have the shape of the dimensions that it selects from. (Ranges of integers are the kernel's to check.)"""
+    axis = 0
+    for item in arrays:
+        if _is_mask(item) and item.ndim:
+            covered = x._data.shape[axis : axis + item.ndim]
+            if tuple(item.shape) != tuple(covered):
+                raise IndexError(
+                    f"The shape of the mask {tuple(item.shape)} at index {axis} does not match the shape of the indexed "
+                    f"tensor {tuple(x.shape)} at index {axis}"
+                )
+            axis += item.ndim
+        elif not (_is_mask(item) and not item.ndim):
+            axis += 1
+
+
+def setitem(self: Tensor, index: Any, value: Any) -> None:
+    """Write `value` (a number or a tensor that broadcasts) where `index` points."""
+    basic, arrays = _parse(self, index)
+    target = self if basic is None else _take(self, basic)
+    if arrays is None:
+        if isinstance(value, Tensor):
+            value = _fit(target, value)
+            update(target, "copy_", replace, value)
+        else:
+            update(target, "fill_", e.fill, _number(value))
+        return
+    _check_range(target, arrays)
+    if isinstance(value, Tensor):
+        value = e.cast(value, self._data.dtype) if value._data.dtype != self._data.dtype else value
+        if value._backend is not self._backend:
+            value = _fit(target, value)
+    else:
+        value = self.new_full((), _number(value))
+    check_writable(target, "index_put_")
+    try:
+        if modes.state.grad and (target.requires_grad or value.requires_grad or (self._base or self).requires_grad):
+            old = wrap(target._data, target._backend, target.grad_fn)
+            write(target, _index_put(old, value, arrays, False), "index_put_")
+        else:
+            target._backend.set_index_(target._data, value._data, arrays)
+            storage.mark_mutated(target._backend, target._data, "index_put_")
+    except IndexError as error:
+        raise _index_error(self, error) from None
+    except ValueError:
+        raise RuntimeError(
+            f"shape mismatch: value tensor of shape {tuple(value.shape)} cannot be broadcast to the indexing result of a "
+            f"tensor of shape {tuple(target.shape)}"
+        ) from None
+
+
+def _number(value: Any) -> Any:
+    if isinstance(value, bool | int | float):
+        return value
+    if getattr(value, "shape", None) == () and hasattr(value, "item"):
+        return value.item()
+    raise TypeError(f"can't assign a {type(value).__name__} to a tensor; use a number or ag.tensor(...)")
+
+
+def _fit(target: Tensor, value: Tensor) -> Tensor:
+    """`value` on the device of `target`, its shape checked for broadcasting (leading 1s may be too many)."""
+    if value._backend is not target._backend:
+        if value._data.ndim:
+            raise RuntimeError(f"assignment: expected all tensors on the same device, got {target.device} and {value.device}; use .to()")
+        value = value.to(target.device)
+    shape, into = value._data.shape, target._data.shape
+    while len(shape) > len(into) and shape[0] == 1:
+        value = value.squeeze(0)
+        shape = value._data.shape
+    if len(shape) > len(into) or any(a not in (1, b) for a, b in zip(reversed(shape), reversed(into))):
+        raise RuntimeError(f"The expanded size of the tensor {tuple(into)} must match the existing size {tuple(value.shape)}: cannot assign")
+    return value
+
+
+def copy_(self: Tensor, src: Tensor, non_blocking: bool = False) -> Tensor:
+    """Write `src`, broadcast and converted, into this tensor."""
+    if not isinstance(src, Tensor):
+        raise TypeError(f"copy_: expected a Tensor, got {type(src).__name__}")
+    if src._backend is not self._backend:
+        src = src.to(self.device)
+    return update(self, "copy_", replace, _fit(self, src))
+
+
+def fill_(self: Tensor, value: Any) -> Tensor:
+    """Write one number into every element."""
+    if isinstance(value, Tensor):
+        return copy_(self, value)
+    return update(self, "fill_", e.fill, _number(value))
+
+
+def zero_(self: Tensor) -> Tensor:
+    """Write 0 into every element."""
+    return update(self, "zero_", e.fill, 0)
+
+
+# -- gather and scatter -----------------------------------------------------------------------------------
+
+
+def _check_index(name: str, x: Tensor, dim: int, index: Tensor) -> int:
+    axis = x._dim(dim)
+    if index._data.dtype.char not in "lqi":
+        raise RuntimeError(f"{name}(): expected dtype int64 for index, got {index.dtype}; use .long()")
+    if max(index.ndim, 1) != max(x.ndim, 1):
+        raise RuntimeError(f"{name}(): index tensor must have the same number of dimensions as input, got {index.ndim} and {x.ndim}")
+    for d in range(index.ndim):
+        if d != axis and index._data.shape[d] > x._data.shape[d]:
+            raise RuntimeError(f"{name}(): size of index {tuple(index.shape)} exceeds input {tuple(x.shape)} at dimension {d} apart from dim {axis}")
+    return axis
+
+
+def _check_bounds(name: str, index: Tensor, n: int) -> None:
+    if index._backend.name == "cpu" and index.numel():
+        low, high = int(index._data.min()), int(index._data.max())
+        if low < 0 or high >= n:
+            raise RuntimeError(f"{name}(): index {low if low < 0 else high} is out of bounds for dimension with size {n}")
+
+
+def gather(input: Tensor, dim: int, index: Tensor, *, sparse_grad: bool = False) -> Tensor:
+    """out[i][j] = input[index[i][j]][j] for dim 0, input[i][index[i][j]] for dim 1, and so on.
+
+    >>> import autograd_core as ag
+    >>> ag.gather(ag.tensor([[1, 2], [3, 4]]), 1, ag.tensor([[0], [1]]))
+    tensor([[1],
+            [4]])
+    """
+    if sparse_grad:
+        raise RuntimeError("gather: sparse_grad=True is not supported, there are no sparse tensors")
+    axis = _check_index("gather", input, dim, index)
+    if not input.ndim:
+        return e.clone(input).reshape(index._data.shape)  # type: ignore[no-any-return]
+    _check_bounds("gather", index, input._data.shape[axis])
+    return _gather(input, index, axis)  # type: ignore[no-any-return]
+
+
+def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None) -> Tensor:
+    """`gather` with the other dimensions broadcast; of the flattened tensor without `dim`.
+
+    >>> import autograd_core as ag
+    >>> ag.take_along_dim(ag.tensor([5, 6]), ag.tensor([1]), 0)
+    tensor([6])
+    """
+    if dim is None:
+        return gather(input.reshape(-1), 0, indices.reshape(-1))
+    return gather(input, dim, indices)
+
+
+def scatter(input: Tensor, dim: int, index: Tensor, src: Any = None, *, value: Any = None, reduce: str | None = None) -> Tensor:
+    """A copy of `input` with `src` (a tensor or a number) written at `index` along `dim`.
+
+    >>> import autograd_core as ag
+    >>> ag.scatter(ag.zeros(3), 0, ag.tensor([2]), 5.0)
+    tensor([0., 0., 5.])
+    """
+    if reduce is not None:
+        if reduce == "add":
+            return scatter_add(input, dim, index, src)
+        raise RuntimeError(f"scatter: reduce={reduce!r} is not supported; use 'add' or no reduce")
+    axis, src = _scatter_arguments("scatter", input, dim, index, src if src is not None else value)
+    return _scatter(input, index, src, axis)  # type: ignore[no-any-return]
+
+
+def _scatter_arguments(name: str, x: Tensor, dim: int, index: Tensor, src: Any) -> tuple[int, Tensor]:
+    axis = _check_index(name, x, dim, index)
+    if not isinstance(src, Tensor):
+        src = x.new_full(index._data.shape, src)
+    if src._data.dtype != x._data.dtype:
+        raise RuntimeError(f"{name}(): Expected self.dtype to be equal to src.dtype, got {x.dtype} and {src.dtype}")
+    if any(a > b for a, b in zip(index._data.shape, src._data.shape)):
+        raise RuntimeError(f"{name}(): size of index {tuple(index.shape)} exceeds src {tuple(src.shape)}")
+    _check_bounds(name, index, x._data.shape[axis] if x.ndim else 1)
+    if src._data.shape != index._data.shape:
+        src = src[tuple(builtins.slice(0, n) for n in index._data.shape)]
+    return axis, src
+
+
+def scatter_add(input: Tensor, dim: int, index: Tensor, src: Tensor) -> Tensor:
+    """A copy of `input` with `src` added at `index` along `dim`, in the order of the elements.
+
+    >>> import autograd_core as ag
+    >>> ag.scatter_add(ag.zeros(2), 0, ag.tensor([1, 1]), ag.ones(2))
+    tensor([0., 2.])
+    """
+    axis, src = _scatter_arguments("scatter_add", input, dim, index, src)
+    return _scatter_add(input, index, src, axis)  # type: ignore[no-any-return]
+
+
+def index_select(input: Tensor, dim: int, index: Tensor) -> Tensor:
+    """The slices of `input` along `dim` that the vector `index` names.
+
+    >>> import autograd_core as ag
+    >>> ag.index_select(ag.tensor([5, 6, 7]), 0, ag.tensor([2, 0]))
+    tensor([7, 5])
+    """
+    axis = input._dim(dim)
+    if index.ndim > 1:
+        raise IndexError(f"index_select(): Index is supposed to be a vector, got shape {tuple(index.shape)}")
+    return getitem(input, (_FULL,) * axis + (index.reshape(-1),)) if input.ndim else input.clone()
+
+
+def index_add(input: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha: Any = 1) -> Tensor:
+    """A copy of `input` with `alpha * source` added to the slices that `index` names, in order.
+
+    >>> import autograd_core as ag
+    >>> ag.index_add(ag.zeros(2), 0, ag.tensor([0, 0]), ag.ones(2))
+    tensor([2., 0.])
+    """
+    axis = input._dim(dim)
+    _check_bounds("index_add", index, input._data.shape[axis])
+    weighted = source if alpha == 1 else e.mul(source, alpha)
+    return _index_put(input, weighted, (_FULL,) * axis + (index._data,), True)  # type: ignore[no-any-return]
+
+
+def index_put(input: Tensor, indices: Any, values: Tensor, accumulate: bool = False) -> Tensor:
+    """A copy of `input` with `values` written (or added) where the tuple of index tensors points.
+
+    >>> import autograd_core as ag
+    >>> ag.index_put(ag.zeros(3), (ag.tensor([1]),), ag.ones(1))
+    tensor([0., 1., 0.])
+    """
+    basic, arrays = _parse(input, tuple(indices))
+    if basic is not None or arrays is None:
+        raise TypeError("index_put: expected a tuple of tensors")
+    try:
+        return _index_put(input, values, arrays, accumulate)  # type: ignore[no-any-return]
+    except IndexError as error:
+        raise _index_error(input, error) from None
+
+
+def masked_fill(input: Tensor, mask: Tensor, value: Any) -> Tensor:
+    """`value` where `mask` is true, else `input`.
+
+    >>> import autograd_core as ag
+    >>> ag.masked_fill(ag.ones(2), ag.tensor([True, False]), 0.0)
+    tensor([0., 1.])
+    """
+    if mask._data.dtype.kind != "b":
+        raise RuntimeError(f"masked_fill_ only supports boolean masks, but got mask with dtype {mask.dtype}; use mask != 0")
+    if isinstance(value, Tensor):
+        if value.ndim:
+            raise RuntimeError(f"masked_fill only supports a 0-dimensional value tensor, but got tensor with {value.ndim} dimension(s).")
+        value = value.to(input.dtype)
+    else:
+        if isinstance(value, float) and input._data.dtype.kind != "f":
+            raise RuntimeError(f"value cannot be converted to type {input.dtype} without overflow: {value}")
+        value = input.new_full((), value)
+    return e.where(mask, value, input)  # type: ignore[no-any-return]
+
+
+def masked_select(input: Tensor, mask: Tensor) -> Tensor:
+    """The elements where `mask` is true, in one dimension (the shape depends on the data: on CUDA this synchronises).
+
+    >>> import autograd_core as ag
+    >>> ag.masked_select(ag.arange(3), ag.tensor([True, False, True]))
+    tensor([0, 2])
+    """
+    from autograd_core.ops.shape import broadcast_tensors
+
+    if mask._data.dtype.kind != "b":
+        raise RuntimeError(f"masked_select: expected BoolTensor for mask, got {mask.dtype}")
+    x, m = broadcast_tensors(input, mask)
+    return getitem(x, m)
+
+
+def nonzero(input: Tensor, *, as_tuple: bool = False) -> Any:
+    """The indices of the nonzero elements: one row each, or (`as_tuple`) one vector a dimension.
+
+    >>> import autograd_core as ag
+    >>> ag.nonzero(ag.tensor([0, 3, 4]))
+    tensor([[1],
+            [2]])
+    """
+    backend = input._backend
+    found = wrap(backend.nonzero(input._data), backend)
+    return tuple(e.clone(column) for column in found.unbind(1)) if as_tuple else found
+
+
+# -- sorting ----------------------------------------------------------------------------------------------
+
+
+def argsort(input: Tensor, dim: int = -1, descending: bool = False, stable: bool = False) -> Tensor:
+    """The indices that sort `input` along `dim` (always stable).
+
+    >>> import autograd_core as ag
+    >>> ag.argsort(ag.tensor([3, 1, 2]))
+    tensor([1, 2, 0])
+    """
+    axis = input._dim(dim)
+    backend = input._backend
+    if not input.ndim:
+        return input.new_zeros((), dtype=dtypes.int64)  # type: ignore[no-any-return]
+    return wrap(backend.argsort(input._data, axis, descending), backend)
+
+
+def sort(input: Tensor, dim: int = -1, descending: bool = False, stable: bool = False) -> ValuesAndIndices:
+    """The elements in order along `dim`, and where they came from.
+
+    >>> import autograd_core as ag
+    >>> ag.sort(ag.tensor([3, 1, 2])).values
+    tensor([1, 2, 3])
+    """
+    indices = argsort(input, dim, descending)
+    return ValuesAndIndices(gather(input, dim, indices), indices)
+
+
+def topk(input: Tensor, k: int, dim: int = -1, largest: bool = True, sorted: bool = True) -> ValuesAndIndices:
+    """The `k` greatest (or least) elements along `dim`, in order, and their indices.
+
+    >>> import autograd_core as ag
+    >>> ag.topk(ag.tensor([3, 1, 2]), 2).indices
+    tensor([0, 2])
+    """
+    axis = input._dim(dim)
+    n = input._data.shape[axis] if input.ndim else 1
+    if not 0 <= k <= n:
+        raise RuntimeError(f"topk: selected index k={k} out of range for dimension {dim} of size {n}")
+    indices = argsort(input, dim, descending=largest)
+    indices = indices.narrow(axis, 0, k).contiguous() if input.ndim else indices
+    return ValuesAndIndices(gather(input, dim, indices), indices)
+
+
+FUNCTIONS = (
+    "gather", "scatter", "scatter_add", "take_along_dim", "index_select", "index_add", "index_put", "masked_fill",
+    "masked_select", "nonzero", "argsort", "sort", "topk",
+)  # fmt: skip
+METHODS = (*FUNCTIONS, "copy_", "fill_", "zero_")
+INPLACE = ("scatter", "scatter_add", "index_add", "index_put", "masked_fill")
+OPERATORS = {"__getitem__": getitem, "__setitem__": setitem}
+_ = math

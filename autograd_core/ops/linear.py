@@ -1,0 +1,79 @@
+"""The affine map of a fully connected layer, as one primitive."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from autograd_core.ops.checks import require_same
+from autograd_core.primitive import primitive
+from autograd_core.tensor import Tensor
+
+
+def _linear_rule(F: Any, g: Any, ctx: Any) -> tuple[Any, ...]:
+    x, w = ctx.saved
+    ex, ew, eb = ctx.inputs
+    return (
+        None if ex is None else F.matmul(g, w),
+        None if ew is None else F.linear_weight_grad(g, x),
+        None if eb is None else F.sum(g, tuple(range(len(ctx.shape) - 1)), False),
+    )
+
+
+def _weight_grad_rule(F: Any, c: Any, ctx: Any) -> tuple[Any, ...]:
+    g, x = ctx.saved
+    eg, ex = ctx.inputs
+    return None if eg is None else F.linear(x, c, None), None if ex is None else F.matmul(g, c)
+
+
+_linear = primitive("linear", _linear_rule, inputs=3, saves=(0, 1))
+linear_weight_grad = primitive("linear_weight_grad", _weight_grad_rule, inputs=2, saves=(0, 1))
+
+
+def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """y = x A^T + b.
+
+    input: (*, in_features); weight A: (out_features, in_features), or (in_features,) for a result of shape (*);
+    bias b: (out_features,). Returns (*, out_features). Raises `RuntimeError` if shapes, dtypes or devices do not fit.
+
+    >>> import autograd_core as ag
+    >>> ag.nn.functional.linear(ag.tensor([[1.0, 2.0]]), ag.tensor([[1.0, 1.0], [0.0, 3.0]]), ag.ones(2))
+    tensor([[4., 7.]])
+    """
+    try:
+        x, w = input._data, weight._data
+        fits = (
+            w.ndim == 2
+            and x.ndim > 0
+            and x.shape[-1] == w.shape[1]
+            and x.dtype is w.dtype
+            and (bias is None or (bias._data.shape == w.shape[:1] and bias._data.dtype is w.dtype))
+        )
+    except AttributeError:
+        fits = False
+    if fits and x.dtype.kind == "f":
+        return _linear(input, weight, bias)  # type: ignore[no-any-return]
+    return _checked_linear(input, weight, bias)
+
+
+def _checked_linear(input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    require_same("linear", input=input, weight=weight, bias=bias)
+    x, w = input._data, weight._data
+    if w.ndim not in (1, 2) or x.ndim == 0 or x.shape[-1] != w.shape[-1]:
+        raise RuntimeError(
+            f"linear: input of shape {tuple(x.shape)} and weight of shape {tuple(w.shape)} do not fit: the last size of "
+            f"the input (in_features) must equal the weight's last size. Expected input (*, {w.shape[-1] if w.ndim else '?'}) "
+            "and weight (out_features, in_features)."
+        )
+    if w.ndim == 1:
+        y = _linear(input, weight.reshape(1, -1), None).reshape(tuple(x.shape[:-1]))
+        return y if bias is None else y + bias
+    if bias is not None and bias._data.shape not in (w.shape[:1], (1,), ()):
+        raise RuntimeError(f"linear: bias of shape {tuple(bias.shape)}, expected ({w.shape[0]},) for a weight of {tuple(w.shape)}")
+    if bias is None or bias._data.shape == w.shape[:1]:
+        return _linear(input, weight, bias)  # type: ignore[no-any-return]
+    return _linear(input, weight, bias.expand(w.shape[0]))  # type: ignore[no-any-return]
+
+
+FUNCTIONS: tuple[str, ...] = ()
+METHODS: tuple[str, ...] = ()
+INPLACE: tuple[str, ...] = ()

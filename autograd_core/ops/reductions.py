@@ -1,0 +1,364 @@
+"""Reductions over some or all dimensions, cumulative sums, and statistics composed of them."""
+
+from __future__ import annotations
+
+import builtins
+import math
+from typing import Any, NamedTuple
+
+from autograd_core import dtypes
+from autograd_core.ops import elementwise as e
+from autograd_core.primitive import V, primitive, unary
+from autograd_core.tensor import Tensor, wrap
+
+
+class ValuesAndIndices(NamedTuple):
+    """What `max(dim)`, `min(dim)`, `sort` and `topk` return."""
+
+    values: Tensor
+    indices: Tensor
+
+
+# -- primitives -------------------------------------------------------------------------------------------
+
+
+def _kept(shape: tuple[int, ...], axes: tuple[int, ...] | None) -> tuple[int, ...]:
+    """The shape with the reduced axes kept as 1."""
+    return tuple(1 if axes is None or i in axes else n for i, n in enumerate(shape))
+
+
+def _spread(F: Any, g: Any, ctx: Any) -> Any:
+    """A reduced value or cotangent with its reduced axes kept as 1, so that it broadcasts against the input."""
+    axes, keepdims = ctx.params
+    return g if keepdims or (axes is None and not ctx.shape) else F.reshape(g, _kept(ctx.inputs[0].shape, axes))
+
+
+def _sum_rule(F: Any, g: Any, ctx: Any) -> tuple[Any, ...]:
+    return (F.expand(_spread(F, g, ctx), tuple(ctx.inputs[0].shape)),)
+
+
+def _mean_rule(F: Any, g: Any, ctx: Any) -> tuple[Any, ...]:
+    shape = tuple(ctx.inputs[0].shape)
+    count = builtins.max(math.prod(shape) // builtins.max(math.prod(ctx.shape), 1), 1)
+    return (F.expand(F.div(_spread(F, g, ctx), float(count)), shape),)
+
+
+def _extremum_rule(F: Any, g: Any, ctx: Any) -> tuple[Any, ...]:
+    x, y = ctx.saved
+    axes = ctx.params[0]
+    hit = F.eq(x, _spread(F, y, ctx))
+    share = F.div(_spread(F, g, ctx), F.sum(F.where(hit, F.fill(x, 1.0), F.fill(x, 0.0)), axes, True))
+    return (F.where(hit, F.expand(share, tuple(ctx.inputs[0].shape)), F.fill(x, 0.0)),)
+
+
+def _norm2_rule(F: Any, g: Any, ctx: Any) -> tuple[Any, ...]:
+    x, y = ctx.saved
+    y = _spread(F, y, ctx)
+    # x / |x|, with the subgradient 0 at x = 0.
+    scale = F.where(F.eq(y, 0.0), F.fill(y, 0.0), F.div(_spread(F, g, ctx), y))
+    return (F.mul(x, scale),)
+
+
+sum_ = unary("sum", _sum_rule)
+mean_ = unary("mean", _mean_rule)
+amax_ = primitive("amax", _extremum_rule, inputs=1, saves=(0,), saves_output=True)
+amin_ = primitive("amin", _extremum_rule, inputs=1, saves=(0,), saves_output=True)
+norm2 = primitive("norm2", _norm2_rule, inputs=1, saves=(0,), saves_output=True)
+cumsum_ = unary(
+    "cumsum", lambda F, g, ctx: (F.flip(F.cumsum(F.flip(g, ctx.params), ctx.params[0]), ctx.params),)
+)
+
+
+# -- helpers ----------------------------------------------------------------------------------------------
+
+
+def axes_of(x: Tensor, dim: Any) -> tuple[int, ...] | None:
+    """`dim` (None, int, sequence) as distinct axes counted from 0; None for all."""
+    if dim is None:
+        return None
+    if isinstance(dim, int):
+        axis = x._dim(dim)
+        return (axis,) if x._data.ndim else None
+    axes = tuple(x._dim(d) for d in dim)
+    if len(set(axes)) != len(axes):
+        raise RuntimeError(f"dim {axes[0]} appears multiple times in the list of dims {tuple(dim)}")
+    return (axes or None) if x._data.ndim else None
+
+
+def _as_sum_dtype(x: Tensor, dtype: dtypes.dtype | None) -> Tensor:
+    if dtype is None:
+        return x if x._data.dtype.kind == "f" or x._data.dtype.char == "l" else e.cast(x, dtypes.int64.native)
+    native = dtypes.as_dtype(dtype).native
+    return x if x._data.dtype == native else e.cast(x, native)
+
+
+def _need_float(name: str, x: Tensor, dtype: dtypes.dtype | None = None) -> Tensor:
+    if dtype is not None and x.dtype is not dtype:
+        x = e.cast(x, dtype.native)
+    if x._data.dtype.kind != "f":
+        raise RuntimeError(f"{name}(): input dtype should be floating point, got {x.dtype}; use .float() first")
+    return x
+
+
+def _need_elements(name: str, x: Tensor, axes: tuple[int, ...] | None) -> None:
+    shape = x._data.shape
+    if 0 in (shape if axes is None else [shape[a] for a in axes]):
+        where = "an empty tensor" if axes is None else f"a dimension of size 0 in shape {tuple(shape)}"
+        raise IndexError(f"{name}(): cannot reduce over {where}: the operation has no identity")
+
+
+# -- public -----------------------------------------------------------------------------------------------
+
+
+def sum(input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: dtypes.dtype | None = None) -> Tensor:
+    """The sum over `dim` (an int, several, or all). Integers and bools sum as int64.
+
+    >>> import autograd_core as ag
+    >>> ag.ones(2, 3).sum(dim=1)
+    tensor([3., 3.])
+    """
+    if dim is None and dtype is None and input._data.dtype.kind == "f":
+        return sum_(input, None, keepdim)  # type: ignore[no-any-return]
+    return sum_(_as_sum_dtype(input, dtype), axes_of(input, dim), keepdim)  # type: ignore[no-any-return]
+
+
+def mean(input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: dtypes.dtype | None = None) -> Tensor:
+    """The arithmetic mean over `dim`. Raises `RuntimeError` for integers; of no elements it is NaN.
+
+    >>> import autograd_core as ag
+    >>> ag.tensor([1.0, 2.0]).mean()
+    tensor(1.5000)
+    """
+    return mean_(_need_float("mean", input, dtype), axes_of(input, dim), keepdim)  # type: ignore[no-any-return]
+
+
+def _product_tree(x: Tensor) -> Tensor:
+    """The product over the last dimension by halves: every rule on the way is a product, so zeros need no care."""
+    while x._data.shape[-1] > 1:
+        n = x._data.shape[-1]
+        half = e.mul(x[..., 0 : n - n % 2 : 2], x[..., 1:n:2])
+        x = V.cat((half, x[..., n - 1 :]), x._data.ndim - 1) if n % 2 else half
+    return x[..., 0]
+
+
+def prod(input: Tensor, dim: int | None = None, keepdim: bool = False, *, dtype: dtypes.dtype | None = None) -> Tensor:
+    """The product over `dim` or over all elements. Its gradient is exact also where elements are zero.
+
+    >>> import autograd_core as ag
+    >>> ag.tensor([2.0, 3.0]).prod()
+    tensor(6.)
+    """
+    x = _as_sum_dtype(input, dtype)
+    axis = None if dim is None else x._dim(dim)
+    if not x.requires_grad or not x.numel():
+        axes = None if axis is None or not x._data.ndim else (axis,)
+        return wrap(x._backend.as_array(x._backend.prod(x._data, axes, keepdim)), x._backend)
+    if axis is None:
+        out = _product_tree(x.reshape(-1))
+        return out.reshape((1,) * input.ndim) if keepdim else out
+    if not x._data.ndim:
+        return x.clone()
+    out = _product_tree(x.movedim(axis, -1))
+    return out.unsqueeze(axis) if keepdim else out
+
+
+def amax(input: Tensor, dim: Any = (), keepdim: bool = False) -> Tensor:
+    """The greatest element over `dim` (all by default); tied elements share the gradient.
+
+    >>> import autograd_core as ag
+    >>> ag.tensor([[1.0, 5.0], [7.0, 2.0]]).amax(dim=1)
+    tensor([5., 7.])
+    """
+    axes = axes_of(input, dim)
+    _need_elements("amax", input, axes)
+    return amax_(input, axes, keepdim)  # type: ignore[no-any-return]
+
+
+def amin(input: Tensor, dim: Any = (), keepdim: bool = False) -> Tensor:
+    """The least element over `dim` (all by default); tied elements share the gradient.
+
+    >>> import autograd_core as ag
+    >>> ag.tensor([[1.0, 5.0], [7.0, 2.0]]).amin(dim=0)
+    tensor([1., 2.])
+    """
+    axes = axes_of(input, dim)
+    _need_elements("amin", input, axes)
+    return amin_(input, axes, keepdim)  # type: ignore[no-any-return]
+
+
+def _extremum(name: str, input: Tensor, dim: Any, keepdim: bool, pairwise: Any) -> Any:
+    if dim is None:
+        _need_elements(name, input, None)
+        return V.amax(input, None, False) if name == "max" else V.amin(input, None, False)
+    if isinstance(dim, Tensor):
+        return pairwise(input, dim)
+    indices = argmax(input, dim, True) if name == "max" else argmin(input, dim, True)
+    values = input.gather(input._dim(dim), indices) if input.ndim else input.clone()
+    if not keepdim and input.ndim:
+        values, indices = values.squeeze(dim), indices.squeeze(dim)
+    return ValuesAndIndices(values, indices)
+
+
+def max(input: Tensor, dim: Any = None, keepdim: bool = False, *, other: Tensor | None = None) -> Any:
+    """The greatest element; with `dim` also its indices; with a second tensor the elementwise maximum.
+
+    >>> import autograd_core as ag
+    >>> ag.tensor([[1.0, 5.0], [7.0, 2.0]]).max(dim=1).indices
+    tensor([1, 0])
+    """
+    return _extremum("max", input, other if other is not None else dim, keepdim, e.maximum)
+
+
+def min(input: Tensor, dim: Any = None, keepdim: bool = False, *, other: Tensor | None = None) -> Any:
+    """The least element; with `dim` also its indices; with a second tensor the elementwise minimum.
+
+    >>> import autograd_core as ag
+    >>> ag.tensor([1.0, 5.0]).min()
+    tensor(1.)
+    """
+    return _extremum("min", input, other if other is not None else dim, keepdim, e.minimum)
+
+
+def _arg(name: str, input: Tensor, dim: int | None, keepdim: bool) -> Tensor:
+    axis = None if dim is None else input._dim(dim)
+    _need_elements(name, input, None if axis is None or not input._data.ndim else (axis,))
+    if not input._data.ndim:
+        axis = None
+    backend = input._backend
+    return wrap(backend.as_array(getattr(backend, name)(input._data, axis, keepdim)), backend)
+
+
+def argmax(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor:
+    """The index of the (first) greatest element, along `dim` or of the flattened tensor.
+
+    >>> import autograd_core as ag
+    >>> ag.argmax(ag.tensor([1.0, 5.0, 2.0]))
+    tensor(1)
+    """
+    return _arg("argmax", input, dim, keepdim)
+
+
+def argmin(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor:
+    """The index of the (first) least element, along `dim` or of the flattened tensor.
+
+    >>> import autograd_core as ag
+    >>> ag.argmin(ag.tensor([1.0, 5.0, 2.0]))
+    tensor(0)
+    """
+    return _arg("argmin", input, dim, keepdim)
+
+
+def any(input: Tensor, dim: Any = None, keepdim: bool = False) -> Tensor:
+    """Whether any element is nonzero.
+
+    >>> import autograd_core as ag
+    >>> ag.tensor([False, True]).any()
+    tensor(True)
+    """
+    return _truth("any", input, dim, keepdim)
+
+
+def all(input: Tensor, dim: Any = None, keepdim: bool = False) -> Tensor:
+    """Whether all elements are nonzero.
+
+    >>> import autograd_core as ag
+    >>> ag.tensor([False, True]).all()
+    tensor(False)
+    """
+    return _truth("all", input, dim, keepdim)
+
+
+def _truth(name: str, input: Tensor, dim: Any, keepdim: bool) -> Tensor:
+    backend = input._backend
+    return wrap(backend.as_array(getattr(backend, name)(input._data, axes_of(input, dim), keepdim)), backend)
+
+
+def cumsum(input: Tensor, dim: int, *, dtype: dtypes.dtype | None = None) -> Tensor:
+    """The running sum along `dim`.
+
+    >>> import autograd_core as ag
+    >>> ag.cumsum(ag.tensor([1.0, 2.0, 3.0]), 0)
+    tensor([1., 3., 6.])
+    """
+    x = _as_sum_dtype(input, dtype)
+    axis = x._dim(dim)
+    return cumsum_(x, axis) if x._data.ndim else x.clone()  # type: ignore[no-any-return]
+
+
+def var(input: Tensor, dim: Any = None, unbiased: bool | None = None, keepdim: bool = False, *, correction: Any = None) -> Tensor:
+    """The variance over `dim`: sum((x - mean)^2) / (n - correction), correction 1 by default (`unbiased=False`: 0).
+
+    >>> import autograd_core as ag
+    >>> ag.tensor([1.0, 3.0]).var()
+    tensor(2.)
+    """
+    if isinstance(dim, bool):
+        dim, unbiased = None, dim
+    x = _need_float("var", input)
+    if correction is None:
+        correction = 0 if unbiased is False else 1
+    axes = axes_of(x, dim)
+    count = math.prod(n for i, n in enumerate(x._data.shape) if axes is None or i in axes)
+    total = sum_(e.square(e.sub(x, mean_(x, axes, True))), axes, keepdim)
+    divisor = count - correction
+    return e.div(total, float(divisor) if divisor > 0 else 0.0)  # type: ignore[no-any-return]
+
+
+def std(input: Tensor, dim: Any = None, unbiased: bool | None = None, keepdim: bool = False, *, correction: Any = None) -> Tensor:
+    """The standard deviation over `dim`: the square root of `var`.
+
+    >>> import autograd_core as ag
+    >>> ag.tensor([1.0, 3.0]).std(correction=0)
+    tensor(1.)
+    """
+    return e.sqrt(var(input, dim, unbiased, keepdim, correction=correction))  # type: ignore[no-any-return]
+
+
+def logsumexp(input: Tensor, dim: Any, keepdim: bool = False) -> Tensor:
+    """log(sum(exp(x))) over `dim`, computed from x - max(x), which cannot overflow.
+
+    >>> import autograd_core as ag
+    >>> ag.logsumexp(ag.tensor([1000.0, 1000.0]), 0)
+    tensor(1000.6931)
+    """
+    x = input if input._data.dtype.kind == "f" else e.cast(input, dtypes.get_default_dtype().native)
+    axes = axes_of(x, dim)
+    if not x.numel():
+        return e.log(sum_(e.exp(x), axes, keepdim))  # type: ignore[no-any-return]
+    top = amax_(x.detach(), axes, True)
+    top = e.where(e.isfinite(top), top, e.fill(top, 0.0))
+    out = e.log(sum_(e.exp(e.sub(x, top)), axes, keepdim))
+    return e.add(out, top if keepdim else top.reshape(out._data.shape))  # type: ignore[no-any-return]
+
+
+def norm(input: Tensor, p: Any = "fro", dim: Any = None, keepdim: bool = False, dtype: dtypes.dtype | None = None) -> Tensor:
+    """The vector norm (sum |x|^p)^(1/p) over `dim`; 'fro' and None mean p = 2, and p may be 0 or infinite.
+
+    >>> import autograd_core as ag
+    >>> ag.norm(ag.tensor([3.0, 4.0]))
+    tensor(5.)
+    """
+    x = _need_float("norm", input, dtype)
+    axes = axes_of(x, dim)
+    if p in ("fro", None, 2, 2.0):
+        return norm2(x, axes, keepdim)  # type: ignore[no-any-return]
+    if isinstance(p, str):
+        raise RuntimeError(f"norm: p={p!r} is not supported; use a number, inf, -inf or 'fro'")
+    size = e.abs(x)
+    if p == math.inf:
+        return amax_(size, axes, keepdim)  # type: ignore[no-any-return]
+    if p == -math.inf:
+        return amin_(size, axes, keepdim)  # type: ignore[no-any-return]
+    if p == 0:
+        return sum_(e.cast(e.ne(x, 0), x._data.dtype), axes, keepdim)  # type: ignore[no-any-return]
+    if p == 1:
+        return sum_(size, axes, keepdim)  # type: ignore[no-any-return]
+    return e.pow(sum_(e.pow(size, float(p)), axes, keepdim), 1.0 / p)
+
+
+PUBLIC = {"amax": amax, "amin": amin, "sum": sum, "mean": mean, "cumsum": cumsum}
+FUNCTIONS = (
+    *PUBLIC, "prod", "max", "min", "argmax", "argmin", "any", "all", "var", "std", "logsumexp", "norm",
+)  # fmt: skip
+METHODS = FUNCTIONS
+INPLACE = ("cumsum",)

@@ -1,0 +1,379 @@
+"""Primitives: how one differentiable operation is declared, and how a call of it lands on the tape.
+
+A primitive is declared once, by `unary`, `binary` or `primitive`: its name (which is also the name of the
+backend's kernel), its rule `vjp(F, g, ctx)`, and what of its inputs and output the rule needs saved. The declaration
+returns the differentiable function on Tensors and enters it in the vocabulary `V` under the same name and with the same
+positional arguments as the kernel. So a rule written against `F` runs on raw arrays (`F` is the backend) and on
+Tensors (`F` is `V`) alike.
+
+    tanh = unary("tanh", lambda F, g, ctx: (F.tanh_backward(g, ctx.saved[0]),), saves_output=True)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from autograd_core import dtypes, modes, storage
+from autograd_core.engine import Extra, Node, Trace
+from autograd_core.tensor import Tensor, wrap
+from autograd_core.userline import user_line
+
+Rule = Callable[[Any, Any, Any], tuple[Any, ...]]
+_new = object.__new__
+
+
+class Vocabulary:
+    """The differentiable vocabulary: one attribute a primitive. `V.mul(x, y)` is `mul` on Tensors."""
+
+    def __getattr__(self, name: str) -> Any:
+        raise AttributeError(f"the vocabulary has no primitive {name!r}: declare it with autograd_core.primitive")
+
+
+V = Vocabulary()
+
+
+class Primitive:
+    """The declaration of one operation; see the module's docstring."""
+
+    __slots__ = ("extras", "is_pick", "name", "saves", "saves_output", "vjp")
+
+    def __init__(
+        self, name: str, vjp: Rule, saves: tuple[int, ...] = (), saves_output: bool = False, extras: int = 0
+    ) -> None:
+        self.name, self.vjp, self.saves, self.saves_output, self.extras = name, vjp, saves, saves_output, extras
+        self.is_pick = name == "pick"
+
+    def __repr__(self) -> str:
+        return f"<primitive {self.name}>"
+
+    def saved_tensors(self, node: Node) -> tuple[Any, ...]:
+        """What `node` saved, as Tensors with their history, for rules read on Tensors (`create_graph`)."""
+        saved = node.saved or ()
+        tensors: list[Any] = []
+        for array, position in zip(saved, self.saves):
+            edge = node.inputs[position] if array is not None else None
+            tensors.append(None if array is None else wrap(array, node.backend, edge))
+        if self.saves_output:
+            tensors.append(wrap(saved[len(self.saves)], node.backend, node))
+        tensors.extend(saved[len(tensors) :])
+        return tuple(tensors)
+
+
+def unary(name: str, vjp: Rule, *, saves: tuple[int, ...] = (), saves_output: bool = False, floating: bool = False) -> Any:
+    """Declare a primitive of one tensor and static parameters.
+
+    `floating`: integer and bool inputs are converted to the default floating-point dtype first.
+    """
+    p = Primitive(name, vjp, saves, saves_output)
+    saves_input = bool(saves)
+
+    def call(x: Tensor, *params: Any) -> Tensor:
+        backend = x._backend
+        data = x._data
+        if floating and data.dtype.kind != "f":
+            return call(V.cast(x, dtypes.get_default_dtype().native), *params)
+        t = _new(Tensor)
+        t._backend = backend
+        t._data = out = getattr(backend, name)(data, *params) if params else getattr(backend, name)(data)
+        shape = out.shape
+        if not shape:
+            t._data = out = backend.as_array(out)
+        edge = x._node if x._base is None else x._current_node()
+        if edge is None and x._requires_grad:
+            edge = x
+        if edge is not None and (not modes.overrides or modes.state.grad):
+            n = t._node = _new(Node)
+            n.primitive, n.backend, n.inputs, n.params, n.shape = p, backend, (edge,), params, shape
+            n.saved = (data,) if saves_input else (out,) if saves_output else ()
+            n.stamp = storage.clock
+            n.extra = None
+        if modes.overrides:
+            _note_modes(t)
+        return t
+
+    return _declare(p, call)
+
+
+def binary(name: str, vjp: Rule, *, saves: tuple[int, ...] = (), floating: bool = False, crosswise: bool = False) -> Any:
+    """Declare a primitive of two tensors that broadcast; either operand of a call may be a Python number.
+
+    Operands are promoted to their common dtype; `floating`: to the default floating-point dtype if that is an integer.
+    `crosswise`: each gradient reads the other operand only, so an operand is saved only if the other wants a gradient.
+    """
+    p = Primitive(name, vjp, saves)
+    saves_both = saves == (0, 1)
+    saves_second = saves == (1,)
+
+    def call(x: Any, y: Any) -> Tensor:
+        if (y.__class__ is not Tensor and not isinstance(y, Tensor)) or not isinstance(x, Tensor):
+            x, y = numbers_to_tensors(name, x, y)
+        backend = x._backend
+        xd = x._data
+        yd = y._data
+        if xd.dtype is not yd.dtype or y._backend is not backend or (floating and xd.dtype.kind != "f"):
+            x, y, changed = promote_operands(name, floating, x, y)
+            if changed:
+                return call(x, y)
+            backend = x._backend
+        t = _new(Tensor)
+        t._backend = backend
+        try:
+            t._data = out = getattr(backend, name)(xd, yd)
+        except ValueError:
+            raise broadcast_error(name, x, y) from None
+        shape = out.shape
+        if not shape:
+            t._data = backend.as_array(out)
+        ex = x._node if x._base is None else x._current_node()
+        if ex is None and x._requires_grad:
+            ex = x
+        ey = y._node if y._base is None else y._current_node()
+        if ey is None and y._requires_grad:
+            ey = y
+        if (ex is not None or ey is not None) and (not modes.overrides or modes.state.grad):
+            n = t._node = _new(Node)
+            n.primitive, n.backend, n.inputs, n.params, n.shape = p, backend, (ex, ey), (), shape
+            if crosswise:
+                n.saved = (None if ey is None else xd, None if ex is None else yd)
+            elif saves_both:
+                n.saved = (xd, yd)
+            else:
+                n.saved = (yd,) if saves_second else ()
+            n.stamp = storage.clock
+            n.extra = None
+        if modes.overrides:
+            _note_modes(t)
+        return t
+
+    return _declare(p, call)
+
+
+def predicate(name: str) -> Any:
+    """Declare an operation of two tensors or numbers that promote and broadcast, whose result has no gradient."""
+
+    def call(x: Any, y: Any) -> Tensor:
+        if not isinstance(y, Tensor) or not isinstance(x, Tensor):
+            x, y = numbers_to_tensors(name, x, y)
+        if x._data.dtype is not y._data.dtype or y._backend is not x._backend:
+            x, y, _ = promote_operands(name, False, x, y)
+        backend = x._backend
+        try:
+            out = getattr(backend, name)(x._data, y._data)
+        except ValueError:
+            raise broadcast_error(name, x, y) from None
+        return wrap(backend.as_array(out), backend)
+
+    return _declare(Primitive(name, _no_gradient), call)
+
+
+def _no_gradient(F: Any, g: Any, ctx: Any) -> tuple[Any, ...]:
+    return (None,) * len(ctx.inputs)
+
+
+def primitive(
+    name: str, vjp: Rule, *, inputs: int, saves: tuple[int, ...] = (), saves_output: bool = False, extras: int = 0
+) -> Any:
+    """Declare a primitive of `inputs` tensors (None where optional) and static parameters; -1: the first argument is a list.
+
+    `extras`: how many arrays the kernel returns beside its output, for the rule alone. They come last in
+    `ctx.saved`, raw also under `create_graph`: a rule may only pass them on as parameters.
+    The caller has checked shapes and dtypes; `apply` checks devices.
+    """
+    p = Primitive(name, vjp, saves, saves_output, extras)
+    if inputs == -1:
+
+        def call(tensors: Any, *params: Any) -> Tensor:
+            return apply(p, tuple(tensors), params, as_list=True)
+    else:
+
+        def call(*args: Any) -> Tensor:
+            return apply(p, args[:inputs], args[inputs:])
+
+    return _declare(p, call)
+
+
+def _declare(p: Primitive, call: Any) -> Any:
+    call.__name__ = call.__qualname__ = p.name
+    call.primitive = p
+    setattr(V, p.name, call)
+    return call
+
+
+def apply(p: Primitive, tensors: tuple[Tensor | None, ...], params: tuple[Any, ...], as_list: bool = False) -> Any:
+    """Call the kernel of `p` on `tensors` and record the call if one of them wants a gradient."""
+    backend = None
+    for t in tensors:
+        if t is not None:
+            if backend is None:
+                backend = t._backend
+            elif t._backend is not backend:
+                raise device_error(p.name, tensors)
+    arrays = tuple([None if t is None else t._data for t in tensors])
+    kernel = getattr(backend, p.name)
+    out = kernel(arrays, *params) if as_list else kernel(*arrays, *params)
+    extras: tuple[Any, ...] = ()
+    if p.extras:
+        extras, out = tuple(out[1:]), out[0]
+    edges = tuple([edge_of(t) for t in tensors])
+    result = wrap(backend.as_array(out), backend)  # type: ignore[union-attr]
+    if any(e is not None for e in edges) and (not modes.overrides or modes.state.grad):
+        saved = tuple([arrays[i] for i in p.saves])
+        if p.saves_output:
+            saved += (result._data,)
+        result._node = make_node(p, backend, edges, saved + extras, params, result._data.shape)
+    if modes.overrides:
+        _note_modes(result)
+    return result
+
+
+def make_node(p: Primitive, backend: Any, edges: tuple[Any, ...], saved: tuple[Any, ...], params: tuple[Any, ...], shape: Any) -> Node:
+    n = _new(Node)
+    n.primitive, n.backend, n.inputs, n.params, n.shape = p, backend, edges, params, shape
+    n.saved, n.stamp, n.extra = saved, storage.clock, None
+    return n
+
+
+def edge_of(t: Tensor | None) -> Any:
+    """The edge that leads to `t`: its node, `t` itself if it is a leaf that requires grad, or None."""
+    if t is None:
+        return None
+    node = t._node if t._base is None else t._current_node()
+    return t if node is None and t._requires_grad else node
+
+
+_PICK = Primitive("pick", lambda F, g, ctx: ())
+
+
+def apply_many(p: Primitive, tensors: tuple[Tensor | None, ...], params: tuple[Any, ...], outputs: int) -> tuple[Tensor, ...]:
+    """Like `apply` for a kernel that returns `outputs` differentiable arrays (and `p.extras` more).
+
+    The rule's cotangent `g` is a list with one entry an output, None where that output was not used.
+    """
+    backend = next(t for t in tensors if t is not None)._backend
+    if any(t is not None and t._backend is not backend for t in tensors):
+        raise device_error(p.name, tensors)
+    arrays = tuple([None if t is None else t._data for t in tensors])
+    returned = getattr(backend, p.name)(*arrays, *params)
+    results = tuple(wrap(backend.as_array(out), backend) for out in returned[:outputs])
+    edges = tuple([edge_of(t) for t in tensors])
+    if any(e is not None for e in edges) and (not modes.overrides or modes.state.grad):
+        saved = tuple([arrays[i] for i in p.saves]) + tuple(returned[outputs:])
+        parent = make_node(p, backend, edges, saved, params, None)
+        for i, t in enumerate(results):
+            if t._data.dtype.kind == "f":
+                t._node = make_node(_PICK, backend, (parent,), (), (i, outputs), t._data.shape)
+    for t in results:
+        if modes.overrides:
+            _note_modes(t)
+    return results
+
+
+def _note_modes(t: Tensor) -> None:
+    """The rare work of a call under inference or anomaly mode."""
+    if modes.state.inference:
+        t._inference = True
+    node = t._node
+    if node is not None and modes.state.anomaly and node.extra is None:
+        node.extra = Extra()
+        nan = False
+        if modes.state.check_nan and t._data.dtype.kind == "f":
+            backend = t._backend
+            nan = bool(backend.to_host(backend.as_array(backend.any(backend.isnan(t._data), None, False))))
+        node.extra.trace = Trace(node.primitive.name, user_line(), nan)
+
+
+# -- operands ---------------------------------------------------------------------------------------------
+
+_constants: dict[Any, Tensor] = {}
+
+
+def number_like(value: Any, backend: Any, native: Any) -> Tensor:
+    """A 0-d constant tensor for a Python number, shared between calls."""
+    key = (value, value.__class__, native, backend)
+    found = _constants.get(key)
+    if found is None:
+        try:
+            array = backend.full((), value, native)
+        except OverflowError:
+            raise RuntimeError(f"the number {value} does not fit into {dtypes.from_native(native)}") from None
+        found = wrap(array, backend)
+        if value != 0 and value == value:  # 0.0 and -0.0 compare equal, a NaN never does.
+            if len(_constants) > 4096:
+                _constants.clear()
+            _constants[key] = found
+    return found
+
+
+def numbers_to_tensors(name: str, x: Any, y: Any) -> tuple[Any, Any]:
+    """The operands with a Python number turned into a 0-d tensor of the dtype that promotion asks for."""
+    tensor, other = (x, y) if isinstance(x, Tensor) else (y, x)
+    if not isinstance(tensor, Tensor):
+        raise TypeError(f"{name}: expected at least one Tensor, got {type(x).__name__} and {type(y).__name__}")
+    if not isinstance(other, (bool, int, float)):
+        other = _as_number(name, other)
+    native = tensor._data.dtype
+    d = dtypes.of_number(other)
+    if d.category > dtypes.from_native(native).category:
+        native = d.native
+    number = number_like(other, tensor._backend, native)
+    return (tensor, number) if tensor is x else (number, tensor)
+
+
+def _as_number(name: str, value: Any) -> Any:
+    if hasattr(value, "item") and getattr(value, "shape", None) == ():
+        return value.item()  # A NumPy scalar.
+    raise TypeError(
+        f"{name}: cannot combine a Tensor with {type(value).__name__}; convert it with ag.tensor(...) or ag.from_numpy(...)"
+    )
+
+
+def promote_operands(name: str, floating: bool, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor, bool]:
+    """Both operands on one device and in the dtype of PyTorch's promotion; the flag says whether anything changed."""
+    if x._backend is not y._backend:
+        # As in PyTorch, a zero-dimensional CPU tensor may meet any device.
+        if y._data.ndim == 0 and y._backend.name == "cpu":
+            return x, y.to(x.device), True
+        if x._data.ndim == 0 and x._backend.name == "cpu":
+            return x.to(y.device), y, True
+        raise device_error(name, (x, y))
+    common = result_type(x, y)
+    if floating and not common.is_floating_point:
+        common = dtypes.get_default_dtype()
+    native = common.native
+    changed = x._data.dtype != native or y._data.dtype != native
+    if x._data.dtype != native:
+        x = V.cast(x, native)
+    if y._data.dtype != native:
+        y = V.cast(y, native)
+    return x, y, changed
+
+
+def result_type(*operands: Any) -> dtypes.dtype:
+    """The dtype an operation on `operands` (tensors and Python numbers) has by PyTorch's promotion.
+
+    >>> import autograd_core as ag
+    >>> ag.result_type(ag.ones(2, dtype=ag.int32), 1.5)
+    ag.float32
+    """
+    tensors = [t for t in operands if isinstance(t, Tensor)]
+    return dtypes.result_of(
+        [t.dtype for t in tensors if t._data.ndim],
+        [t.dtype for t in tensors if not t._data.ndim],
+        [dtypes.of_number(o) for o in operands if not isinstance(o, Tensor)],
+    )
+
+
+# -- errors -----------------------------------------------------------------------------------------------
+
+
+def device_error(name: str, tensors: tuple[Any, ...]) -> RuntimeError:
+    found = ", ".join(f"argument {i}: shape {tuple(t.shape)} on {t.device}" for i, t in enumerate(tensors) if t is not None)
+    return RuntimeError(f"{name}: expected all tensors on the same device, got {found}. Move one with .to(device).")
+
+
+def broadcast_error(name: str, x: Tensor, y: Tensor) -> RuntimeError:
+    return RuntimeError(
+        f"{name}: shapes {tuple(x.shape)} and {tuple(y.shape)} cannot be broadcast together: counted from the last, "
+        "each pair of sizes must be equal or one of them 1. Use reshape, unsqueeze or transpose to line them up."
+    )

@@ -1,0 +1,54 @@
+"""Who wrote to which memory, and when: version counters of storages.
+
+Every in-place change ticks a clock and notes it beside the memory that was written. A graph node remembers
+the clock at its creation; if the clock has not moved since, nothing that it saved can have changed, and
+one comparison of integers is all that backward pays. Views, `detach()` and the base share one record, since
+it belongs to the array that owns the memory.
+"""
+
+from __future__ import annotations
+
+import itertools
+import weakref
+from typing import Any
+
+clock = 0
+_ticks = itertools.count(1)
+
+
+class _Record:
+    __slots__ = ("operation", "owner", "stamp", "version")
+
+    def __init__(self, owner: weakref.ref[Any]) -> None:
+        self.owner = owner
+        self.version = 0
+        self.stamp = 0
+        self.operation = ""
+
+
+_records: dict[int, _Record] = {}
+
+
+def mark_mutated(backend: Any, array: Any, operation: str) -> None:
+    """Note that `operation` has just changed the memory of `array`."""
+    global clock
+    owner = backend.storage_key(array)
+    key = id(owner)
+    record = _records.get(key)
+    if record is None:
+        record = _records[key] = _Record(weakref.ref(owner, lambda _: _records.pop(key, None)))
+    clock = record.stamp = next(_ticks)
+    record.version += 1
+    record.operation = operation
+
+
+def version(backend: Any, array: Any) -> int:
+    """How often the memory of `array` was changed in place."""
+    record = _records.get(id(backend.storage_key(array)))
+    return 0 if record is None else record.version
+
+
+def changed_since(backend: Any, array: Any, stamp: int) -> str | None:
+    """The in-place operation that changed the memory of `array` after `stamp`, or None."""
+    record = _records.get(id(backend.storage_key(array)))
+    return record.operation if record is not None and record.stamp > stamp else None

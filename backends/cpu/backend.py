@@ -1,0 +1,118 @@
+"""The CPU backend: NumPy arrays.
+
+Small calls decide the cost of a small network, so the commonest kernels are NumPy's own ufuncs, set as
+instance attributes: `backend.add(x, y)` then goes straight into C (0.25 us; a method around it 0.35 us).
+"""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import numpy as np
+
+from autograd_core.backends.base import Array, Backend
+from autograd_core.backends.cpu.cache import kernels_enabled
+
+# IEEE infinities and NaNs are results, not accidents: NumPy's warnings about them stay off for our own calls.
+warnings.filterwarnings("ignore", category=RuntimeWarning, module=r"autograd_core(\.|$)")
+
+_UFUNCS = {
+    "add": np.add, "sub": np.subtract, "mul": np.multiply, "div": np.true_divide, "floor_divide": np.floor_divide,
+    "remainder": np.remainder, "fmod": np.fmod, "pow": np.power, "atan2": np.arctan2,
+    "maximum": np.maximum, "minimum": np.minimum, "neg": np.negative, "abs": np.absolute, "sign": np.sign,
+    "square": np.square, "sqrt": np.sqrt, "exp": np.exp, "expm1": np.expm1, "log": np.log,
+    "log2": np.log2, "log10": np.log10, "log1p": np.log1p, "sin": np.sin, "cos": np.cos, "tan": np.tan,
+    "asin": np.arcsin, "acos": np.arccos, "atan": np.arctan, "sinh": np.sinh, "cosh": np.cosh, "tanh": np.tanh,
+    "floor": np.floor, "ceil": np.ceil, "round": np.rint, "trunc": np.trunc,
+    "eq": np.equal, "ne": np.not_equal, "lt": np.less, "le": np.less_equal, "gt": np.greater, "ge": np.greater_equal,
+    "logical_and": np.logical_and, "logical_or": np.logical_or, "logical_xor": np.logical_xor,
+    "logical_not": np.logical_not, "bitwise_and": np.bitwise_and, "bitwise_or": np.bitwise_or,
+    "bitwise_xor": np.bitwise_xor, "bitwise_not": np.invert,
+    "isnan": np.isnan, "isinf": np.isinf, "isfinite": np.isfinite,
+}  # fmt: skip
+
+_add_reduce = np.add.reduce
+_ndarray = np.ndarray
+
+
+class CpuBackend(Backend):
+    """NumPy arrays in host memory."""
+
+    name = "cpu"
+    xp: Any = np
+    array_type = np.ndarray
+
+    def __init__(self, index: int = 0) -> None:
+        super().__init__(index)
+        for name, ufunc in _UFUNCS.items():
+            setattr(self, name, ufunc)
+        if kernels_enabled():
+            from autograd_core.backends.cpu import optimizers, scalar
+
+            scalar.install(self)
+            optimizers.install(self)
+
+    def describe(self) -> str:
+        import platform
+
+        return platform.processor() or platform.machine()
+
+    # -- memory -----------------------------------------------------------------------------------------
+
+    def from_host(self, host: Array) -> Array:
+        return np.array(host)
+
+    def to_host(self, x: Array) -> Array:
+        return x
+
+    def as_array(self, x: Array) -> Array:
+        return x if x.__class__ is _ndarray else np.asarray(x)
+
+    def storage_key(self, x: Array) -> Array:
+        base = x.base
+        return base if base.__class__ is _ndarray else x
+
+    def clone(self, x: Array) -> Array:
+        return x.copy() if x.__class__ is _ndarray else np.array(x)
+
+    def cast(self, x: Array, dtype: Any, source: Any = None) -> Array:
+        if dtype.kind in "iu" and x.dtype.kind == "f" and x.ndim and x.dtype.itemsize < 8 and dtype.itemsize == 1:
+            return x.astype(np.int64).astype(dtype)  # Wraps as PyTorch does, where a direct cast is undefined.
+        return x.astype(dtype)
+
+    # -- where NumPy's own function has Python in its way -----------------------------------------------
+
+    def slice(self, x: Array, index: tuple[Any, ...]) -> Array:
+        view = x[index]
+        # An index of ints alone gives a scalar, which is no view: Ellipsis makes it one.
+        return view if view.__class__ is _ndarray else x[(*index, ...)]
+
+    def sum(self, x: Array, axes: tuple[int, ...] | None, keepdims: bool) -> Array:
+        if x.__class__ is not _ndarray:
+            x = np.asarray(x)
+        if axes is None and not keepdims and x.ndim != 1 and x.flags.c_contiguous:
+            x = x.reshape(-1)  # One axis reduces in half the time of several.
+            return _add_reduce(x)
+        if x.dtype.kind == "b":
+            return _add_reduce(x, axes, np.int64, None, keepdims)
+        return _add_reduce(x, axes, None, None, keepdims)
+
+    def expand(self, x: Array, shape: tuple[int, ...]) -> Array:
+        if x.__class__ is not _ndarray:
+            x = np.asarray(x)
+        if x.ndim == 0:
+            strides: tuple[int, ...] = (0,) * len(shape)
+        else:
+            lead = len(shape) - x.ndim
+            strides = (0,) * lead + tuple(
+                [0 if m == 1 and n != 1 else s for m, n, s in zip(x.shape, shape[lead:], x.strides)]
+            )
+        view = _ndarray.__new__(_ndarray, shape, x.dtype, x, 0, strides) if x.flags.c_contiguous else None
+        return np.broadcast_to(x, shape) if view is None else view
+
+    def zeros(self, shape: tuple[int, ...], dtype: Any) -> Array:
+        return np.zeros(shape, dtype)
+
+    def matmul(self, x: Array, y: Array) -> Array:
+        return x.dot(y) if x.ndim == 2 and y.ndim <= 2 else np.matmul(x, y)

@@ -1,0 +1,60 @@
+"""The CUDA backend: CuPy arrays. This is the only file that imports CuPy."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+from autograd_core.backends.base import Array, Backend
+
+_INSTALL = "install CuPy for the machine's CUDA: pip install autograd-core[cuda12] or autograd-core[cuda13]"
+
+
+@cache
+def _cupy() -> tuple[Any, int, str]:
+    """CuPy, the number of devices, and why there are none."""
+    try:
+        import cupy
+    except ImportError as error:
+        return None, 0, f"CuPy cannot be imported ({error}); {_INSTALL}"
+    try:
+        count = int(cupy.cuda.runtime.getDeviceCount())
+    except Exception as error:  # CuPy raises its own class, which needs a driver to be named.
+        return cupy, 0, f"CuPy {cupy.__version__} finds no usable GPU ({error}); check the driver with nvidia-smi"
+    return cupy, count, "" if count else "CuPy finds no GPU; check the driver with nvidia-smi"
+
+
+class CudaBackend(Backend):
+    """Plain array operations on an NVIDIA GPU through CuPy."""
+
+    name = "cuda"
+
+    def __init__(self, index: int = 0) -> None:
+        super().__init__(index)
+        self.xp = _cupy()[0]
+        self.array_type = self.xp.ndarray
+        self.device = self.xp.cuda.Device(index)
+
+    @classmethod
+    def device_count(cls) -> int:
+        return _cupy()[1]
+
+    @classmethod
+    def unavailable_reason(cls) -> str:
+        return _cupy()[2]
+
+    def synchronize(self) -> None:
+        self.device.synchronize()
+
+    def describe(self) -> str:
+        return str(self.xp.cuda.runtime.getDeviceProperties(self.index)["name"].decode())
+
+    def from_host(self, host: Array) -> Array:
+        with self.device:
+            return self.xp.asarray(host)
+
+    def to_host(self, x: Array) -> Array:
+        return self.xp.asnumpy(x)
+
+    def expand(self, x: Array, shape: tuple[int, ...]) -> Array:
+        return self.xp.broadcast_to(x, shape)
