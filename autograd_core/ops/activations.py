@@ -12,7 +12,7 @@ from typing import Any
 from autograd_core import random
 from autograd_core.ops.checks import composite, maybe_inplace, require_float, require_same
 from autograd_core.primitive import V, primitive, unary
-from autograd_core.tensor import Tensor, wrap
+from autograd_core.tensor import Tensor
 
 _F: Any = V
 
@@ -259,9 +259,8 @@ def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool 
         return input
     if p == 1:
         return maybe_inplace(inplace, "dropout", _F.mul, input, 0.0)
-    backend, data = input._backend, input._data
-    mask = backend.random_bernoulli(random.default_generator(backend).state, tuple(data.shape), data.dtype, 1.0 - p)
-    return maybe_inplace(inplace, "dropout", _dropout, input, wrap(mask, backend), 1.0 / (1.0 - p))
+    mask = random.draw("bernoulli", None, input._backend, input._data.shape, input._data.dtype, 1.0 - p)
+    return maybe_inplace(inplace, "dropout", _dropout, input, mask, 1.0 / (1.0 - p))
 
 
 FUNCTIONS: tuple[str, ...] = ("erf", "prelu", "selu", "celu", "dropout")

@@ -12,8 +12,12 @@ from autograd_core.tensor import Tensor
 def _linear_rule(F: Any, g: Any, ctx: Any) -> tuple[Any, ...]:
     x, w = ctx.saved
     ex, ew, eb = ctx.inputs
+    gx = None
+    if ex is not None:
+        # A product with a matrix for all leading dimensions at once, where `matmul` would take them one by one.
+        gx = F.matmul(g, w) if len(ctx.shape) == 2 else F.linear(g, F.permute(w, (1, 0)), None)
     return (
-        None if ex is None else F.matmul(g, w),
+        gx,
         None if ew is None else F.linear_weight_grad(g, x),
         None if eb is None else F.sum(g, tuple(range(len(ctx.shape) - 1)), False),
     )
@@ -22,7 +26,7 @@ def _linear_rule(F: Any, g: Any, ctx: Any) -> tuple[Any, ...]:
 def _weight_grad_rule(F: Any, c: Any, ctx: Any) -> tuple[Any, ...]:
     g, x = ctx.saved
     eg, ex = ctx.inputs
-    return None if eg is None else F.linear(x, c, None), None if ex is None else F.matmul(g, c)
+    return None if eg is None else F.linear(x, c, None), None if ex is None else F.linear(g, F.permute(c, (1, 0)), None)
 
 
 _linear = primitive("linear", _linear_rule, inputs=3, saves=(0, 1))
