@@ -39,8 +39,8 @@ def pad(input: Tensor, pad: Sequence[int], mode: str = "constant", value: float 
         spatial = input.ndim - (1 if input.ndim == len(sizes) // 2 + 1 else 2)
         if not sizes or spatial != len(sizes) // 2 or spatial > 3:
             raise NotImplementedError(
-                f"pad: mode {mode!r} pads all dimensions after (N, C) or (C), 1 to 3 of them; got {len(sizes)} sizes for "
-                f"shape {tuple(input.shape)}"
+                f"pad: mode {mode!r} pads all dimensions after (N, C) or (C), 1 to 3 of them; got {len(sizes)} sizes "
+                f"for shape {tuple(input.shape)}"
             )
     out = input
     for i in range(len(sizes) // 2):

@@ -1,0 +1,206 @@
+"""Batch and layer normalisation."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import autograd_core as ag
+from autograd_core import Tensor
+from autograd_core.nn import functional as F
+from autograd_core.nn import init
+from autograd_core.nn.module import Module
+from autograd_core.nn.parameter import Parameter
+
+
+class _BatchNorm(Module):
+    """What the batch norms share; they differ in the number of dimensions that they accept."""
+
+    _version = 2  # 2: num_batches_tracked is part of the state.
+    _dims: tuple[int, ...] = ()
+
+    weight: Parameter | None
+    bias: Parameter | None
+    running_mean: Tensor | None
+    running_var: Tensor | None
+    num_batches_tracked: Tensor | None
+
+    def __init__(
+        self,
+        num_features: int,
+        eps: float = 1e-5,
+        momentum: float | None = 0.1,
+        affine: bool = True,
+        track_running_stats: bool = True,
+        device: Any = None,
+        dtype: ag.dtype | None = None,
+        *,
+        bias: bool = True,
+    ) -> None:
+        super().__init__()
+        self.num_features = num_features
+        self.eps = eps
+        self.momentum = momentum
+        self.affine = affine
+        self.track_running_stats = track_running_stats
+
+        def empty() -> Tensor:
+            return ag.empty((num_features,), device=device, dtype=dtype)
+
+        self.weight = Parameter(empty()) if affine else None
+        self.bias = Parameter(empty()) if affine and bias else None
+        self.register_buffer("running_mean", empty() if track_running_stats else None)
+        self.register_buffer("running_var", empty() if track_running_stats else None)
+        count = ag.zeros((), dtype=ag.int64, device=device) if track_running_stats else None
+        self.register_buffer("num_batches_tracked", count)
+        self.reset_parameters()
+
+    def reset_running_stats(self) -> None:
+        """Forget the statistics: mean 0, variance 1, no batch seen."""
+        if self.running_mean is not None and self.running_var is not None and self.num_batches_tracked is not None:
+            with ag.no_grad():
+                self.running_mean.zero_()
+                self.running_var.fill_(1)
+                self.num_batches_tracked.zero_()
+
+    def reset_parameters(self) -> None:
+        """Reset the statistics, weight to one and bias to zero."""
+        self.reset_running_stats()
+        if self.weight is not None:
+            init.ones_(self.weight)
+        if self.bias is not None:
+            init.zeros_(self.bias)
+
+    def _check_input(self, input: Tensor) -> None:
+        if input.ndim not in self._dims:
+            expected = " or ".join(f"{d}D" for d in self._dims)
+            raise ValueError(
+                f"{self}: expected {expected} input (got {input.ndim}D input of shape {tuple(input.shape)})"
+            )
+        if input.shape[1] != self.num_features:
+            raise RuntimeError(
+                f"{self}: expected num_features={self.num_features} channels in dimension 1 of the input, "
+                f"got shape {tuple(input.shape)}"
+            )
+
+    def forward(self, input: Tensor) -> Tensor:
+        self._check_input(input)
+        mean, var, count = self.running_mean, self.running_var, self.num_batches_tracked
+        update = self.training and self.track_running_stats and mean is not None
+        if update and count is not None:
+            with ag.no_grad():
+                count.add_(1)
+            if self.momentum is None:
+                self._update_cumulative_average(input)
+                mean = var = None
+        elif self.training:
+            mean = var = None
+        return F.batch_norm(
+            input,
+            mean,
+            var,
+            self.weight,
+            self.bias,
+            self.training or self.running_mean is None,
+            0.0 if self.momentum is None else self.momentum,
+            self.eps,
+        )
+
+    def _update_cumulative_average(self, input: Tensor) -> None:
+        """The running statistics as plain averages over all batches; the count stays on the device."""
+        assert self.running_mean is not None and self.running_var is not None
+        with ag.no_grad():
+            values = input.detach().transpose(0, 1).flatten(1)
+            for running, batch in ((self.running_mean, values.mean(1)), (self.running_var, values.var(1))):
+                running.add_((batch - running) / self.num_batches_tracked)
+
+    def _load_from_state_dict(
+        self, state_dict: dict[str, Any], prefix: str, local_metadata: dict[str, Any], *rest: Any
+    ) -> None:
+        # State saved before version 2 has no count; as PyTorch does, the module's own is kept.
+        if local_metadata.get("version", 2) < 2 and self.num_batches_tracked is not None:
+            state_dict.setdefault(prefix + "num_batches_tracked", self.num_batches_tracked)
+        super()._load_from_state_dict(state_dict, prefix, local_metadata, *rest)
+
+    def extra_repr(self) -> str:
+        return (
+            f"{self.num_features}, eps={self.eps}, momentum={self.momentum}, affine={self.affine}, "
+            f"bias={self.bias is not None}, track_running_stats={self.track_running_stats}"
+        )
+
+
+class BatchNorm1d(_BatchNorm):
+    """(x - mean) / sqrt(var + eps) * weight + bias, with mean and variance of each channel over the batch.
+
+    Input (N, C) or (N, C, L). In training the batch's statistics are used and averaged with `momentum` (None: plain
+    average) into `running_mean` and `running_var`, which evaluation uses. Ioffe and Szegedy, "Batch Normalization",
+    2015. Raises `ValueError` for another number of dimensions, `RuntimeError` for another number of channels.
+
+    >>> import autograd_core as ag
+    >>> ag.nn.BatchNorm1d(3)(ag.zeros(4, 3)).shape
+    ag.Size([4, 3])
+    """
+
+    _dims = (2, 3)
+
+
+class BatchNorm2d(_BatchNorm):
+    """Batch normalisation of images (N, C, H, W): see `BatchNorm1d`.
+
+    >>> import autograd_core as ag
+    >>> ag.nn.BatchNorm2d(3)(ag.zeros(4, 3, 8, 8)).shape
+    ag.Size([4, 3, 8, 8])
+    """
+
+    _dims = (4,)
+
+
+class LayerNorm(Module):
+    """(x - mean) / sqrt(var + eps) * weight + bias, with mean and variance over the last dimensions `normalized_shape`.
+
+    Ba, Kiros and Hinton, "Layer Normalization", 2016. Raises `RuntimeError` when the input does not end in
+    `normalized_shape`.
+
+    >>> import autograd_core as ag
+    >>> ag.nn.LayerNorm(10)(ag.zeros(20, 5, 10)).shape
+    ag.Size([20, 5, 10])
+    """
+
+    weight: Parameter | None
+    bias: Parameter | None
+
+    def __init__(
+        self,
+        normalized_shape: int | list[int] | tuple[int, ...],
+        eps: float = 1e-5,
+        elementwise_affine: bool = True,
+        bias: bool = True,
+        device: Any = None,
+        dtype: ag.dtype | None = None,
+    ) -> None:
+        super().__init__()
+        self.normalized_shape = (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
+        self.eps = eps
+        self.elementwise_affine = elementwise_affine
+
+        def empty() -> Parameter:
+            return Parameter(ag.empty(self.normalized_shape, device=device, dtype=dtype))
+
+        self.weight = empty() if elementwise_affine else None
+        self.bias = empty() if elementwise_affine and bias else None
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Set weight to one and bias to zero."""
+        if self.weight is not None:
+            init.ones_(self.weight)
+        if self.bias is not None:
+            init.zeros_(self.bias)
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.layer_norm(input, self.normalized_shape, self.weight, self.bias, self.eps)
+
+    def extra_repr(self) -> str:
+        return (
+            f"{self.normalized_shape}, eps={self.eps}, elementwise_affine={self.elementwise_affine}, "
+            f"bias={self.bias is not None}"
+        )
