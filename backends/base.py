@@ -39,7 +39,7 @@ class Backend(NeuralKernels, OptimizerKernels, ElementwiseKernels, StructureKern
     array_type: type = object
 
     def __init__(self, index: int = 0) -> None:
-        self.index = index
+        self.ordinal = index  # Not `index`: that is a kernel.
 
     # -- device -----------------------------------------------------------------------------------------
 

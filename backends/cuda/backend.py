@@ -47,7 +47,7 @@ class CudaBackend(Backend):
         self.device.synchronize()
 
     def describe(self) -> str:
-        return str(self.xp.cuda.runtime.getDeviceProperties(self.index)["name"].decode())
+        return str(self.xp.cuda.runtime.getDeviceProperties(self.ordinal)["name"].decode())
 
     def from_host(self, host: Array) -> Array:
         with self.device:
