@@ -5,6 +5,7 @@ Forward and backward are one fused kernel each; under `create_graph` the backwar
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -188,7 +189,7 @@ def group_norm(
     for name, t in (("weight", weight), ("bias", bias)):
         if t is not None and tuple(t.shape) != (channels,):
             raise RuntimeError(f"group_norm: expected {name} of shape ({channels},), got {tuple(t.shape)}")
-    size = input.numel() // max(n * num_groups, 1)
+    size = channels // num_groups * math.prod(input.shape[2:])
     y = _layer_norm(input.reshape(n, num_groups, size), None, None, 1, eps).reshape(tuple(input.shape))
     return _affine(y, weight, bias)
 
@@ -216,7 +217,7 @@ def instance_norm(
         return batch_norm(input, running_mean, running_var, weight, bias, False, momentum, eps)
     if input.ndim < 3:
         raise RuntimeError(f"instance_norm: expected input of shape (N, C, ...) with at least 3 dimensions, got {tuple(input.shape)}")
-    if input.numel() == input.shape[0] * input.shape[1]:
+    if math.prod(input.shape[2:]) == 1:
         raise ValueError(f"instance_norm: expected more than 1 spatial element when training, got input size {tuple(input.shape)}")
     n, channels = input.shape[:2]
     if running_mean is not None and running_var is not None and input.numel():
