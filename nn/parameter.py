@@ -6,6 +6,7 @@ from typing import Any
 
 import autograd_core as ag
 from autograd_core import Tensor
+from autograd_core.tensor import adopt
 
 
 class Parameter(Tensor):
@@ -24,9 +25,6 @@ class Parameter(Tensor):
         _share(self, data)
         self.requires_grad_(requires_grad)
 
-    def __repr__(self) -> str:
-        return f"Parameter containing:\n{super().__repr__()}"
-
 
 class Buffer(Tensor):
     """A tensor that is part of a module's state without being trained; assigning it registers a buffer.
@@ -37,6 +35,8 @@ class Buffer(Tensor):
     >>> m = ag.nn.Module(); m.mean = ag.nn.Buffer(ag.zeros(1)); list(m.state_dict())
     ['mean']
     """
+
+    persistent: bool = True
 
     def __init__(self, data: Tensor | None = None, *, persistent: bool = True) -> None:
         _share(self, data)
@@ -54,4 +54,4 @@ def _share(self: Tensor, data: Tensor | None) -> None:
     if not isinstance(data, Tensor):
         kind = type(self).__name__
         raise TypeError(f"{kind} expects a Tensor, got {type(data).__name__}; write nn.{kind}(ag.tensor(...))")
-    self._data, self._backend = data._data, data._backend
+    adopt(self, data)

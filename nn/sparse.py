@@ -17,7 +17,7 @@ class Embedding(Module):
 
     Input: integers (*); output (*, embedding_dim). weight starts standard normal. padding_idx: a row that starts at
     zero and gets no gradient. Raises `IndexError` for an index outside the table, `NotImplementedError` for
-    `sparse=True`.
+    `sparse=True` and `scale_grad_by_freq=True`.
 
     >>> import autograd_core as ag
     >>> ag.nn.Embedding(10, 3)(ag.tensor([[1, 2], [4, 3]])).shape
@@ -41,8 +41,9 @@ class Embedding(Module):
         dtype: ag.dtype | None = None,
     ) -> None:
         super().__init__()
-        if sparse:
-            raise NotImplementedError("Embedding: sparse gradients are not supported; use sparse=False")
+        if sparse or scale_grad_by_freq:
+            option = "sparse" if sparse else "scale_grad_by_freq"
+            raise NotImplementedError(f"Embedding: {option}=True is not supported; leave it False")
         if padding_idx is not None and not -num_embeddings <= padding_idx < num_embeddings:
             raise ValueError(f"Embedding: padding_idx {padding_idx} is not a row of a table of {num_embeddings}")
         self.num_embeddings = num_embeddings

@@ -62,6 +62,8 @@ def _pad_one(x: Tensor, dim: int, before: int, after: int, mode: str, value: flo
     if mode == "replicate" and n == 0:
         raise RuntimeError(f"pad: replicate padding needs a dimension {dim} of at least 1, got shape {tuple(x.shape)}")
     core = narrow(x, dim, max(-before, 0), n - max(-before, 0) - max(-after, 0))
+    if mode == "circular":
+        x = core  # What is cut off does not come back on the other side.
     parts = [core]
     if before > 0:
         parts.insert(0, _border(x, dim, before, True, mode, value))
