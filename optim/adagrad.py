@@ -1,0 +1,78 @@
+"""Adagrad."""
+
+from __future__ import annotations
+
+from autograd_core.optim.optimizer import Group, Optimizer, Params, _is_zero
+from autograd_core.storage import mark_mutated
+from autograd_core.tensor import Tensor
+
+__all__ = ["Adagrad"]
+
+
+class Adagrad(Optimizer):
+    """Divides the gradient by the root of the sum of its squares over all steps.
+
+    `s += g^2`, `p -= lr / (1 + (t - 1) lr_decay) g / (sqrt(s) + eps)`; `s` starts at `initial_accumulator_value`.
+
+    params: Tensors or groups. lr: a number or one-element Tensor. `maximize` ascends instead.
+    `foreach` and `fused` choose an implementation in PyTorch; here one kernel a parameter serves all.
+
+    Raises ValueError for an option out of range, NotImplementedError for `differentiable=True`.
+    Source: Duchi, Hazan and Singer, "Adaptive subgradient methods for online learning and stochastic optimization" (2011).
+
+    >>> import autograd_core as ag
+    >>> p = ag.ones(2, requires_grad=True); optimizer = ag.optim.Adagrad([p], lr=0.5)
+    >>> p.sum().backward(); optimizer.step(); p
+    tensor([0.5000, 0.5000], requires_grad=True)
+    """
+
+    _live_options = ("lr", "lr_decay", "eps", "weight_decay")
+    _elementwise_state = ("sum",)
+
+    def __init__(
+        self,
+        params: Params,
+        lr: float | Tensor = 1e-2,
+        lr_decay: float = 0,
+        weight_decay: float = 0,
+        initial_accumulator_value: float = 0,
+        eps: float = 1e-10,
+        foreach: bool | None = None,
+        *,
+        maximize: bool = False,
+        differentiable: bool = False,
+        fused: bool | None = None,
+    ) -> None:
+        defaults = dict(
+            lr=lr, lr_decay=lr_decay, eps=eps, weight_decay=weight_decay,
+            initial_accumulator_value=initial_accumulator_value, foreach=foreach, maximize=maximize,
+            differentiable=differentiable, fused=fused,
+        )  # fmt: skip
+        super().__init__(params, defaults)
+
+    def add_param_group(self, param_group: Group) -> None:
+        super().add_param_group(param_group)
+        group = self.param_groups[-1]
+        for p in group["params"]:
+            start = self._zeros_like(p)
+            p._backend.fill_(start._data, group["initial_accumulator_value"])
+            self.state[p].update(step=self._scalar_state(p, 0.0), sum=start)
+
+    def _update(self, index: int, group: Group) -> None:
+        maximize = group["maximize"]
+        backend = None
+        for p in group["params"]:
+            grad = p._grad
+            if grad is None:
+                continue
+            state = self.state[p]
+            if p._backend is not backend:
+                backend = p._backend
+                lr, lr_decay, eps, decay = self._scalars(index, group, backend)
+                if _is_zero(group["weight_decay"]):
+                    decay = None
+            array = p._data
+            step = state["step"]._data
+            backend.advance_(step)
+            backend.adagrad_(array, grad._data, state["sum"]._data, step, lr, lr_decay, eps, decay, maximize)
+            mark_mutated(backend, array, "Adagrad.step")

@@ -1,0 +1,96 @@
+"""Adam."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from autograd_core.optim.optimizer import Group, Optimizer, Params, _is_zero
+from autograd_core.storage import mark_mutated
+from autograd_core.tensor import Tensor
+
+__all__ = ["Adam"]
+
+
+class Adam(Optimizer):
+    """Steps along running means of the gradient over the root of those of its square.
+
+    `m = beta1 m + (1 - beta1) g`, `v = beta2 v + (1 - beta2) g^2`, both divided by their bias `1 - beta^t`; then
+    `p -= lr m / (sqrt(v) + eps)`. `amsgrad` takes the largest `v` so far. `weight_decay` adds `weight_decay p` to the
+    gradient, or with `decoupled_weight_decay` shrinks `p` by `lr weight_decay` (AdamW).
+
+    params: Tensors or groups. lr: a number or one-element Tensor. `maximize` ascends instead.
+    `foreach`, `fused` and `capturable` choose an implementation in PyTorch; here one kernel a parameter serves all.
+
+    Raises ValueError for an option out of range, NotImplementedError for `differentiable=True`.
+    Source: Kingma and Ba, "Adam: a method for stochastic optimization" (2015); Reddi et al., "On the convergence of
+    Adam and beyond" (2018) for `amsgrad`.
+
+    >>> import autograd_core as ag
+    >>> p = ag.ones(2, requires_grad=True); optimizer = ag.optim.Adam([p], lr=0.5)
+    >>> p.sum().backward(); optimizer.step(); p
+    tensor([0.5000, 0.5000], requires_grad=True)
+    """
+
+    _live_options = ("lr", "beta1", "beta2", "eps", "weight_decay")
+    _elementwise_state = ("exp_avg", "exp_avg_sq", "max_exp_avg_sq")
+
+    def __init__(
+        self,
+        params: Params,
+        lr: float | Tensor = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 0,
+        amsgrad: bool = False,
+        *,
+        foreach: bool | None = None,
+        maximize: bool = False,
+        capturable: bool = False,
+        differentiable: bool = False,
+        fused: bool | None = None,
+        decoupled_weight_decay: bool = False,
+    ) -> None:
+        defaults = dict(
+            lr=lr, betas=betas, eps=eps, weight_decay=weight_decay, amsgrad=amsgrad, maximize=maximize,
+            foreach=foreach, capturable=capturable, differentiable=differentiable, fused=fused,
+            decoupled_weight_decay=decoupled_weight_decay,
+        )  # fmt: skip
+        super().__init__(params, defaults)
+
+    def _init_state(self, p: Tensor) -> dict[str, Any]:
+        return {
+            "step": self._scalar_state(p, 0.0),
+            "exp_avg": self._zeros_like(p),
+            "exp_avg_sq": self._zeros_like(p),
+        }
+
+    def _update(self, index: int, group: Group) -> None:
+        decoupled, maximize, amsgrad = group["decoupled_weight_decay"], group["maximize"], group["amsgrad"]
+        name = type(self).__name__ + ".step"
+        backend = None
+        for p in group["params"]:
+            grad = p._grad
+            if grad is None:
+                continue
+            state = self.state[p]
+            if not state:
+                state.update(self._init_state(p))
+            largest = None
+            if amsgrad:
+                largest = state.get("max_exp_avg_sq")
+                if largest is None:
+                    largest = state["max_exp_avg_sq"] = self._zeros_like(p)
+                largest = largest._data
+            if p._backend is not backend:
+                backend = p._backend
+                lr, beta1, beta2, eps, decay = self._scalars(index, group, backend)
+                if _is_zero(group["weight_decay"]):
+                    decay = None
+            array = p._data
+            step = state["step"]._data
+            backend.advance_(step)
+            backend.adam_(
+                array, grad._data, state["exp_avg"]._data, state["exp_avg_sq"]._data, largest, step,
+                lr, beta1, beta2, eps, decay, decoupled, maximize,
+            )  # fmt: skip
+            mark_mutated(backend, array, name)
