@@ -53,6 +53,7 @@ test-gpu: $(DEV)
 	  *) extra=cuda13 ;; \
 	esac; \
 	$(MAKE) --no-print-directory $(VENV)/installed-dev+examples+$$extra
+	$(PY) -c 'import autograd_core as ag; ag.zeros(1, device="cuda")'
 	$(PY) -m pytest --device cuda
 
 bench: $(EXAMPLES)

@@ -30,6 +30,7 @@ def module_names() -> Iterator[str]:
                 yield ".".join((package, *parts[: -1 if parts[-1] == "__init__" else None]))
 
 
+@pytest.mark.host("the examples show what is printed on the CPU")
 @pytest.mark.parametrize("name", sorted(set(module_names())))
 def test_examples_in_docstrings(name: str) -> None:
     try:

@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.host("files and imports are the same whatever the device")
+
 ROOT = Path(__file__).resolve().parent.parent
 SIBLINGS = ("backends", "benchmarks", "examples", "nn", "optim")
 ARRAY_LIBRARIES = {"numpy", "cupy", "cupyx", "numba", "numba_cuda_mlir"}
