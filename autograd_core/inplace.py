@@ -27,7 +27,7 @@ def mark_view(t: Tensor, x: Tensor, name: str, params: tuple[Any, ...]) -> Tenso
     else:
         t._base = base
         t._chain = None if x._chain is None else (*x._chain, (name, params))
-    t._seen = storage.clock
+    t._seen = storage.last_change
     if modes.overrides and not modes.state.grad:
         t._chain = None
     return t
@@ -127,7 +127,7 @@ def write(x: Tensor, new: Tensor, operation: str) -> None:
         if edge.primitive.saves_output and edge.saved and edge.saved[-1] is new._data:
             # The rule reads the output: from now on that is this memory, and a later change of it is an error.
             edge.saved = (*edge.saved[:-1], x._data)
-            edge.stamp = storage.clock
+            edge.stamp = storage.tick()
     if base is None:
         x._node = edge
     elif edge is not None or base_edge is not None:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from autograd_core import devices, dtypes
-from autograd_core.tensor import Tensor, wrap
+from autograd_core.tensor import Tensor, adopt, wrap
 
 
 def tensor(
@@ -141,8 +141,7 @@ def rebuild(cls: type, host: Any, where: str, requires_grad: bool) -> Any:
     """Unpickle a tensor on the device it was on, or on the CPU where that device is missing."""
     device = where if devices.is_available(where.partition(":")[0]) else "cpu"
     made = tensor(host, device=device)
-    out = object.__new__(cls)
-    out.__dict__.update(made.__dict__)
+    out = adopt(object.__new__(cls), made)
     out._requires_grad = requires_grad
     return out
 

@@ -14,8 +14,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from autograd_core import dtypes, modes, storage
+from autograd_core import dtypes, modes
 from autograd_core.engine import Extra, Node, Trace
+from autograd_core.storage import tick
 from autograd_core.tensor import Tensor, wrap
 from autograd_core.userline import user_line
 
@@ -73,20 +74,29 @@ def unary(name: str, vjp: Rule, *, saves: tuple[int, ...] = (), saves_output: bo
         data = x._data
         if floating and data.dtype.kind != "f":
             return call(V.cast(x, dtypes.get_default_dtype().native), *params)
-        t = _new(Tensor)
-        t._backend = backend
-        t._data = out = getattr(backend, name)(data, *params) if params else getattr(backend, name)(data)
+        out = getattr(backend, name)(data, *params) if params else getattr(backend, name)(data)
         shape = out.shape
         if not shape:
-            t._data = out = backend.as_array(out)
+            out = backend.as_array(out)
+        t = _new(Tensor)
+        t._backend = backend
+        t._data = out
+        t._base = None
+        t._requires_grad = False
         edge = x._node if x._base is None else x._current_node()
-        if edge is None and x._requires_grad:
-            edge = x
-        if edge is not None and (not modes.overrides or modes.state.grad):
+        if edge is None:
+            edge = x if x._requires_grad else None
+        if edge is None or (modes.overrides and not modes.state.grad):
+            t._node = None
+        else:
             n = t._node = _new(Node)
-            n.primitive, n.backend, n.inputs, n.params, n.shape = p, backend, (edge,), params, shape
+            n.primitive = p
+            n.backend = backend
+            n.inputs = (edge,)
+            n.params = params
+            n.shape = shape
             n.saved = (data,) if saves_input else (out,) if saves_output else ()
-            n.stamp = storage.clock
+            n.stamp = tick()
             n.extra = None
         if modes.overrides:
             _note_modes(t)
@@ -106,7 +116,7 @@ def binary(name: str, vjp: Rule, *, saves: tuple[int, ...] = (), floating: bool 
     saves_second = saves == (1,)
 
     def call(x: Any, y: Any) -> Tensor:
-        if (y.__class__ is not Tensor and not isinstance(y, Tensor)) or not isinstance(x, Tensor):
+        if not (isinstance(y, Tensor) and isinstance(x, Tensor)):
             x, y = numbers_to_tensors(name, x, y)
         backend = x._backend
         xd = x._data
@@ -116,31 +126,40 @@ def binary(name: str, vjp: Rule, *, saves: tuple[int, ...] = (), floating: bool 
             if changed:
                 return call(x, y)
             backend = x._backend
-        t = _new(Tensor)
-        t._backend = backend
         try:
-            t._data = out = getattr(backend, name)(xd, yd)
+            out = getattr(backend, name)(xd, yd)
         except ValueError:
             raise broadcast_error(name, x, y) from None
         shape = out.shape
         if not shape:
-            t._data = backend.as_array(out)
+            out = backend.as_array(out)
+        t = _new(Tensor)
+        t._backend = backend
+        t._data = out
+        t._base = None
+        t._requires_grad = False
         ex = x._node if x._base is None else x._current_node()
         if ex is None and x._requires_grad:
             ex = x
         ey = y._node if y._base is None else y._current_node()
         if ey is None and y._requires_grad:
             ey = y
-        if (ex is not None or ey is not None) and (not modes.overrides or modes.state.grad):
+        if (ex is None and ey is None) or (modes.overrides and not modes.state.grad):
+            t._node = None
+        else:
             n = t._node = _new(Node)
-            n.primitive, n.backend, n.inputs, n.params, n.shape = p, backend, (ex, ey), (), shape
+            n.primitive = p
+            n.backend = backend
+            n.inputs = (ex, ey)
+            n.params = ()
+            n.shape = shape
             if crosswise:
                 n.saved = (None if ey is None else xd, None if ex is None else yd)
             elif saves_both:
                 n.saved = (xd, yd)
             else:
                 n.saved = (yd,) if saves_second else ()
-            n.stamp = storage.clock
+            n.stamp = tick()
             n.extra = None
         if modes.overrides:
             _note_modes(t)
@@ -230,7 +249,7 @@ def apply(p: Primitive, tensors: tuple[Tensor | None, ...], params: tuple[Any, .
 def make_node(p: Primitive, backend: Any, edges: tuple[Any, ...], saved: tuple[Any, ...], params: tuple[Any, ...], shape: Any) -> Node:
     n = _new(Node)
     n.primitive, n.backend, n.inputs, n.params, n.shape = p, backend, edges, params, shape
-    n.saved, n.stamp, n.extra = saved, storage.clock, None
+    n.saved, n.stamp, n.extra = saved, tick(), None
     return n
 
 
@@ -243,6 +262,13 @@ def edge_of(t: Tensor | None) -> Any:
 
 
 _PICK = Primitive("pick", lambda F, g, ctx: ())
+
+
+def pick_node(backend: Any, parent: Node, position: int, outputs: int, shape: Any) -> Node:
+    """The node of one output of a node with several; its `extra` sends it past the engine's common path."""
+    n = make_node(_PICK, backend, (parent,), (), (position, outputs), shape)
+    n.extra = Extra()
+    return n
 
 
 def apply_many(p: Primitive, tensors: tuple[Tensor | None, ...], params: tuple[Any, ...], outputs: int) -> tuple[Tensor, ...]:
@@ -262,7 +288,7 @@ def apply_many(p: Primitive, tensors: tuple[Tensor | None, ...], params: tuple[A
         parent = make_node(p, backend, edges, saved, params, None)
         for i, t in enumerate(results):
             if t._data.dtype.kind == "f":
-                t._node = make_node(_PICK, backend, (parent,), (), (i, outputs), t._data.shape)
+                t._node = pick_node(backend, parent, i, outputs, t._data.shape)
     for t in results:
         if modes.overrides:
             _note_modes(t)

@@ -1,9 +1,9 @@
 """Who wrote to which memory, and when: version counters of storages.
 
-Every in-place change ticks a clock and notes it beside the memory that was written. A graph node remembers
-the clock at its creation; if the clock has not moved since, nothing that it saved can have changed, and
-one comparison of integers is all that backward pays. Views, `detach()` and the base share one record, since
-it belongs to the array that owns the memory.
+One clock ticks for graph nodes and in-place changes alike. A node remembers the tick of its creation, a storage
+that of its last change. If no change at all is younger than a node, nothing that it saved can have changed, and
+one comparison of integers is all that backward pays. Views, `detach()` and the base share one record, since it
+belongs to the array that owns the memory.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ import itertools
 import weakref
 from typing import Any
 
-clock = 0
-_ticks = itertools.count(1)
+tick = itertools.count(1).__next__  # Atomic, so threads may share it.
+last_change = 0
 
 
 class _Record:
@@ -31,13 +31,13 @@ _records: dict[int, _Record] = {}
 
 def mark_mutated(backend: Any, array: Any, operation: str) -> None:
     """Note that `operation` has just changed the memory of `array`."""
-    global clock
+    global last_change
     owner = backend.storage_key(array)
     key = id(owner)
     record = _records.get(key)
     if record is None:
         record = _records[key] = _Record(weakref.ref(owner, lambda _: _records.pop(key, None)))
-    clock = record.stamp = next(_ticks)
+    last_change = record.stamp = tick()
     record.version += 1
     record.operation = operation
 

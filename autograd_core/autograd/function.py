@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from autograd_core import engine, modes, storage
-from autograd_core.primitive import Primitive, V, _PICK, edge_of, make_node
+from autograd_core import engine, modes
+from autograd_core.primitive import Primitive, V, edge_of, make_node, pick_node
 from autograd_core.tensor import Tensor, wrap
 
 
@@ -101,7 +101,7 @@ class Function:
         for i, (raw, out) in enumerate(zip(outputs, results)):
             if not isinstance(out, Tensor) or id(raw) in ignored or out._data.dtype.kind != "f":
                 continue
-            history = make_node(_PICK, backend, (node,), (), (i, len(results)), out._data.shape) if several else node
+            history = pick_node(backend, node, i, len(results), out._data.shape) if several else node
             if out._base is not None and any(raw is d for d in ctx._dirty):
                 raise RuntimeError("a Function that changes a view in place is not supported; clone() the view first")
             out._node, out._requires_grad = history, False
@@ -140,7 +140,7 @@ def _bind_saved(
     ctx._saved = tuple(saved)
     ctx._to_save = ()
     if node is not None:
-        node.saved, node.stamp = tuple(arrays), storage.clock
+        node.saved = tuple(arrays)
 
 
 def _constant(array: Any, backend: Any, edge: Any) -> Callable[[FunctionCtx], Tensor]:

@@ -15,7 +15,11 @@ from autograd_core.tensor import Tensor
 # `random` is imported last: it builds on `creation`.
 from autograd_core import random  # noqa: E402
 
+# The neural families build on all of these.
+from autograd_core.ops import activations, convolution, embedding, linear, losses, normalization, pooling  # noqa: E402, I001
+
 FAMILIES: tuple[Any, ...] = (elementwise, reductions, shape, indexing, products, creation)
+FAMILIES += (linear, convolution, pooling, normalization, activations, losses, embedding)
 
 
 def _collect() -> dict[str, Any]:
