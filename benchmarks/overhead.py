@@ -1,0 +1,94 @@
+"""What one operation costs when the arrays are tiny: the price of the library itself, forward and backward.
+
+- `chain of 200`: one chain of 200 operations from a leaf to a sum.
+- `mix of 200`: 25 rounds of the eight operations below, with a weight that needs its gradient.
+- each operation of the mix alone: 50 leaves, the operation on each, one backward through all of them.
+
+Every array has at most 64 float32 elements.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from autograd_core.benchmarks.harness import Step, Workload
+
+TARGET = 0.5
+_ALONE = 50
+
+
+def _normal(seed: int, *shape: int) -> np.ndarray[Any, Any]:
+    return (0.5 * np.random.default_rng(seed).standard_normal(shape)).astype(np.float32)
+
+
+def chain(lib: Any) -> Step:
+    x = lib.from_numpy(_normal(0, 8, 8)).requires_grad_()
+    a, b = lib.from_numpy(_normal(1, 8, 8)), lib.from_numpy(_normal(2, 8, 8))
+
+    def step() -> None:
+        x.grad = None
+        y = x
+        for _ in range(50):
+            y = y * a
+            y = y + b
+            y = y.tanh()
+            y = y - a
+        y.sum().backward()
+
+    return step
+
+
+def mix(lib: Any) -> Step:
+    x = lib.from_numpy(_normal(0, 8, 8)).requires_grad_()
+    w = lib.from_numpy(0.1 * _normal(1, 8, 8)).requires_grad_()
+    a = lib.from_numpy(_normal(2, 8))
+
+    def step() -> None:
+        x.grad = w.grad = None
+        h = x
+        for _ in range(25):
+            y = ((h @ w) * a).tanh()
+            h = y + y.exp().reshape(4, 16)[1:3].sum()
+        h.sum().backward()
+
+    return step
+
+
+def alone(operation: Callable[[Any, Any], Any]) -> Callable[[Any], Step]:
+    """A workload of `operation(x, other)` on many leaves x."""
+
+    def build(lib: Any) -> Step:
+        leaves = [lib.from_numpy(_normal(seed, 8, 8)).requires_grad_() for seed in range(_ALONE)]
+        other = lib.from_numpy(_normal(_ALONE, 8, 8))
+        cotangents = [lib.ones_like(operation(x, other)) for x in leaves]
+        backward = lib.autograd.backward
+
+        def step() -> None:
+            for x in leaves:
+                x.grad = None
+            backward([operation(x, other) for x in leaves], cotangents)
+
+        return step
+
+    return build
+
+
+OPERATIONS: dict[str, Callable[[Any, Any], Any]] = {
+    "add": lambda x, other: x + other,
+    "mul": lambda x, other: x * other,
+    "tanh": lambda x, other: x.tanh(),
+    "exp": lambda x, other: x.exp(),
+    "sum": lambda x, other: x.sum(),
+    "reshape": lambda x, other: x.reshape(4, 16),
+    "slice": lambda x, other: x[1:3],
+    "matmul": lambda x, other: x @ other,
+}
+
+WORKLOADS = [
+    Workload("chain of 200", chain, 201, "op", TARGET),
+    Workload("mix of 200", mix, 201, "op", TARGET),
+    *(Workload(f"{name} alone", alone(operation), _ALONE, "op", TARGET) for name, operation in OPERATIONS.items()),
+]
