@@ -18,27 +18,15 @@ from autograd_core.tensor import Tensor, wrap
 _IGNORES_SELF = {"add_", "sub_", "copy_", "zero_", "fill_", "neg_", "view_scatter"}
 
 
-def mark_view(t: Tensor, x: Tensor, name: str, params: tuple[Any, ...]) -> Tensor:
-    """Note that `t` is the view of `x` that the kernel `name` selects."""
-    base = x._base
-    if base is None:
-        t._base = x
-        t._chain = ((name, params),)
-    else:
-        t._base = base
-        t._chain = None if x._chain is None else (*x._chain, (name, params))
-    t._seen = storage.last_change
-    if modes.overrides and not modes.state.grad:
-        t._chain = None
-    return t
-
-
 def regenerate_view(view: Tensor) -> None:
     """Give a stale view the history that its base has now."""
-    assert view._base is not None and view._chain is not None
+    chain = view._chain
+    if chain is None:  # PyTorch keeps the old history here too.
+        return
+    assert view._base is not None
     with modes.enable_grad():
         t = view._base
-        for name, params in view._chain:
+        for name, params in chain:
             t = getattr(V, name)(t, *params)
     view._node = t._node
 

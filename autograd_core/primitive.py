@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from autograd_core import dtypes, modes
+from autograd_core import dtypes, modes, storage
 from autograd_core.engine import Extra, Node, Trace
 from autograd_core.storage import tick
 from autograd_core.tensor import Tensor, wrap
@@ -61,13 +61,17 @@ class Primitive:
         return tuple(tensors)
 
 
-def unary(name: str, vjp: Rule, *, saves: tuple[int, ...] = (), saves_output: bool = False, floating: bool = False) -> Any:
+def unary(
+    name: str, vjp: Rule, *, saves: tuple[int, ...] = (), saves_output: bool = False, floating: bool = False, view: bool = False
+) -> Any:
     """Declare a primitive of one tensor and static parameters.
 
     `floating`: integer and bool inputs are converted to the default floating-point dtype first.
+    `view`: the result shares the memory of the input (checked for `reshape`, which may have to copy).
     """
     p = Primitive(name, vjp, saves, saves_output)
     saves_input = bool(saves)
+    may_copy = name == "reshape"
 
     def call(x: Tensor, *params: Any) -> Tensor:
         backend = x._backend
@@ -81,9 +85,9 @@ def unary(name: str, vjp: Rule, *, saves: tuple[int, ...] = (), saves_output: bo
         t = _new(Tensor)
         t._backend = backend
         t._data = out
-        t._base = None
         t._requires_grad = False
-        edge = x._node if x._base is None else x._current_node()
+        base = x._base
+        edge = x._node if base is None else x._current_node()
         if edge is None:
             edge = x if x._requires_grad else None
         if edge is None or (modes.overrides and not modes.state.grad):
@@ -98,6 +102,13 @@ def unary(name: str, vjp: Rule, *, saves: tuple[int, ...] = (), saves_output: bo
             n.saved = (data,) if saves_input else (out,) if saves_output else ()
             n.stamp = tick()
             n.extra = None
+        if view and not (may_copy and not data.flags.c_contiguous and backend.storage_key(out) is not backend.storage_key(data)):
+            t._base = x if base is None else base
+            t._source = x
+            t._step = (name, params)
+            t._seen = storage.last_change
+        else:
+            t._base = None
         if modes.overrides:
             _note_modes(t)
         return t
@@ -105,12 +116,16 @@ def unary(name: str, vjp: Rule, *, saves: tuple[int, ...] = (), saves_output: bo
     return _declare(p, call)
 
 
-def binary(name: str, vjp: Rule, *, saves: tuple[int, ...] = (), floating: bool = False, crosswise: bool = False) -> Any:
+def binary(
+    name: str, vjp: Rule, *, saves: tuple[int, ...] = (), floating: bool = False, crosswise: bool = False, mismatch: Any = None
+) -> Any:
     """Declare a primitive of two tensors that broadcast; either operand of a call may be a Python number.
 
     Operands are promoted to their common dtype; `floating`: to the default floating-point dtype if that is an integer.
     `crosswise`: each gradient reads the other operand only, so an operand is saved only if the other wants a gradient.
+    `mismatch(name, x, y)` makes the error for shapes that do not fit, by default `broadcast_error`.
     """
+    mismatch = mismatch or broadcast_error
     p = Primitive(name, vjp, saves)
     saves_both = saves == (0, 1)
     saves_second = saves == (1,)
@@ -129,7 +144,7 @@ def binary(name: str, vjp: Rule, *, saves: tuple[int, ...] = (), floating: bool 
         try:
             out = getattr(backend, name)(xd, yd)
         except ValueError:
-            raise broadcast_error(name, x, y) from None
+            raise mismatch(name, x, y) from None
         shape = out.shape
         if not shape:
             out = backend.as_array(out)
@@ -299,6 +314,8 @@ def _note_modes(t: Tensor) -> None:
     """The rare work of a call under inference or anomaly mode."""
     if modes.state.inference:
         t._inference = True
+    if t._base is not None and not modes.state.grad:
+        t._step = None  # As in PyTorch, a view made without gradients may not be changed in place with them.
     node = t._node
     if node is not None and modes.state.anomaly and node.extra is None:
         node.extra = Extra()

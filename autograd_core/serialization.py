@@ -17,6 +17,7 @@ import numpy as np
 
 import autograd_core as ag
 from autograd_core._atomic import write_atomically
+from autograd_core.tensor import wrap
 
 __all__ = ["CheckpointError", "load", "save"]
 
@@ -207,9 +208,13 @@ def _host_array(tensor: "ag.Tensor", path: _Place) -> np.ndarray[Any, Any]:
     return np.ascontiguousarray(array, little_endian).reshape(array.shape)
 
 
+def _address(tensor: "ag.Tensor") -> int:
+    return int(tensor._backend.address(tensor._data))
+
+
 def _span(tensor: "ag.Tensor") -> tuple[int, int]:
     """First and last address (excluded) of the memory that `tensor` spans."""
-    start = tensor.data_ptr()
+    start = _address(tensor)
     if tensor.numel() == 0:
         return start, start
     reach = sum((size - 1) * stride for size, stride in zip(tensor.shape, tensor.stride(), strict=True))
@@ -241,7 +246,7 @@ def _lay_out(tensors: list[tuple["ag.Tensor", _Place]]) -> tuple[list[_Blob], li
     names: set[str] = {"__metadata__"}
     for group in _shared(tensors):
         members = [tensors[index] for index in group]
-        if len({(tensor.data_ptr(), tensor.dtype, tensor.shape, tensor.stride()) for tensor, _ in members}) == 1:
+        if len({(_address(tensor), tensor.dtype, tensor.shape, tensor.stride()) for tensor, _ in members}) == 1:
             tensor, path = members[0]
             blob = _Blob(_unique(path, names), _host_array(tensor, path))
             if not tensor.is_contiguous() and _is_dense(tensor):
@@ -249,12 +254,12 @@ def _lay_out(tensors: list[tuple["ag.Tensor", _Place]]) -> tuple[list[_Blob], li
                     entries[index]["stride"] = list(tensor.stride())
         else:
             blob = _joint_blob(members, names)
-            start = min(tensor.data_ptr() for tensor, _ in members)
+            start = min(_address(tensor) for tensor, _ in members)
             for index, (tensor, _) in zip(group, members, strict=True):
                 entries[index]["view"] = {
                     "shape": list(tensor.shape),
                     "stride": list(tensor.stride()),
-                    "offset": (tensor.data_ptr() - start) // tensor.element_size(),
+                    "offset": (_address(tensor) - start) // tensor.element_size(),
                 }
         blobs.append(blob)
         for index in group:
@@ -283,7 +288,7 @@ def _joint_blob(members: list[tuple["ag.Tensor", _Place]], names: set[str]) -> _
     flat = np.zeros((end - start) // size, _host_array(tensor, path).dtype)
     for member, member_path in members:
         strides = [stride * size for stride in member.stride()]
-        place = flat[(member.data_ptr() - start) // size :]
+        place = flat[(_address(member) - start) // size :]
         np.lib.stride_tricks.as_strided(place, tuple(member.shape), strides)[...] = _host_array(member, member_path)
     return _Blob(_unique(path, names), flat.reshape(shape))
 
@@ -412,8 +417,9 @@ class _Unpacker:
                 bases[name] = _to(path, ag.from_numpy(array), _target(entry["device"], map_location))
             tensor = bases[name]
             if view := entry.get("view"):
-                tensor = tensor.as_strided(view["shape"], view["stride"], view["offset"])
-            tensor = tensor.detach()
+                tensor = _view(tensor, tuple(view["shape"]), tuple(view["stride"]), view["offset"])
+            else:
+                tensor = tensor.detach()
             self._tensors.append(tensor.requires_grad_() if entry["requires_grad"] else tensor)
 
     def unpack(self, packed: Any) -> Any:
@@ -431,6 +437,13 @@ class _Unpacker:
         if tag == "float":
             return float(value)
         raise ValueError(f"unknown tag {tag!r}")
+
+
+def _view(tensor: "ag.Tensor", shape: tuple[int, ...], strides: tuple[int, ...], offset: int) -> "ag.Tensor":
+    reach = sum((size - 1) * stride for size, stride in zip(shape, strides, strict=True))
+    if min(offset, *shape, *strides) < 0 or offset + reach >= tensor.numel():
+        raise ValueError(f"a view of {shape} with strides {strides} from {offset} leaves its {tensor.numel()} elements")
+    return wrap(tensor._backend.as_strided(tensor._data, shape, strides, offset), tensor._backend)
 
 
 def _with_strides(array: np.ndarray[Any, Any], strides: list[int]) -> np.ndarray[Any, Any]:

@@ -51,18 +51,19 @@ class Tensor:
     """
 
     # The hot attributes, read by every operation: always set (slots: a read costs 5 ns, a class default 40 ns).
-    __slots__ = ("__dict__", "__weakref__", "_backend", "_base", "_data", "_node", "_requires_grad")
+    __slots__ = ("__dict__", "__weakref__", "_backend", "_base", "_data", "_node", "_requires_grad", "_seen", "_source", "_step")
 
     _data: Any
     _backend: Any
     _node: Node | None
     _requires_grad: bool
-    _base: Tensor | None  # Of a view: the tensor that owns the memory.
+    _base: Tensor | None  # Of a view: the tensor that owns the memory. The next three are set on views only.
+    _source: Tensor  # The tensor that the view was taken of.
+    _step: tuple[str, tuple[Any, ...]] | None  # The kernel and parameters that took it; None: not to be changed in place.
+    _seen: int  # The last change of any storage when `_node` was known to be current.
 
     # The rare ones: the default lies on the class.
     _grad: Tensor | None = None
-    _chain: tuple[tuple[str, tuple[Any, ...]], ...] | None = ()  # View kernels from base to self; None: not replayable.
-    _seen = 0  # The last change of any storage when `_node` of a view was known to be current.
     _hooks: dict[int, Any] | None = None
     _post_hooks: dict[int, Any] | None = None
     _inference = False
@@ -196,12 +197,24 @@ class Tensor:
     def _current_node(self) -> Node | None:
         """The node of a view. If its memory was changed since, the node is made anew from the base's history."""
         if self._seen != storage.last_change:
-            if self._base is not None and self._chain and storage.changed_since(self._backend, self._data, self._seen):
+            if storage.changed_since(self._backend, self._data, self._seen):
                 from autograd_core.inplace import regenerate_view
 
                 regenerate_view(self)
             self._seen = storage.last_change
         return self._node
+
+    @property
+    def _chain(self) -> tuple[tuple[str, tuple[Any, ...]], ...] | None:
+        """The view kernels that lead from the base here; None where the way cannot be replayed."""
+        steps: list[tuple[str, tuple[Any, ...]]] = []
+        t = self
+        while t._base is not None:
+            if t._step is None:
+                return None
+            steps.append(t._step)
+            t = t._source
+        return tuple(reversed(steps))
 
     @property
     def _is_view(self) -> bool:
@@ -242,26 +255,6 @@ class Tensor:
         if self._post_hooks is not None:
             for hook in list(self._post_hooks.values()):
                 hook(self)
-
-    def backward(
-        self,
-        gradient: Tensor | None = None,
-        retain_graph: bool | None = None,
-        create_graph: bool = False,
-        inputs: Any = None,
-    ) -> None:
-        """Accumulate d(self)/d(leaf), weighted by `gradient`, into the `.grad` of every leaf that requires it.
-
-        gradient: same shape as self; may be left out for a scalar. Raises `RuntimeError` for a non-scalar without
-        `gradient`, for a tensor without history, and on a second call when `retain_graph` was not set.
-
-        >>> import autograd_core as ag
-        >>> x = ag.ones(2, requires_grad=True); (3 * x).backward(ag.ones(2)); x.grad
-        tensor([3., 3.])
-        """
-        from autograd_core.autograd import backward
-
-        backward(self, gradient, retain_graph, create_graph, inputs=inputs)
 
     def register_hook(self, hook: Callable[[Tensor], Tensor | None]) -> RemovableHandle:
         """Call `hook(grad)` when this tensor's gradient is computed; what it returns (if not None) replaces it."""
@@ -408,6 +401,8 @@ class Tensor:
     if TYPE_CHECKING:
         # The operations of autograd_core/ops are attached as methods when the package is imported.
         def __getattr__(self, name: str) -> Any: ...
+        backward: Callable[..., None]
+
         def __add__(self, other: Any) -> Tensor: ...
         def __radd__(self, other: Any) -> Tensor: ...
         def __sub__(self, other: Any) -> Tensor: ...

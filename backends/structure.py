@@ -40,6 +40,11 @@ class StructureKernels:
     def diagonal(self, x: Array, offset: int, axis1: int, axis2: int) -> Array:
         return self.xp.diagonal(x, offset, axis1, axis2)
 
+    def as_strided(self, x: Array, shape: Shape, strides: Shape, offset: int) -> Array:
+        """A view of the contiguous `x` by strides and an offset, all counted in elements."""
+        steps = tuple(stride * x.dtype.itemsize for stride in strides)
+        return self.xp.lib.stride_tricks.as_strided(x.reshape(-1)[offset:], shape, steps)
+
     def unfold(self, x: Array, axis: int, size: int, step: int) -> Array:
         """Windows of `size` along `axis`, every `step`, as a new last axis (a view)."""
         windows = self.xp.lib.stride_tricks.sliding_window_view(x, size, axis, writeable=True)
@@ -198,3 +203,11 @@ class StructureKernels:
 
     def matmul(self, x: Array, y: Array) -> Array:
         return self.xp.matmul(x, y)
+
+    def matmul_nt(self, x: Array, y: Array) -> Array:
+        """`x` times the transpose of `y` (of the last two axes)."""
+        return self.matmul(x, self.xp.swapaxes(y, -1, -2))
+
+    def matmul_tn(self, x: Array, y: Array) -> Array:
+        """The transpose of `x` (of the last two axes) times `y`."""
+        return self.matmul(self.xp.swapaxes(x, -1, -2), y)

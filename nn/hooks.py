@@ -6,7 +6,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
 
-from autograd_core import Tensor, autograd
+from autograd_core import Tensor, autograd, is_grad_enabled
 from autograd_core.engine import RemovableHandle, _register
 
 
@@ -178,13 +178,13 @@ class _BackwardWatch:
 def _watch(values: tuple[Any, ...], see: Callable[..., Any]) -> tuple[tuple[Any, ...], list[int]]:
     """`values` with every tensor that wants a gradient watched, and their positions."""
     positions = [i for i, v in enumerate(values) if isinstance(v, Tensor) and v.requires_grad]
-    if not positions or not autograd.is_grad_enabled():
+    if not positions or not is_grad_enabled():
         return values, []
     changed = list(values)
     for i, watched in zip(positions, _Watch.apply(see, *(values[i] for i in positions)), strict=True):
         # A view that cannot be replayed: changing it in place is an error rather than a gradient that ignores it.
         watched._base = values[i] if values[i]._base is None else values[i]._base
-        watched._chain = None
+        watched._source, watched._step, watched._seen = values[i], None, storage.last_change
         changed[i] = watched
     return tuple(changed), positions
 

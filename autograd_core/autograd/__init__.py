@@ -22,6 +22,28 @@ from autograd_core.primitive import V, edge_of
 from autograd_core.tensor import Tensor, wrap
 
 
+def _backward_method(
+    self: Tensor,
+    gradient: Tensor | None = None,
+    retain_graph: bool | None = None,
+    create_graph: bool = False,
+    inputs: Any = None,
+) -> None:
+    """Accumulate d(self)/d(leaf), weighted by `gradient`, into the `.grad` of every leaf that requires it.
+
+    gradient: same shape as self; may be left out for a scalar. Raises `RuntimeError` for a non-scalar without
+    `gradient`, for a tensor without history, and on a second call when `retain_graph` was not set.
+
+    >>> import autograd_core as ag
+    >>> x = ag.ones(2, requires_grad=True); (3 * x).backward(ag.ones(2)); x.grad
+    tensor([3., 3.])
+    """
+    backward(self, gradient, retain_graph, create_graph, inputs)
+
+
+Tensor.backward = _backward_method
+
+
 def backward(
     tensors: Tensor | Sequence[Tensor],
     grad_tensors: Any = None,

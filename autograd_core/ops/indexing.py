@@ -10,7 +10,7 @@ from autograd_core import dtypes, interop, modes, storage
 from autograd_core.inplace import check_writable, update, write
 from autograd_core.ops import elementwise as e
 from autograd_core.ops.reductions import ValuesAndIndices
-from autograd_core.ops.shape import take_slice
+from autograd_core.ops.shape import _slice
 from autograd_core.primitive import primitive, unary
 from autograd_core.tensor import Tensor, wrap
 
@@ -58,8 +58,11 @@ _FULL = builtins.slice(None)
 def getitem(self: Tensor, index: Any) -> Tensor:
     """A view by ints, slices, None and Ellipsis; a copy by integer or boolean tensors, or a mixture."""
     cls = index.__class__
-    if cls is int or cls is builtins.slice:
-        return _take(self, (index,))
+    if cls is int or (cls is builtins.slice and (index.step is None or index.step > 0)):
+        try:
+            return _slice(self, (index,))  # type: ignore[no-any-return]
+        except (IndexError, TypeError) as error:
+            raise _index_error(self, error) from None
     basic, arrays = _parse(self, index)
     out = _take(self, basic) if basic is not None else self
     if arrays is None:
@@ -73,13 +76,13 @@ def getitem(self: Tensor, index: Any) -> Tensor:
 
 def _take(x: Tensor, basic: tuple[Any, ...]) -> Tensor:
     try:
-        t = take_slice(x, basic)
+        t = _slice(x, basic)
     except (IndexError, ValueError, TypeError) as error:
         raise _index_error(x, error) from None
     for item in basic:
         if item.__class__ is builtins.slice and item.step is not None and int(item.step) <= 0:
             raise ValueError(f"step must be greater than zero, got {item.step}; use flip() to reverse")
-    return t
+    return t  # type: ignore[no-any-return]
 
 
 def _index_error(x: Tensor, error: Exception) -> Exception:

@@ -4,34 +4,51 @@ from __future__ import annotations
 
 from typing import Any
 
-from autograd_core import dtypes
 from autograd_core.ops import elementwise as e
 from autograd_core.ops.reductions import sum_
-from autograd_core.ops.shape import _permute, _reshape
-from autograd_core.primitive import apply, device_error, primitive
+from autograd_core.ops.shape import _reshape
+from autograd_core.primitive import binary, device_error
 from autograd_core.tensor import Tensor
-
-
-def _swap(F: Any, x: Any) -> Any:
-    """The last two axes exchanged."""
-    n = len(x.shape)
-    return F.permute(x, (*range(n - 2), n - 1, n - 2))
 
 
 def _matmul_rule(F: Any, g: Any, ctx: Any) -> tuple[Any, ...]:
     x, y = ctx.saved
-    gx = None if ctx.inputs[0] is None else F.matmul(g, _swap(F, y))
-    return gx, None if ctx.inputs[1] is None else F.matmul(_swap(F, x), g)
+    ex, ey = ctx.inputs
+    return (None if ex is None else F.matmul_nt(g, y)), (None if ey is None else F.matmul_tn(x, g))
 
 
-_matmul = primitive("matmul", _matmul_rule, inputs=2, saves=(0, 1))
+def _nt_rule(F: Any, g: Any, ctx: Any) -> tuple[Any, ...]:
+    x, y = ctx.saved
+    ex, ey = ctx.inputs
+    return (None if ex is None else F.matmul(g, y)), (None if ey is None else F.matmul_tn(g, x))
+
+
+def _tn_rule(F: Any, g: Any, ctx: Any) -> tuple[Any, ...]:
+    x, y = ctx.saved
+    ex, ey = ctx.inputs
+    return (None if ex is None else F.matmul_nt(y, g)), (None if ey is None else F.matmul(x, g))
+
+
+def _mismatch(name: str, x: Tensor, y: Tensor) -> RuntimeError:
+    a, b = tuple(x.shape), tuple(y.shape)
+    inner = b[-2] if len(b) > 1 else b[0]
+    if a[-1] == inner:
+        return RuntimeError(f"{name}: the batch dimensions of shapes {a} and {b} cannot be broadcast together")
+    return RuntimeError(
+        f"{name}: shapes {a} and {b} cannot be multiplied: the last size of the first ({a[-1]}) must equal "
+        f"the {'second last' if len(b) > 1 else 'only'} size of the second ({inner}). Is a transpose (.mT) missing?"
+    )
+
+
+_matmul = binary("matmul", _matmul_rule, saves=(0, 1), crosswise=True, mismatch=_mismatch)
+matmul_nt = binary("matmul_nt", _nt_rule, saves=(0, 1), crosswise=True)  # x @ y.mT
+matmul_tn = binary("matmul_tn", _tn_rule, saves=(0, 1), crosswise=True)  # x.mT @ y
 
 
 def _check(name: str, x: Any, y: Any) -> None:
-    for i, operand in enumerate((x, y)):
-        if not isinstance(operand, Tensor):
-            raise TypeError(f"{name}: expected a Tensor as operand {i}, got {type(operand).__name__}")
-    if x._data.dtype != y._data.dtype:
+    if not (isinstance(x, Tensor) and isinstance(y, Tensor)):
+        raise TypeError(f"{name}: expected two Tensors, got {type(x).__name__} and {type(y).__name__}")
+    if x._data.dtype is not y._data.dtype and x._data.dtype != y._data.dtype:
         raise RuntimeError(f"{name}: expected both operands to have the same dtype, but got {x.dtype} and {y.dtype}; convert one with .to()")
     if x._data.dtype.kind == "b":
         raise RuntimeError(f"{name}: not defined for bool tensors; convert with .float()")
@@ -51,33 +68,20 @@ def matmul(input: Tensor, other: Tensor) -> Tensor:
     _check("matmul", input, other)
     a, b = input._data.shape, other._data.shape
     if len(a) == 2 and len(b) == 2:
-        if a[1] != b[0]:
-            raise _mismatch("matmul", a, b)
-        return apply(_matmul.primitive, (input, other), ())  # type: ignore[no-any-return]
+        return _matmul(input, other)  # type: ignore[no-any-return]
     if not a or not b:
         raise RuntimeError(f"matmul: both arguments need to be at least 1D, but they are {len(a)}D and {len(b)}D; use * for scalars")
     if a[-1] != b[-2 if len(b) > 1 else 0]:
-        raise _mismatch("matmul", a, b)
+        raise _mismatch("matmul", input, other)
     x = input if len(a) > 1 else _reshape(input, (1, a[0]))
     y = other if len(b) > 1 else _reshape(other, (b[0], 1))
-    try:
-        out = apply(_matmul.primitive, (x, y), ())
-    except ValueError:
-        raise RuntimeError(f"matmul: the batch dimensions of shapes {tuple(a)} and {tuple(b)} cannot be broadcast together") from None
+    out = _matmul(x, y)
     shape = out._data.shape
     if len(a) == 1:
         shape = shape[:-2] + shape[-1:]
     if len(b) == 1:
         shape = shape[:-1]
     return out if shape == out._data.shape else _reshape(out, shape)  # type: ignore[no-any-return]
-
-
-def _mismatch(name: str, a: tuple[int, ...], b: tuple[int, ...]) -> RuntimeError:
-    inner = b[-2] if len(b) > 1 else b[0]
-    return RuntimeError(
-        f"{name}: shapes {tuple(a)} and {tuple(b)} cannot be multiplied: the last size of the first ({a[-1]}) must equal "
-        f"the {'second last' if len(b) > 1 else 'only'} size of the second ({inner}). Is a transpose (.mT) missing?"
-    )
 
 
 def _exactly(name: str, dims: tuple[int, ...], *operands: Tensor) -> None:
@@ -276,4 +280,3 @@ OPERATORS = {"__matmul__": matmul, "__rmatmul__": lambda self, other: matmul(oth
 FUNCTIONS = ("matmul", "mm", "bmm", "mv", "dot", "outer", "addmm", "baddbmm", "einsum")
 METHODS = FUNCTIONS[:-1]
 INPLACE = ("addmm", "baddbmm")
-_ = dtypes, _permute

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from typing import Any
 
 from autograd_core import dtypes
-from autograd_core.inplace import mark_view
 from autograd_core.ops import elementwise as e
 from autograd_core.primitive import V, apply, primitive, unary
 from autograd_core.tensor import Size, Tensor
@@ -41,13 +40,13 @@ def _unfold_rule(F: Any, g: Any, ctx: Any) -> tuple[Any, ...]:
     return (F.unfold_backward(g, tuple(ctx.inputs[0].shape), axis, size, step),)
 
 
-_reshape = unary("reshape", lambda F, g, ctx: (F.reshape(g, tuple(ctx.inputs[0].shape)),))
-_permute = unary("permute", lambda F, g, ctx: (F.permute(g, _inverse(ctx.params[0])),))
-_expand = unary("expand", lambda F, g, ctx: (g,))  # The engine sums over what was stretched.
-_slice = unary("slice", lambda F, g, ctx: (F.slice_backward(g, tuple(ctx.inputs[0].shape), ctx.params[0]),))
+_reshape = unary("reshape", lambda F, g, ctx: (F.reshape(g, ctx.inputs[0].shape),), view=True)
+_permute = unary("permute", lambda F, g, ctx: (F.permute(g, _inverse(ctx.params[0])),), view=True)
+_expand = unary("expand", lambda F, g, ctx: (g,), view=True)  # The engine sums over what was stretched.
+_slice = unary("slice", lambda F, g, ctx: (F.slice_backward(g, tuple(ctx.inputs[0].shape), ctx.params[0]),), view=True)
 _slice_backward = unary("slice_backward", lambda F, g, ctx: (F.slice(g, ctx.params[1]),))
-_diagonal = unary("diagonal", _diagonal_rule)
-_unfold = unary("unfold", _unfold_rule)
+_diagonal = unary("diagonal", _diagonal_rule, view=True)
+_unfold = unary("unfold", _unfold_rule, view=True)
 _unfold_backward = unary("unfold_backward", lambda F, g, ctx: (F.unfold(g, *ctx.params[1:]),))
 _flip = unary("flip", lambda F, g, ctx: (F.flip(g, ctx.params[0]),))
 _roll = unary("roll", lambda F, g, ctx: (F.roll(g, tuple(-s for s in ctx.params[0]), ctx.params[1]),))
@@ -71,6 +70,8 @@ def _sizes(args: tuple[Any, ...], name: str) -> tuple[int, ...]:
 def _resolve(x: Tensor, shape: tuple[int, ...], name: str) -> tuple[int, ...]:
     """`shape` with a -1 replaced by what is left. Raises `RuntimeError` where the number of elements differs."""
     count = x._data.size
+    if math.prod(shape) == count and (count or builtins.min(shape) >= 0) and -1 not in shape:
+        return shape
     if -1 in shape:
         if shape.count(-1) > 1:
             raise RuntimeError(f"{name}: only one dimension can be inferred, got shape {shape}")
@@ -79,8 +80,6 @@ def _resolve(x: Tensor, shape: tuple[int, ...], name: str) -> tuple[int, ...]:
             return tuple([count // rest if n == -1 else n for n in shape])
         if rest == 0:
             raise RuntimeError(f"{name}: cannot reshape tensor of 0 elements into shape {list(shape)}: -1 is ambiguous")
-    elif math.prod(shape) == count and (not shape or builtins.min(shape) >= 0):
-        return shape
     raise RuntimeError(f"{name}: shape '{list(shape)}' is invalid for input of size {count} (shape {tuple(x.shape)})")
 
 
@@ -92,15 +91,11 @@ def reshape(input: Tensor, *shape: Any) -> Tensor:
     ag.Size([2, 3])
     """
     sizes = shape if shape and shape[0].__class__ is int else _sizes(shape, "reshape")
-    return _reshape_to(input, _resolve(input, sizes, "reshape"))
+    return _reshape(input, _resolve(input, sizes, "reshape"))  # type: ignore[no-any-return]
 
 
 def _reshape_to(x: Tensor, sizes: tuple[int, ...]) -> Tensor:
-    t = _reshape(x, sizes)
-    data, backend = x._data, x._backend
-    if data.flags.c_contiguous or backend.storage_key(t._data) is backend.storage_key(data):
-        mark_view(t, x, "reshape", (sizes,))
-    return t  # type: ignore[no-any-return]
+    return _reshape(x, sizes)  # type: ignore[no-any-return]
 
 
 def view(self: Tensor, *shape: Any) -> Tensor:
@@ -108,8 +103,8 @@ def view(self: Tensor, *shape: Any) -> Tensor:
     is not supported."""
     if len(shape) == 1 and isinstance(shape[0], dtypes.dtype):
         raise RuntimeError("view(dtype) is not supported: use .to(dtype) to convert the values")
-    t = _reshape_to(self, _resolve(self, _sizes(shape, "view"), "view"))
-    if t._base is None and t._data.size:
+    t = _reshape(self, _resolve(self, _sizes(shape, "view"), "view"))
+    if t._base is None:
         raise RuntimeError(
             f"view size is not compatible with input tensor's size {tuple(self.shape)} and stride {self.stride()} "
             "(at least one dimension spans across two contiguous subspaces). Use .reshape(...) instead."
@@ -206,7 +201,7 @@ def permute(input: Tensor, *dims: Any) -> Tensor:
         raise RuntimeError(f"permute: got {len(axes)} dims for a tensor of {input._data.ndim} dimensions (shape {tuple(input.shape)})")
     if len(set(axes)) != len(axes):
         raise RuntimeError(f"permute: duplicate dims are not allowed, got {axes}")
-    return mark_view(_permute(input, axes), input, "permute", (axes,))
+    return _permute(input, axes)
 
 
 def transpose(input: Tensor, dim0: int, dim1: int) -> Tensor:
@@ -221,7 +216,7 @@ def transpose(input: Tensor, dim0: int, dim1: int) -> Tensor:
     if axes:
         axes[a], axes[b] = b, a
     order = tuple(axes)
-    return mark_view(_permute(input, order), input, "permute", (order,))
+    return _permute(input, order)
 
 
 def t(input: Tensor) -> Tensor:
@@ -272,7 +267,7 @@ def expand(self: Tensor, *sizes: Any) -> Tensor:
                 f"({shape[i - lead] if i >= lead else 'none'}) at non-singleton dimension {i}. "
                 f"Target sizes: {target}. Tensor sizes: {tuple(shape)}"
             )
-    return mark_view(_expand(self, out), self, "expand", (out,))
+    return _expand(self, out)
 
 
 def expand_as(self: Tensor, other: Tensor) -> Tensor:
@@ -330,7 +325,7 @@ def diagonal(input: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Te
     if a == b:
         raise RuntimeError(f"diagonal dimensions cannot be identical {dim1}, {dim2}")
     params = (offset, a, b)
-    return mark_view(_diagonal(input, *params), input, "diagonal", params)
+    return _diagonal(input, *params)
 
 
 def unfold(self: Tensor, dimension: int, size: int, step: int) -> Tensor:
@@ -339,7 +334,7 @@ def unfold(self: Tensor, dimension: int, size: int, step: int) -> Tensor:
     if not 0 <= size <= self._data.shape[axis] or step <= 0:
         raise RuntimeError(f"unfold: size {size} and step {step} do not fit dimension {dimension} of size {self._data.shape[axis]}")
     params = (axis, size, step)
-    return mark_view(_unfold(self, *params), self, "unfold", params)
+    return _unfold(self, *params)
 
 
 def narrow(input: Tensor, dim: int, start: int, length: int) -> Tensor:
@@ -354,12 +349,7 @@ def narrow(input: Tensor, dim: int, start: int, length: int) -> Tensor:
     start = start + n if start < 0 else start
     if length < 0 or not 0 <= start <= n - length:
         raise RuntimeError(f"narrow: start ({start}) + length ({length}) exceeds dimension size ({n}) of dim {dim}")
-    return take_slice(input, (builtins.slice(None),) * axis + (builtins.slice(start, start + length),))
-
-
-def take_slice(x: Tensor, index: tuple[Any, ...]) -> Tensor:
-    """The view that a basic index selects."""
-    return mark_view(_slice(x, index), x, "slice", (index,))
+    return _slice(input, (builtins.slice(None),) * axis + (builtins.slice(start, start + length),))
 
 
 def select(input: Tensor, dim: int, index: int) -> Tensor:
@@ -373,7 +363,7 @@ def select(input: Tensor, dim: int, index: int) -> Tensor:
     n = input._data.shape[axis]
     if not -n <= index < n:
         raise IndexError(f"select(): index {index} out of range for tensor of size {tuple(input.shape)} at dimension {dim}")
-    return take_slice(input, (builtins.slice(None),) * axis + (index % n,))
+    return _slice(input, (builtins.slice(None),) * axis + (index % n,))
 
 
 def contiguous(self: Tensor) -> Tensor:
@@ -522,7 +512,7 @@ def vstack(tensors: Sequence[Tensor]) -> Tensor:
 
 def _forbid_inplace(parts: list[Tensor]) -> tuple[Tensor, ...]:
     for part in parts:
-        part._chain = None
+        part._step = None
     return tuple(parts)
 
 

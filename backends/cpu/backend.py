@@ -81,7 +81,15 @@ class CpuBackend(Backend):
             return x.astype(np.int64).astype(dtype)  # Wraps as PyTorch does, where a direct cast is undefined.
         return x.astype(dtype)
 
+    def address(self, x: Array) -> int:
+        return int(x.ctypes.data)
+
     # -- where NumPy's own function has Python in its way -----------------------------------------------
+
+    def as_strided(self, x: Array, shape: tuple[int, ...], strides: tuple[int, ...], offset: int) -> Array:
+        # NumPy's own as_strided hides the owner of the memory, by which views are known (see storage_key).
+        itemsize = x.dtype.itemsize
+        return np.ndarray(shape, x.dtype, x, offset * itemsize, tuple(stride * itemsize for stride in strides))
 
     def slice(self, x: Array, index: tuple[Any, ...]) -> Array:
         view = x[index]
@@ -115,4 +123,11 @@ class CpuBackend(Backend):
         return np.zeros(shape, dtype)
 
     def matmul(self, x: Array, y: Array) -> Array:
-        return x.dot(y) if x.ndim == 2 and y.ndim <= 2 else np.matmul(x, y)
+        # `dot` costs half of `matmul` on small matrices.
+        return x.dot(y) if x.ndim == 2 and y.ndim == 2 else np.matmul(x, y)
+
+    def matmul_nt(self, x: Array, y: Array) -> Array:
+        return x.dot(y.T) if x.ndim == 2 and y.ndim == 2 else np.matmul(x, np.swapaxes(y, -1, -2))
+
+    def matmul_tn(self, x: Array, y: Array) -> Array:
+        return x.T.dot(y) if x.ndim == 2 and y.ndim == 2 else np.matmul(np.swapaxes(x, -1, -2), y)

@@ -266,8 +266,9 @@ class _RowBatches:
             return None
         rows = source.order()
         for indices in subsets:
-            known = indices.cpu() if isinstance(indices, ag.Tensor) else ag.tensor(list(indices), device="cpu")
-            rows = known[rows]
+            if not isinstance(indices, ag.Tensor):
+                indices = ag.tensor(list(indices), dtype=ag.int64)
+            rows = indices.cpu()[rows]
         return cls(dataset.tensors, rows, batch_sampler.batch_size, batch_sampler.drop_last)
 
     def batches(self, skip: int) -> Iterator[tuple[Any, int]]:
