@@ -29,7 +29,7 @@ class LiveScalar:
             self.buffer = backend.zeros((), dtypes.float64.native)
 
     def refresh(self) -> None:
-        """Write the current value into `buffer` (if it changed), past any recorder, which will do so before a replay."""
+        """Write the current value into `buffer` if it changed; a recorder repeats this before each replay."""
         if recorder.recording:
             recorder.note_live(self, self._backend)
         value = self._getter()

@@ -2,7 +2,7 @@
 
 One call updates one parameter and its state, in place. What changes between steps reaches a kernel as an array, so that
 a recorded call stays right: the options (`lr`, `beta1`, ...) as 0-d float64 buffers that the optimiser refreshes, the
-step count as a 0-d tensor that `advance_` moves on. Bias corrections are computed here from them, in float64, and
+step count `t` as a 0-d tensor that the kernel moves on. Bias corrections are computed here from them, in float64, and
 rounded once to the parameter's dtype. An optional array that is None switches its term off.
 
 Moments that decay into denormal numbers are set to zero: arithmetic on denormals is many times slower.
@@ -24,11 +24,6 @@ class OptimizerKernels:
         """Write a host number into the 0-d buffer `x`. No call of the vocabulary: recorders do not see it."""
         x[...] = value
 
-    def advance_(self, step: Array) -> Array:
-        """Count one more step."""
-        step += 1
-        return step
-
     def sgd_(
         self,
         param: Array,
@@ -42,7 +37,7 @@ class OptimizerKernels:
         maximize: bool,
         first: bool,
     ) -> Array:
-        """`b = momentum b + (1 - dampening) g` (`b = g` on the first step), then `p -= lr b`; Nesterov: `lr (g + momentum b)`."""
+        """`b = momentum b + (1 - dampening) g` (first: `b = g`), `p -= lr b`; Nesterov: `p -= lr (g + momentum b)`."""
         dtype = param.dtype
         grad = self._decayed(param, grad, weight_decay, maximize)
         if momentum_buffer is not None:
@@ -70,8 +65,9 @@ class OptimizerKernels:
         decoupled: bool,
         maximize: bool,
     ) -> Array:
-        """`m = b1 m + (1 - b1) g`, `v = b2 v + (1 - b2) g^2`, `p -= lr m / (1 - b1^t) / (sqrt(v / (1 - b2^t)) + eps)`."""
+        """`m = b1 m + (1 - b1) g`, `v = b2 v + (1 - b2) g^2`, `p -= lr m / (1 - b1^t) / (sqrt(v / (1 - b2^t)) + e)`."""
         dtype = param.dtype
+        step += 1
         t = step.astype("float64")
         grad = self._decayed(param, grad, None if decoupled else weight_decay, maximize)
         self._moments(grad, exp_avg, exp_avg_sq, beta1, beta2)
@@ -102,8 +98,9 @@ class OptimizerKernels:
         decoupled: bool,
         maximize: bool,
     ) -> Array:
-        """Adam with Nesterov momentum `mu_t = b1 (1 - 0.96^(t decay) / 2)`; `mu_product` is the product of all `mu_t`."""
+        """Adam with Nesterov momentum `mu_t = b1 (1 - 0.96^(t decay) / 2)`; `mu_product` is that of all `mu_t`."""
         dtype = param.dtype
+        step += 1
         t = step.astype("float64")
         grad = self._decayed(param, grad, None if decoupled else weight_decay, maximize)
         mu = beta1 * (1 - 0.5 * 0.96 ** (t * momentum_decay))
@@ -125,6 +122,7 @@ class OptimizerKernels:
         square_avg: Array,
         grad_avg: Array | None,
         momentum_buffer: Array | None,
+        step: Array,
         lr: Array,
         alpha: Array,
         eps: Array,
@@ -135,6 +133,7 @@ class OptimizerKernels:
         """`v = a v + (1 - a) g^2`, `p -= lr g / (sqrt(v) + eps)`; centred: `v - mean(g)^2` under the root."""
         dtype = param.dtype
         grad = self._decayed(param, grad, weight_decay, maximize)
+        step += 1
         rest = (1 - alpha).astype(dtype)
         square_avg *= alpha.astype(dtype)
         square_avg += rest * grad * grad
@@ -168,6 +167,7 @@ class OptimizerKernels:
         """`s += g^2`, `p -= lr / (1 + (t - 1) decay) g / (sqrt(s) + eps)`."""
         dtype = param.dtype
         grad = self._decayed(param, grad, weight_decay, maximize)
+        step += 1
         rate = lr / (1 + (step.astype("float64") - 1) * lr_decay)
         sum += grad * grad
         param -= rate.astype(dtype) * (grad / (self.xp.sqrt(sum) + eps.astype(dtype)))

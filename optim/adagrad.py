@@ -18,7 +18,8 @@ class Adagrad(Optimizer):
     `foreach` and `fused` choose an implementation in PyTorch; here one kernel a parameter serves all.
 
     Raises ValueError for an option out of range, NotImplementedError for `differentiable=True`.
-    Source: Duchi, Hazan and Singer, "Adaptive subgradient methods for online learning and stochastic optimization" (2011).
+    Source: Duchi, Hazan and Singer, "Adaptive subgradient methods for online learning and stochastic optimization"
+    (2011).
 
     >>> import autograd_core as ag
     >>> p = ag.ones(2, requires_grad=True); optimizer = ag.optim.Adagrad([p], lr=0.5)
@@ -71,8 +72,9 @@ class Adagrad(Optimizer):
                 lr, lr_decay, eps, decay = self._scalars(index, group, backend)
                 if _is_zero(group["weight_decay"]):
                     decay = None
+            step = state["step"]
+            if step._backend is not backend:
+                raise self._misplaced(p, step)
             array = p._data
-            step = state["step"]._data
-            backend.advance_(step)
-            backend.adagrad_(array, grad._data, state["sum"]._data, step, lr, lr_decay, eps, decay, maximize)
+            backend.adagrad_(array, grad._data, state["sum"]._data, step._data, lr, lr_decay, eps, decay, maximize)
             mark_mutated(backend, array, "Adagrad.step")

@@ -86,11 +86,12 @@ class Adam(Optimizer):
                 lr, beta1, beta2, eps, decay = self._scalars(index, group, backend)
                 if _is_zero(group["weight_decay"]):
                     decay = None
+            step = state["step"]
+            if step._backend is not backend:
+                raise self._misplaced(p, step)
             array = p._data
-            step = state["step"]._data
-            backend.advance_(step)
             backend.adam_(
-                array, grad._data, state["exp_avg"]._data, state["exp_avg_sq"]._data, largest, step,
+                array, grad._data, state["exp_avg"]._data, state["exp_avg_sq"]._data, largest, step._data,
                 lr, beta1, beta2, eps, decay, decoupled, maximize,
             )  # fmt: skip
             mark_mutated(backend, array, name)

@@ -1,6 +1,6 @@
 """Learning-rate schedulers: call `scheduler.step()` once an epoch (or batch), after `optimizer.step()`.
 
-Each computes the next rate from the present one (the chainable form), so that several schedulers may drive one optimiser.
+Each computes the next rate from the present one (the chainable form), so several schedulers may drive one optimiser.
 """
 
 from __future__ import annotations
@@ -102,14 +102,13 @@ class LRScheduler:
         return {key: value for key, value in self.__dict__.items() if key != "optimizer"}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on from a `state_dict()`. The rates themselves are in the optimizer's. Raises ValueError for another dict."""
+        """Go on from a `state_dict()`; the rates themselves are in the optimizer's. ValueError for another dict."""
         missing = {"last_epoch", "base_lrs", "_last_lr", "_step_count"} - set(state_dict)
         if missing:
             raise ValueError(f"{type(self).__name__}: no scheduler's state_dict, {sorted(missing)} missing")
-        if len(state_dict["base_lrs"]) != len(self.base_lrs):
-            raise ValueError(
-                f"{type(self).__name__}: loaded state has {len(state_dict['base_lrs'])} groups, expected {len(self.base_lrs)}"
-            )
+        groups = len(state_dict["base_lrs"])
+        if groups != len(self.base_lrs):
+            raise ValueError(f"{type(self).__name__}: loaded state has {groups} groups, expected {len(self.base_lrs)}")
         self.__dict__.update(state_dict)
 
 
@@ -248,9 +247,7 @@ class CosineAnnealingLR(LRScheduler):
     def get_lr(self) -> list[Rate]:
         t, T, low = self.last_epoch, self.T_max, self.eta_min
         if self._is_initial:
-            return self._present() if t == 0 else self._closed_form()
-        if self._step_count == 1 and t > 0:
-            return self._closed_form()
+            return self._present()
         if (t - 1 - T) % (2 * T) == 0:
             # At t - 1 the cosine was -1 and the rate eta_min: there is no ratio to go on with.
             rise = (1 - math.cos(math.pi / T)) / 2

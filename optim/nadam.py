@@ -71,11 +71,12 @@ class NAdam(Optimizer):
                 lr, beta1, beta2, eps, momentum_decay, decay = self._scalars(index, group, backend)
                 if _is_zero(group["weight_decay"]):
                     decay = None
+            step = state["step"]
+            if step._backend is not backend:
+                raise self._misplaced(p, step)
             array = p._data
-            step = state["step"]._data
-            backend.advance_(step)
             backend.nadam_(
-                array, grad._data, state["exp_avg"]._data, state["exp_avg_sq"]._data, state["mu_product"]._data, step,
-                lr, beta1, beta2, eps, momentum_decay, decay, decoupled, maximize,
+                array, grad._data, state["exp_avg"]._data, state["exp_avg_sq"]._data, state["mu_product"]._data,
+                step._data, lr, beta1, beta2, eps, momentum_decay, decay, decoupled, maximize,
             )  # fmt: skip
             mark_mutated(backend, array, "NAdam.step")

@@ -87,10 +87,12 @@ class Optimizer:
             raise TypeError(f"{name}: params must be an iterable of Tensors or dicts, got a Tensor; write [tensor]")
         if not isinstance(params, Iterable):
             hint = "; call it: model.parameters()" if callable(params) else ""
-            raise TypeError(f"{name}: params must be an iterable of Tensors or dicts, got {type(params).__name__}{hint}")
+            raise TypeError(
+                f"{name}: params must be an iterable of Tensors or dicts, not {type(params).__name__}{hint}"
+            )
         groups = list(params)
         if not groups:
-            raise ValueError(f"{name}: optimizer got an empty parameter list; was a generator used up, or every layer frozen?")
+            raise ValueError(f"{name}: optimizer got an empty parameter list; was a generator used up?")
         self.state: defaultdict[Any, dict[str, Any]] = defaultdict(dict)
         self.param_groups: list[Group] = []
         if not isinstance(groups[0], dict):
@@ -122,7 +124,7 @@ class Optimizer:
         params = [p[1] if isinstance(p, tuple) else p for p in params]
         for p in params:
             if not isinstance(p, Tensor):
-                raise TypeError(f"{name}: optimizer can only optimize Tensors, but one of the params is {type(p).__name__}")
+                raise TypeError(f"{name}: can only optimize Tensors, but one of the params is {type(p).__name__}")
             if not (p.is_leaf or p.retains_grad):
                 raise ValueError(
                     f"{name}: can't optimize a non-leaf Tensor (shape {tuple(p.shape)}, made by {p.grad_fn}); "
@@ -137,7 +139,9 @@ class Optimizer:
             group.setdefault(key, default)
         self._check(group)
         if len(set(params)) != len(params):
-            warnings.warn(f"{name}: a parameter group contains duplicate parameters, each updated twice a step", stacklevel=3)
+            warnings.warn(
+                f"{name}: a parameter group contains duplicate parameters, updated twice a step", stacklevel=3
+            )
         for other in self.param_groups:
             if ("param_names" in group) != ("param_names" in other):
                 raise ValueError(f"{name}: all parameter groups must have names, or none of them")
@@ -164,7 +168,7 @@ class Optimizer:
                 raise ValueError(f"{type(self).__name__}: Invalid {text}: {value}; expected a number >= 0")
         for i, beta in enumerate(group.get("betas", ())):
             if not isinstance(beta, Tensor) and not 0.0 <= beta < 1.0:
-                raise ValueError(f"{type(self).__name__}: Invalid beta parameter at index {i}: {beta}; expected 0 <= beta < 1")
+                raise ValueError(f"{type(self).__name__}: Invalid beta parameter at index {i}: {beta}; expected [0, 1)")
 
     # -- stepping ---------------------------------------------------------------------------------------
 
@@ -230,6 +234,12 @@ class Optimizer:
         with recorder.paused():
             return wrap(p._backend.full((), value, d.native), p._backend)
 
+    def _misplaced(self, p: Tensor, state: Tensor) -> RuntimeError:
+        return RuntimeError(
+            f"{type(self).__name__}: a parameter {tuple(p.shape)} lies on {p.device}, its state on {state.device}; "
+            "move the model before making the optimizer, or call load_state_dict(state_dict()) after moving it"
+        )
+
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Forget the gradients of all parameters, or set them to zero in place."""
         for group in self.param_groups:
@@ -272,7 +282,7 @@ class Optimizer:
         """
         name = type(self).__name__
         if not {"state", "param_groups"} <= set(state_dict):
-            raise ValueError(f"{name}: expected a dict with 'state' and 'param_groups', got the keys {sorted(state_dict)}")
+            raise ValueError(f"{name}: expected a dict with 'state' and 'param_groups', got keys {sorted(state_dict)}")
         saved = [dict(group) for group in state_dict["param_groups"]]
         if len(saved) != len(self.param_groups):
             raise ValueError(

@@ -54,10 +54,10 @@ class RMSprop(Optimizer):
     def _update(self, index: int, group: Group) -> None:
         maximize = group["maximize"]
         wanted = ["square_avg"]
-        if group["centered"]:
-            wanted.append("grad_avg")
         if group["momentum"] > 0:
             wanted.append("momentum_buffer")
+        if group["centered"]:
+            wanted.append("grad_avg")
         backend = None
         for p in group["params"]:
             grad = p._grad
@@ -74,11 +74,14 @@ class RMSprop(Optimizer):
                 lr, alpha, eps, momentum, decay = self._scalars(index, group, backend)
                 if _is_zero(group["weight_decay"]):
                     decay = None
+            step = state["step"]
+            if step._backend is not backend:
+                raise self._misplaced(p, step)
             array = p._data
             mean = state["grad_avg"]._data if "grad_avg" in wanted else None
             buffer = state["momentum_buffer"]._data if "momentum_buffer" in wanted else None
-            backend.advance_(state["step"]._data)
             backend.rmsprop_(
-                array, grad._data, state["square_avg"]._data, mean, buffer, lr, alpha, eps, momentum, decay, maximize
-            )
+                array, grad._data, state["square_avg"]._data, mean, buffer, step._data,
+                lr, alpha, eps, momentum, decay, maximize,
+            )  # fmt: skip
             mark_mutated(backend, array, "RMSprop.step")

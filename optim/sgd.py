@@ -82,6 +82,8 @@ class SGD(Optimizer):
                     first = group["dampening"] != 0
                     if first and recorder.recording:
                         recorder.add_guard(_first_step)
+                elif buffer._backend is not backend:
+                    raise self._misplaced(p, buffer)
                 buffer = buffer._data
             backend.sgd_(array, grad._data, buffer, lr, momentum, dampening, decay, nesterov, maximize, first)
             mark_mutated(backend, array, "SGD.step")

@@ -24,7 +24,6 @@ Array = Any
 # Elements from which two threads are faster than one (measured): a parallel call costs some microseconds.
 PARALLEL_FROM = 1 << 16
 
-_ONE = np.array(1, np.float32)
 _ZERO = np.array(0.0)
 _ABSENT = {"f": np.empty(0, np.float32), "d": np.empty(0, np.float64)}
 
@@ -80,6 +79,7 @@ def _adam(
         return False
     kind = param.dtype.type
     low = kind(1.1754943508222875e-38 if param.itemsize == 4 else 2.2250738585072014e-308)
+    step[()] += 1
     t = float(step[()])
     root = kind(math.sqrt(1.0 - beta2[()] ** t))
     rate = kind(lr[()] / (1.0 - beta1[()] ** t))
@@ -112,13 +112,15 @@ def _adam(
 
 @kernel(parallel=True, error_model="numpy")
 def _nadam(
-    param, grad, exp_avg, exp_avg_sq, mu_product, step, lr, beta1, beta2, eps, momentum_decay, weight_decay, decoupled, maximize
+    param, grad, exp_avg, exp_avg_sq, mu_product, step,
+    lr, beta1, beta2, eps, momentum_decay, weight_decay, decoupled, maximize,
 ):  # type: ignore[no-untyped-def]  # fmt: skip
     n = param.size
     if grad.size != n or exp_avg.size != n or exp_avg_sq.size != n:
         return False
     kind = param.dtype.type
     low = kind(1.1754943508222875e-38 if param.itemsize == 4 else 2.2250738585072014e-308)
+    step[()] += 1
     t = float(step[()])
     mu = beta1[()] * (1.0 - 0.5 * 0.96 ** (t * momentum_decay[()]))
     next_mu = beta1[()] * (1.0 - 0.5 * 0.96 ** ((t + 1.0) * momentum_decay[()]))
@@ -153,13 +155,14 @@ def _nadam(
 
 @kernel(parallel=True, error_model="numpy")
 def _rmsprop(
-    param, grad, square_avg, grad_avg, buffer, lr, alpha, eps, momentum, weight_decay, centered, heavy, maximize
+    param, grad, square_avg, grad_avg, buffer, step, lr, alpha, eps, momentum, weight_decay, centered, heavy, maximize
 ):  # type: ignore[no-untyped-def]
     n = param.size
     if grad.size != n or square_avg.size != n or (centered and grad_avg.size != n) or (heavy and buffer.size != n):
         return False
     kind = param.dtype.type
     low = kind(1.1754943508222875e-38 if param.itemsize == 4 else 2.2250738585072014e-308)
+    step[()] += 1
     rate = kind(lr[()])
     keep = kind(alpha[()])
     rest = kind(1.0 - alpha[()])
@@ -196,6 +199,7 @@ def _adagrad(param, grad, sum, step, lr, lr_decay, eps, weight_decay, maximize):
     if grad.size != n or sum.size != n:
         return False
     kind = param.dtype.type
+    step[()] += 1
     rate = kind(lr[()] / (1.0 + (float(step[()]) - 1.0) * lr_decay[()]))
     small = kind(eps[()])
     decay = kind(weight_decay[()])
@@ -215,9 +219,6 @@ class OnePassOptimizers(OptimizerKernels):
     """The updates, each by its Numba kernel where that can take the arrays, else by the portable body."""
 
     xp = np
-
-    def advance_(self, step: Array) -> Array:
-        return np.add(step, _ONE, step)
 
     def sgd_(
         self, param: Array, grad: Array, momentum_buffer: Array | None, lr: Array, momentum: Array, dampening: Array,
@@ -273,17 +274,17 @@ class OnePassOptimizers(OptimizerKernels):
 
     def rmsprop_(
         self, param: Array, grad: Array, square_avg: Array, grad_avg: Array | None, momentum_buffer: Array | None,
-        lr: Array, alpha: Array, eps: Array, momentum: Array, weight_decay: Array | None, maximize: bool,
+        step: Array, lr: Array, alpha: Array, eps: Array, momentum: Array, weight_decay: Array | None, maximize: bool,
     ) -> Array:  # fmt: skip
         if _fit(param, grad, square_avg, grad_avg, momentum_buffer):
             if (_rmsprop if param.size >= PARALLEL_FROM else _rmsprop.serial)(
                 param.ravel(), grad.ravel(), square_avg.ravel(), _flat(grad_avg, param), _flat(momentum_buffer, param),
-                lr, alpha, eps, momentum, _ZERO if weight_decay is None else weight_decay,
+                step, lr, alpha, eps, momentum, _ZERO if weight_decay is None else weight_decay,
                 grad_avg is not None, momentum_buffer is not None, maximize,
             ):  # fmt: skip
                 return param
         return super().rmsprop_(
-            param, grad, square_avg, grad_avg, momentum_buffer, lr, alpha, eps, momentum, weight_decay, maximize
+            param, grad, square_avg, grad_avg, momentum_buffer, step, lr, alpha, eps, momentum, weight_decay, maximize
         )
 
     def adagrad_(
@@ -300,7 +301,7 @@ class OnePassOptimizers(OptimizerKernels):
 
 
 def _fit(param: Array, grad: Array, *state: Array | None) -> bool:
-    """Whether a kernel can take these; a gradient that is not contiguous is copied. Sizes are checked in the kernels."""
+    """Whether a kernel can take these. A gradient may be strided: it is copied. The kernels check sizes."""
     if param.dtype.char not in "fd" or grad.dtype is not param.dtype or not param.flags.c_contiguous:
         return False
     for array in state:
@@ -316,5 +317,5 @@ def _flat(array: Array | None, param: Array) -> Array:
 def install(backend: Any) -> None:
     """Make the one-pass updates the kernels of `backend`."""
     one_pass = OnePassOptimizers()
-    for name in ("advance_", "sgd_", "adam_", "nadam_", "rmsprop_", "adagrad_"):
+    for name in ("sgd_", "adam_", "nadam_", "rmsprop_", "adagrad_"):
         setattr(backend, name, getattr(one_pass, name))
