@@ -48,12 +48,10 @@ class CpuBackend(Backend):
         for name, ufunc in _UFUNCS.items():
             setattr(self, name, ufunc)
         if kernels_enabled():
-            from autograd_core.backends.cpu import optimizers, philox_kernels, scalar
+            from autograd_core.backends.cpu import optimizers, scalar
 
             scalar.install(self)
             optimizers.install(self)
-            for name in ("bits", "uniform", "normal", "bernoulli", "integers", "permutation"):
-                setattr(self, f"random_{name}", getattr(philox_kernels, f"random_{name}"))
 
     def describe(self) -> str:
         import platform
