@@ -6,7 +6,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
 
-from autograd_core import Tensor, autograd, is_grad_enabled
+from autograd_core import Tensor, autograd, is_grad_enabled, storage
 from autograd_core.engine import RemovableHandle, _register
 
 

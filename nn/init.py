@@ -177,11 +177,9 @@ def dirac_(tensor: Tensor, groups: int = 1) -> Tensor:
         raise ValueError(f"dirac_: the {out} output channels must be divisible by groups={groups}")
     centre = tuple(size // 2 for size in tensor.shape[2:])
     with ag.no_grad():
+        rows = ag.arange(out, device=tensor.device).remainder(out // groups).unsqueeze(1)
         tensor.zero_()
-        for i in range(out):
-            within = i % (out // groups)
-            if within < channels:
-                tensor[(i, within, *centre)] = 1
+        tensor[(slice(None), slice(None), *centre)] = rows == ag.arange(channels, device=tensor.device)
     return tensor
 
 

@@ -75,7 +75,7 @@ class Module(Stateful, Hooked):
                 f"cannot assign a computed tensor to parameter '{name}': model parameters must be leaves of the graph. "
                 "Compute it in forward, or detach() it first"
             )
-        self._claim(name, "parameter", self._parameters)
+        self._claim(name, "parameter", "_parameters")
         self._parameters[name] = param
 
     def register_buffer(self, name: str, tensor: Tensor | None, persistent: bool = True) -> None:
@@ -85,7 +85,7 @@ class Module(Stateful, Hooked):
         """
         if tensor is not None and not isinstance(tensor, Tensor):
             raise TypeError(f"cannot assign '{_kind(tensor)}' object to buffer '{name}' (a Tensor or None required)")
-        self._claim(name, "buffer", self._buffers)
+        self._claim(name, "buffer", "_buffers")
         self._buffers[name] = tensor
         if persistent:
             self._non_persistent_buffers_set.discard(name)
@@ -96,12 +96,12 @@ class Module(Stateful, Hooked):
         """Make `module` the child `name`. Raises as `register_parameter` does."""
         if module is not None and not isinstance(module, Module):
             raise TypeError(f"{_kind(module)} is not a Module subclass: it cannot be the child module '{name}'")
-        self._claim(name, "module", self._modules)
+        self._claim(name, "module", "_modules")
         self._modules[name] = module
 
     add_module = register_module
 
-    def _claim(self, name: str, kind: str, store: dict[str, Any]) -> None:
+    def _claim(self, name: str, kind: str, store: str) -> None:
         """Check that `name` can be registered in `store`."""
         if "_parameters" not in self.__dict__:
             raise AttributeError(_uninitialised(self, f"register {kind} '{name}'"))
@@ -109,7 +109,7 @@ class Module(Stateful, Hooked):
             raise TypeError(f"a {kind}'s name should be a string, got {type(name).__name__}")
         if "." in name or not name:
             raise KeyError(f"{kind} name can't {'contain a dot' if name else 'be empty'}, got {name!r}")
-        if name not in store and hasattr(self, name):
+        if name not in self.__dict__[store] and hasattr(self, name):
             raise KeyError(f"attribute '{name}' already exists: choose another name for the {kind}, or delete it first")
 
     def __setattr__(self, name: str, value: Any) -> None:

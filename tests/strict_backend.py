@@ -59,7 +59,11 @@ class StrictArray:
         return float(self._host)
 
     def __getitem__(self, index: Any) -> StrictArray:
-        return _wrap(self._host[_strip(index)], (self,))
+        key = _strip(index)
+        found = self._host[key]
+        if not isinstance(found, np.ndarray):  # As on a device, an index of ints alone gives a view, not a scalar.
+            found = self._host[(*key, ...) if isinstance(key, tuple) else (key, ...)]
+        return _wrap(found, (self,))
 
     def __setitem__(self, index: Any, value: Any) -> None:
         self._host[_strip(index)] = _strip(value)
@@ -196,6 +200,13 @@ class StrictBackend(Backend):
         if not isinstance(host, np.ndarray):
             raise TypeError(f"from_host expects a NumPy array, got {type(host).__name__}")
         return StrictArray(np.array(host))
+
+    def address(self, x: Any) -> int:
+        return int(x._host.ctypes.data)
+
+    def as_strided(self, x: Any, shape: Any, strides: Any, offset: int) -> Any:
+        steps = tuple(stride * x.itemsize for stride in strides)
+        return StrictArray(np.ndarray(shape, x.dtype, x._host, offset * x.itemsize, steps), x)
 
     def to_host(self, x: Any) -> Any:
         if not isinstance(x, StrictArray):

@@ -92,7 +92,11 @@ TOLERANCE = {"float32": 1e-5, "float64": 1e-10}
 
 
 def numpy_of(t: Any) -> Any:
-    return t.detach().numpy()
+    return t.numpy(force=True)
+
+
+def dtype_name(t: Any) -> str:
+    return str(t.dtype).split(".")[1]
 
 
 def transfer(mine: Any, theirs: Any) -> None:
@@ -123,7 +127,7 @@ def test_layer_equals_pytorchs(name: str, make: Callable[[Any], Any], shape: tup
     state, expected = mine.state_dict(), theirs.state_dict()
     assert list(state) == list(expected)
     assert [tuple(t.shape) for t in state.values()] == [tuple(t.shape) for t in expected.values()]
-    assert [str(t.dtype).split(".")[1] for t in state.values()] == [str(t.dtype).split(".")[1] for t in expected.values()]
+    assert [dtype_name(t) for t in state.values()] == [dtype_name(t) for t in expected.values()]
     assert [n for n, _ in mine.named_parameters()] == [n for n, _ in theirs.named_parameters()]
     assert [n for n, _ in mine.named_buffers()] == [n for n, _ in theirs.named_buffers()]
     assert [n for n, _ in mine.named_modules()] == [n for n, _ in theirs.named_modules()]
