@@ -1,4 +1,4 @@
-"""One training script, run under `import torch` and under `import autograd_core as torch`: the losses are equal step for step.
+"""One training script under `import torch` and under `import autograd_core as torch`: losses equal step for step.
 
 Weights and data are handed in as lists of numbers, so that both start from the same.
 """
@@ -52,7 +52,7 @@ def train(model_name, optimizer_name, dtype_name, weights, batches, steps):
             p.copy_(torch.tensor(values, dtype=dtype).reshape(p.shape))
     optimizer = {{
         "SGD": lambda p: torch.optim.SGD(p, lr=0.05, momentum=0.9, nesterov=True, weight_decay=1e-3),
-        "Adam": lambda p: torch.optim.Adam(p, lr=3e-3),
+        "Adam": lambda p: torch.optim.Adam(p, lr=1e-2),
     }}[optimizer_name](model.parameters())
     scheduler = torch.optim.lr_scheduler.StepLR(optimizer, step_size=40, gamma=0.5)
     criterion = nn.CrossEntropyLoss()
