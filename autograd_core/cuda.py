@@ -1,0 +1,59 @@
+"""`ag.cuda`: whether CUDA devices can be used, and what they are.
+
+Streams, events and memory statistics are not here yet.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from autograd_core import devices, random
+
+
+def is_available() -> bool:
+    """Whether a CUDA device can be used (CuPy installed, a driver and a GPU there).
+
+    >>> import autograd_core as ag
+    >>> isinstance(ag.cuda.is_available(), bool)
+    True
+    """
+    return devices.is_available("cuda")
+
+
+def device_count() -> int:
+    """How many CUDA devices can be used.
+
+    >>> import autograd_core as ag
+    >>> ag.cuda.device_count() >= 0
+    True
+    """
+    from autograd_core.backends.cuda.backend import CudaBackend
+
+    return CudaBackend.device_count()
+
+
+def get_device_name(device: Any = None) -> str:
+    """The name of a CUDA device. Raises `RuntimeError` where there is none."""
+    return devices.backend_of("cuda" if device is None else device).describe()
+
+
+def current_device() -> int:
+    """The index of the device that `"cuda"` stands for: always 0."""
+    return devices.backend_of("cuda").index
+
+
+def synchronize(device: Any = None) -> None:
+    """Wait until all work given to a CUDA device is done."""
+    devices.backend_of("cuda" if device is None else device).synchronize()
+
+
+def manual_seed(seed: int) -> None:
+    """Seed the default generator of the current CUDA device; does nothing where there is none."""
+    if is_available():
+        random.default_generator(devices.backend_of("cuda")).manual_seed(seed)
+
+
+def manual_seed_all(seed: int) -> None:
+    """Seed the default generators of all CUDA devices; does nothing where there is none."""
+    for index in range(device_count()):
+        random.default_generator(devices.backend_of(f"cuda:{index}")).manual_seed(seed)
