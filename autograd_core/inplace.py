@@ -46,7 +46,7 @@ view_scatter = primitive("view_scatter", _scatter_rule, inputs=2)
 def check_writable(x: Tensor, operation: str) -> None:
     """Raise `RuntimeError` where an in-place change of `x` could only give a wrong gradient."""
     shape, strides = x._data.shape, x._data.strides
-    if 0 in strides and any(s == 0 and n > 1 for n, s in zip(shape, strides)):
+    if 0 in strides and x._data.size and any(s == 0 and n > 1 for n, s in zip(shape, strides)):
         raise RuntimeError(
             f"{operation}: unsupported operation: more than one element of the written-to tensor refers to a single "
             "memory location. Please clone() the tensor before performing the operation."

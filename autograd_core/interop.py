@@ -81,7 +81,8 @@ def _infer(data: Any) -> dtypes.dtype | None:
         elif hasattr(item, "__array__"):
             return None
         else:
-            raise TypeError(f"tensor: expected numbers or nested sequences of numbers, found {type(item).__name__}")
+            error = ValueError if isinstance(item, str) and item is not data else TypeError
+            raise error(f"tensor: expected numbers or nested sequences of numbers, found {type(item).__name__}")
         found = leaf if found is None else dtypes.promote_types(found, leaf)
     return found or dtypes.get_default_dtype()
 

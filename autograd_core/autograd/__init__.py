@@ -164,6 +164,8 @@ def _roots(outputs: tuple[Tensor, ...], grad_outputs: Any, create_graph: bool) -
             raise TypeError(f"gradients can be either Tensors or None, but got {type(g).__name__}")
         elif g._data.shape != out._data.shape:
             raise RuntimeError(f"Mismatch in shape: gradient {tuple(g.shape)}, output {tuple(out.shape)}")
+        elif g._backend is not out._backend:
+            raise RuntimeError(f"the gradient is on {g.device}, its output on {out.device}; move it with .to()")
         elif g._data.dtype != out._data.dtype:
             g = V.cast(g, out._data.dtype)
         edges.append(edge)

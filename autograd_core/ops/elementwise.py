@@ -187,7 +187,16 @@ def _add(input: Any, other: Any, *, alpha: Any = 1) -> Tensor:
     >>> ag.add(ag.ones(2), 1, alpha=3)
     tensor([4., 4.])
     """
-    return add(input, other if alpha == 1 else mul(other, alpha))  # type: ignore[no-any-return]
+    return add(input, other if alpha == 1 else _scaled("add", input, other, alpha))  # type: ignore[no-any-return]
+
+
+def _scaled(name: str, input: Any, other: Any, alpha: Any) -> Any:
+    """alpha * other, in the dtype of `other`."""
+    if isinstance(alpha, float) and not result_type(input, other).is_floating_point:
+        raise RuntimeError(f"{name}: for integral input tensors, argument alpha must not be a floating point number, got {alpha}")
+    if isinstance(other, Tensor) and other._data.dtype.kind == "b":
+        return mul(other, builtins.bool(alpha))
+    return mul(other, alpha) if isinstance(other, Tensor) else other * alpha
 
 
 def _sub(input: Any, other: Any, *, alpha: Any = 1) -> Tensor:
@@ -198,7 +207,7 @@ def _sub(input: Any, other: Any, *, alpha: Any = 1) -> Tensor:
     tensor([0., 0.])
     """
     _refuse_bool("sub", input, other)
-    return sub(input, other if alpha == 1 else mul(other, alpha))  # type: ignore[no-any-return]
+    return sub(input, other if alpha == 1 else _scaled("sub", input, other, alpha))  # type: ignore[no-any-return]
 
 
 def _refuse_bool(name: str, *operands: Any) -> None:
@@ -226,6 +235,7 @@ def _div(input: Any, other: Any, *, rounding_mode: str | None = None) -> Tensor:
     if rounding_mode == "floor":
         return floor_divide(input, other)
     if rounding_mode == "trunc":
+        _check_zero_division("div", input, other)
         d = result_type(input, other)
         quotient = trunc(div(input, other))
         return quotient if d.is_floating_point else cast(quotient, d.native)  # type: ignore[no-any-return]
@@ -290,6 +300,8 @@ def pow(input: Any, exponent: Any) -> Tensor:
     elif isinstance(exponent, Tensor) and not result_type(input, exponent).is_floating_point and exponent.numel():
         if bool((exponent < 0).any()):
             raise RuntimeError("Integers to negative integer powers are not allowed: convert with .float() first")
+    if result_type(input, exponent) is dtypes.bool_:
+        raise NotImplementedError("pow is not implemented for bool tensors; convert one operand with .long() or .float()")
     return _pow(input, exponent)  # type: ignore[no-any-return]
 
 
@@ -300,10 +312,28 @@ def round(input: Tensor, *, decimals: int = 0) -> Tensor:
     >>> ag.round(ag.tensor([0.5, 1.5, -0.7]))
     tensor([ 0.,  2., -1.])
     """
+    if input._data.dtype.kind != "f":
+        return _of_integers("round", input)
     if not decimals:
         return _round(input)  # type: ignore[no-any-return]
     scale = 10.0 ** builtins.abs(decimals)
     return div(_round(mul(input, scale)), scale) if decimals > 0 else mul(_round(div(input, scale)), scale)  # type: ignore[no-any-return]
+
+
+def _of_integers(name: str, input: Tensor) -> Tensor:
+    """Integers are round already; a bool is no number to round."""
+    if input._data.dtype.kind == "b":
+        raise NotImplementedError(f"{name} is not implemented for bool tensors; convert with .long() or .float()")
+    return clone(input)  # type: ignore[no-any-return]
+
+
+def _rounding(primitive: Any) -> Any:
+    def call(input: Tensor) -> Tensor:
+        return primitive(input) if input._data.dtype.kind == "f" else _of_integers(primitive.__name__, input)  # type: ignore[no-any-return]
+
+    call.__name__ = call.__qualname__ = primitive.__name__
+    call.__doc__ = f"Each element rounded by `{primitive.__name__}`; integers stay as they are."
+    return call
 
 
 def where(condition: Tensor, input: Any = None, other: Any = None) -> Any:
@@ -377,7 +407,7 @@ def _bitwise(name: str, function: Any) -> Any:
     def call(input: Any, other: Any) -> Tensor:
         for x in (input, other):
             if isinstance(x, float) or (isinstance(x, Tensor) and x._data.dtype.kind == "f"):
-                raise RuntimeError(f"{name} is for bool and integer tensors, got {getattr(x, 'dtype', 'a float')}; use logical_{name[8:]}")
+                raise NotImplementedError(f"{name} is for bool and integer tensors, got {getattr(x, 'dtype', 'a float')}; use logical_{name[8:]}")
         return function(input, other)  # type: ignore[no-any-return]
 
     call.__name__ = call.__qualname__ = name
@@ -391,14 +421,14 @@ bitwise_xor = _bitwise("bitwise_xor", _bitwise_xor)
 
 
 def bitwise_not(input: Tensor) -> Tensor:
-    """All bits inverted; logical not for bool tensors. Raises `RuntimeError` for floating-point tensors.
+    """All bits inverted; logical not for bool tensors. Raises `NotImplementedError` (a `RuntimeError`) for floating-point tensors.
 
     >>> import autograd_core as ag
     >>> ag.bitwise_not(ag.tensor([True, False]))
     tensor([False,  True])
     """
     if input._data.dtype.kind == "f":
-        raise RuntimeError(f"bitwise_not is for bool and integer tensors, got {input.dtype}; use logical_not")
+        raise NotImplementedError(f"bitwise_not is for bool and integer tensors, got {input.dtype}; use logical_not")
     return _bitwise_not(input)  # type: ignore[no-any-return]
 
 
@@ -490,7 +520,7 @@ def rsub(input: Tensor, other: Any, *, alpha: Any = 1) -> Tensor:
     >>> ag.rsub(ag.ones(1), 3)
     tensor([2.])
     """
-    return sub(other, input if alpha == 1 else mul(input, alpha))  # type: ignore[no-any-return]
+    return sub(other, input if alpha == 1 else _scaled("rsub", other, input, alpha))  # type: ignore[no-any-return]
 
 
 # Public name -> function, where a public form wraps the primitive of that name.
@@ -498,12 +528,13 @@ PUBLIC = {
     "add": _add, "sub": _sub, "subtract": _sub, "div": _div, "divide": _div, "true_divide": div, "multiply": mul,
     "remainder": _remainder, "fmod": _fmod, "negative": neg, "absolute": abs, "clip": clamp, "not_equal": ne,
     "greater": gt, "greater_equal": ge, "less": lt, "less_equal": le, "arctan2": atan2, "arcsin": asin,
-    "arccos": acos, "arctan": atan, "fix": trunc,
+    "arccos": acos, "arctan": atan, "floor": _rounding(floor), "ceil": _rounding(ceil), "trunc": _rounding(trunc),
+    "fix": _rounding(trunc),
 }  # fmt: skip
 
 _UNARY = (
     "neg", "abs", "sign", "square", "reciprocal", "sqrt", "rsqrt", "exp", "expm1", "log", "log2", "log10", "log1p",
-    "sin", "cos", "tan", "asin", "acos", "atan", "sinh", "cosh", "tanh", "sigmoid", "relu", "floor", "ceil", "trunc",
+    "sin", "cos", "tan", "asin", "acos", "atan", "sinh", "cosh", "tanh", "sigmoid", "relu",
     "round", "bitwise_not", "logical_not", "clamp", "clamp_min", "clamp_max",
 )  # fmt: skip
 _BINARY = (
@@ -519,7 +550,7 @@ OPERATORS = {
     "__truediv__": div, "__rtruediv__": lambda self, other: div(other, self), "__floordiv__": floor_divide,
     "__rfloordiv__": lambda self, other: floor_divide(other, self), "__mod__": _remainder,
     "__rmod__": lambda self, other: _remainder(other, self), "__pow__": pow,
-    "__rpow__": lambda self, other: _pow(other, self), "__neg__": neg, "__pos__": lambda self: self, "__abs__": abs,
+    "__rpow__": lambda self, other: pow(other, self), "__neg__": neg, "__pos__": lambda self: self, "__abs__": abs,
     "__invert__": bitwise_not, "__and__": bitwise_and, "__or__": bitwise_or, "__xor__": bitwise_xor,
     "__rand__": bitwise_and, "__ror__": bitwise_or, "__rxor__": bitwise_xor,
     "__eq__": eq, "__ne__": ne, "__lt__": lt, "__le__": le, "__gt__": gt, "__ge__": ge,

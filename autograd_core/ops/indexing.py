@@ -268,8 +268,9 @@ def _check_index(name: str, x: Tensor, dim: int, index: Tensor) -> int:
 
 
 def _check_bounds(name: str, index: Tensor, n: int) -> None:
-    if index._backend.name == "cpu" and index.numel():
-        low, high = int(index._data.min()), int(index._data.max())
+    if index.numel():
+        host = index._backend.to_host(index._data)
+        low, high = int(host.min()), int(host.max())
         if low < 0 or high >= n:
             raise RuntimeError(f"{name}(): index {low if low < 0 else high} is out of bounds for dimension with size {n}")
 
@@ -399,8 +400,6 @@ def masked_fill(input: Tensor, mask: Tensor, value: Any) -> Tensor:
             raise RuntimeError(f"masked_fill only supports a 0-dimensional value tensor, but got tensor with {value.ndim} dimension(s).")
         value = value.to(input.dtype)
     else:
-        if isinstance(value, float) and input._data.dtype.kind != "f":
-            raise RuntimeError(f"value cannot be converted to type {input.dtype} without overflow: {value}")
         value = input.new_full((), value)
     return e.where(mask, value, input)  # type: ignore[no-any-return]
 

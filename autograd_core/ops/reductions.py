@@ -152,7 +152,8 @@ def prod(input: Tensor, dim: int | None = None, keepdim: bool = False, *, dtype:
     axis = None if dim is None else x._dim(dim)
     if not x.requires_grad or not x.numel():
         axes = None if axis is None or not x._data.ndim else (axis,)
-        return wrap(x._backend.as_array(x._backend.prod(x._data, axes, keepdim)), x._backend)
+        out = wrap(x._backend.as_array(x._backend.prod(x._data, axes, keepdim)), x._backend)
+        return e.add(out, sum_(x, axes, keepdim)) if x.requires_grad else out  # The sum of nothing is 0.
     if axis is None:
         out = _product_tree(x.reshape(-1))
         return out.reshape((1,) * input.ndim) if keepdim else out
@@ -188,7 +189,8 @@ def amin(input: Tensor, dim: Any = (), keepdim: bool = False) -> Tensor:
 
 def _extremum(name: str, input: Tensor, dim: Any, keepdim: bool, pairwise: Any) -> Any:
     if dim is None:
-        _need_elements(name, input, None)
+        if not input.numel():
+            raise RuntimeError(f"{name}(): expected the reduction dim to be specified for an input without elements; got {tuple(input.shape)}")
         return V.amax(input, None, False) if name == "max" else V.amin(input, None, False)
     if isinstance(dim, Tensor):
         return pairwise(input, dim)
@@ -270,7 +272,8 @@ def all(input: Tensor, dim: Any = None, keepdim: bool = False) -> Tensor:
 
 def _truth(name: str, input: Tensor, dim: Any, keepdim: bool) -> Tensor:
     backend = input._backend
-    return wrap(backend.as_array(getattr(backend, name)(input._data, axes_of(input, dim), keepdim)), backend)
+    found = wrap(backend.as_array(getattr(backend, name)(input._data, axes_of(input, dim), keepdim)), backend)
+    return e.cast(found, input._data.dtype) if input._data.dtype.char == "B" else found  # As PyTorch: uint8 stays so.
 
 
 def cumsum(input: Tensor, dim: int, *, dtype: dtypes.dtype | None = None) -> Tensor:
@@ -350,7 +353,7 @@ def norm(input: Tensor, p: Any = "fro", dim: Any = None, keepdim: bool = False, 
     if p == -math.inf:
         return amin_(size, axes, keepdim)  # type: ignore[no-any-return]
     if p == 0:
-        return sum_(e.cast(e.ne(x, 0), x._data.dtype), axes, keepdim)  # type: ignore[no-any-return]
+        return sum_(e.where(e.ne(x, 0.0), e.fill(x, 1.0), e.fill(x, 0.0)), axes, keepdim)  # type: ignore[no-any-return]
     if p == 1:
         return sum_(size, axes, keepdim)  # type: ignore[no-any-return]
     return e.pow(sum_(e.pow(size, float(p)), axes, keepdim), 1.0 / p)

@@ -437,7 +437,7 @@ def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     """
     parts = list(tensors)
     if not parts:
-        raise RuntimeError("cat: expected a non-empty list of Tensors")
+        raise ValueError("cat: expected a non-empty list of Tensors")
     for i, x in enumerate(parts):
         if not isinstance(x, Tensor):
             raise TypeError(f"cat: expected Tensor as element {i} in argument 0, but got {type(x).__name__}")
@@ -627,7 +627,6 @@ def meshgrid(*tensors: Any, indexing: str = "ij") -> tuple[Tensor, ...]:
         expand(_reshape_to(x, tuple(x._data.size if j == i else 1 for j in range(len(parts)))), shape) for i, x in enumerate(parts)
     ]
     if swap:
-        grids = [transpose(g, 0, 1) for g in grids]
         grids[0], grids[1] = grids[1], grids[0]
     return tuple(grids)
 

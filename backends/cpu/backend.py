@@ -119,6 +119,12 @@ class CpuBackend(Backend):
         view = _ndarray.__new__(_ndarray, shape, x.dtype, x, 0, strides) if x.flags.c_contiguous else None
         return np.broadcast_to(x, shape) if view is None else view
 
+    def diagonal(self, x: Array, offset: int, axis1: int, axis2: int) -> Array:
+        view = np.diagonal(x, offset, axis1, axis2)
+        if x.flags.writeable:
+            view.flags.writeable = True  # NumPy's is read-only; ours is a view like any other.
+        return view
+
     def zeros(self, shape: tuple[int, ...], dtype: Any) -> Array:
         return np.zeros(shape, dtype)
 
