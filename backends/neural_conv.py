@@ -58,45 +58,71 @@ class ConvolutionKernels:
     ) -> Array:
         """Cross-correlation: x (N, C, H, W), w (O, C / groups, KH, KW), b (O,) or None."""
         xp, n, out = self.xp, x.shape[0], w.shape[0]
-        columns, size = self._columns(widened(x), w.shape[2:], stride, padding, dilation)
-        inner = w.shape[1] * w.shape[2] * w.shape[3]
-        y = xp.matmul(
-            widened(w).reshape((groups, out // groups, inner)), columns.reshape((groups, inner, n * size[0] * size[1]))
-        )
-        y = y.reshape((out, n, *size)).transpose((1, 0, 2, 3))
-        if b is not None:
-            y = y + b.reshape((1, out, 1, 1))
-        return xp.ascontiguousarray(y.astype(x.dtype) if y.dtype != x.dtype else y)
+        kernel = (w.shape[2], w.shape[3])
+        size = _output_shape(x.shape, kernel, stride, padding, dilation)
+        weight, inner = self._by_group(w, groups)
+        y = xp.empty((n, out, *size), x.dtype)
+        for part in self._parts(n, x.shape[1] * kernel[0] * kernel[1] * size[0] * size[1]):
+            columns = self._columns(widened(x[part]), kernel, stride, padding, dilation)
+            images = columns.shape[3]
+            product = xp.matmul(weight, columns.reshape((groups, inner, images * size[0] * size[1])))
+            product = product.reshape((out, images, *size))
+            if b is not None:
+                product += b.reshape((out, 1, 1, 1))
+            y[part] = product.transpose((1, 0, 2, 3))
+        return y
 
     def conv2d_input_grad(
         self, g: Array, w: Array, shape: Shape, stride: Pair, padding: Sides, dilation: Pair, groups: int
     ) -> Array:
         """The gradient of `conv2d` by its input of `shape`; also the transposed convolution."""
-        n, out, rows, columns = g.shape
-        inner = w.shape[1] * w.shape[2] * w.shape[3]
-        by_group = widened(g).transpose((1, 0, 2, 3)).reshape((groups, out // groups, n * rows * columns))
-        spread = self.xp.matmul(widened(w).reshape((groups, out // groups, inner)).transpose((0, 2, 1)), by_group)
-        spread = spread.reshape((shape[1], w.shape[2], w.shape[3], n, rows, columns))
-        return self._from_columns(spread, g.dtype, shape, stride, padding, dilation)
+        xp, (n, out, rows, columns) = self.xp, g.shape
+        weight, _ = self._by_group(w, groups)
+        weight = weight.transpose((0, 2, 1))
+        gx = xp.empty(shape, g.dtype)
+        for part in self._parts(n, shape[1] * w.shape[2] * w.shape[3] * rows * columns):
+            spread = xp.matmul(weight, self._pixels_by_group(g[part], groups))
+            windows = spread.reshape((shape[1], w.shape[2], w.shape[3], part.stop - part.start, rows, columns))
+            gx[part] = self._from_columns(windows, shape, stride, padding, dilation)
+        return gx
 
     def conv2d_weight_grad(
         self, g: Array, x: Array, shape: Shape, stride: Pair, padding: Sides, dilation: Pair, groups: int
     ) -> Array:
         """The gradient of `conv2d` by its weight of `shape`."""
-        n, out, rows, columns = g.shape
+        xp, (n, out, rows, columns) = self.xp, g.shape
         inner = shape[1] * shape[2] * shape[3]
-        windows, _ = self._columns(widened(x), shape[2:], stride, padding, dilation)
-        by_group = widened(g).transpose((1, 0, 2, 3)).reshape((groups, out // groups, n * rows * columns))
-        gw = self.xp.matmul(by_group, windows.reshape((groups, inner, n * rows * columns)).transpose((0, 2, 1)))
-        return self.xp.ascontiguousarray(gw.reshape(shape).astype(x.dtype))
+        kernel = (shape[2], shape[3])
+        gw = xp.zeros((groups, out // groups, inner), widened(x).dtype)
+        for part in self._parts(n, x.shape[1] * shape[2] * shape[3] * rows * columns):
+            windows = self._columns(widened(x[part]), kernel, stride, padding, dilation)
+            windows = windows.reshape((groups, inner, windows.shape[3] * rows * columns))
+            gw += xp.matmul(self._pixels_by_group(g[part], groups), windows.transpose((0, 2, 1)))
+        return gw.reshape(shape).astype(x.dtype)
 
-    def _columns(self, x: Array, kernel: Shape, stride: Pair, padding: Sides, dilation: Pair) -> tuple[Array, Pair]:
-        """Every window of `x` as (C, KH, KW, N, rows, columns), and (rows, columns)."""
+    # How many elements the columns of one product may have: few enough to stay in cache, enough to fill the device.
+    column_limit = 1 << 19
+
+    def _parts(self, n: int, columns: int) -> list[slice]:
+        """The batch cut into parts whose columns, `columns` an image, stay within the limit."""
+        step = max(1, self.column_limit // max(columns, 1))
+        return [slice(i, min(i + step, n)) for i in range(0, n, step)]
+
+    def _by_group(self, w: Array, groups: int) -> tuple[Array, int]:
+        inner = w.shape[1] * w.shape[2] * w.shape[3]
+        return widened(w).reshape((groups, w.shape[0] // groups, inner)), inner
+
+    def _pixels_by_group(self, g: Array, groups: int) -> Array:
+        """(N, O, rows, columns) as (groups, O / groups, N * rows * columns)."""
+        n, out, rows, columns = g.shape
+        return widened(g).transpose((1, 0, 2, 3)).reshape((groups, out // groups, n * rows * columns))
+
+    def _columns(self, x: Array, kernel: Pair, stride: Pair, padding: Sides, dilation: Pair) -> Array:
+        """Every window of `x`, as (C, KH, KW, N, rows, columns)."""
         xp = self.xp
         n, channels, height, width = x.shape
         top, bottom, left, right = padding
-        rows = output_size(height, top, bottom, kernel[0], stride[0], dilation[0])
-        columns = output_size(width, left, right, kernel[1], stride[1], dilation[1])
+        rows, columns = _output_shape(x.shape, kernel, stride, padding, dilation)
         if any(padding):
             padded = xp.zeros((n, channels, height + top + bottom, width + left + right), x.dtype)
             padded[:, :, top : top + height, left : left + width] = x
@@ -108,22 +134,25 @@ class ConvolutionKernels:
             for j in range(kernel[1]):
                 c = slice(j * dilation[1], j * dilation[1] + stride[1] * (columns - 1) + 1, stride[1])
                 windows[:, i, j] = x[:, :, r, c]
-        return windows, (rows, columns)
+        return windows
 
-    def _from_columns(
-        self, windows: Array, dtype: Any, shape: Shape, stride: Pair, padding: Sides, dilation: Pair
-    ) -> Array:
-        """The adjoint of `_columns`: add every window back to where it came from."""
-        xp = self.xp
-        n, channels, height, width = shape
+    def _from_columns(self, windows: Array, shape: Shape, stride: Pair, padding: Sides, dilation: Pair) -> Array:
+        """The adjoint of `_columns`: add every window back to where it came from in images of `shape`."""
+        _, channels, height, width = shape
         top, bottom, left, right = padding
-        rows, columns = windows.shape[4:]
-        padded = xp.zeros((n, channels, height + top + bottom, width + left + right), windows.dtype)
+        n, rows, columns = windows.shape[3:]
+        padded = self.xp.zeros((n, channels, height + top + bottom, width + left + right), windows.dtype)
         target = padded.transpose((1, 0, 2, 3))
         for i in range(windows.shape[1]):
             r = slice(i * dilation[0], i * dilation[0] + stride[0] * (rows - 1) + 1, stride[0])
             for j in range(windows.shape[2]):
                 c = slice(j * dilation[1], j * dilation[1] + stride[1] * (columns - 1) + 1, stride[1])
                 target[:, :, r, c] += windows[:, i, j]
-        gx = padded[:, :, top : top + height, left : left + width]
-        return xp.ascontiguousarray(gx.astype(dtype) if gx.dtype != dtype else gx)
+        return padded[:, :, top : top + height, left : left + width]
+
+
+def _output_shape(shape: Shape, kernel: Pair, stride: Pair, padding: Sides, dilation: Pair) -> Pair:
+    return (
+        output_size(shape[2], padding[0], padding[1], kernel[0], stride[0], dilation[0]),
+        output_size(shape[3], padding[2], padding[3], kernel[1], stride[1], dilation[1]),
+    )
