@@ -5,40 +5,37 @@ nobody installed, a finder bridges the difference for exactly these names. Putti
 `autograd_core.__path__` would be shorter, but then `autograd_core.autograd_core` exists and every class twice.
 """
 
+import os.path
 import sys
 from collections.abc import Sequence
-from importlib.machinery import ModuleSpec
-from importlib.util import spec_from_file_location
-from pathlib import Path
+from importlib.machinery import ModuleSpec, PathFinder
 from types import ModuleType
 
 SIBLINGS = ("backends", "benchmarks", "examples", "nn", "optim")
 
-_PACKAGE = Path(__file__).resolve().parent
+_PACKAGE = os.path.dirname(os.path.abspath(__file__))
+_ROOT = os.path.dirname(_PACKAGE)
 
 
 class _CheckoutFinder:
-    """A meta path finder for the sub-packages that stand beside `autograd_core/`."""
+    """A meta path finder for the sub-packages that stand beside ``autograd_core/``."""
 
-    def __init__(self, folders: dict[str, Path]) -> None:
-        self.folders = folders
+    def __init__(self, names: frozenset[str]) -> None:
+        self.names = names
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        folder = self.folders.get(fullname)
-        if folder is None:
-            return None
-        return spec_from_file_location(fullname, folder / "__init__.py", submodule_search_locations=[str(folder)])
+        return PathFinder.find_spec(fullname, [_ROOT], target) if fullname in self.names else None
 
 
 def install_finder() -> None:
     """Make the siblings importable where they are not inside the package. Does nothing once installed."""
-    folders = {
-        f"autograd_core.{name}": _PACKAGE.parent / name
+    names = frozenset(
+        f"autograd_core.{name}"
         for name in SIBLINGS
-        if not (_PACKAGE / name).is_dir() and (_PACKAGE.parent / name / "__init__.py").is_file()
-    }
-    if folders:
-        # First in line: an editable install of another checkout must not mix its nn with this autograd_core.
-        sys.meta_path.insert(0, _CheckoutFinder(folders))
+        if not os.path.isdir(os.path.join(_PACKAGE, name)) and os.path.isfile(os.path.join(_ROOT, name, "__init__.py"))
+    )
+    if names:
+        # Last in line: whatever an installer (an editable install, say) arranged goes first.
+        sys.meta_path.append(_CheckoutFinder(names))

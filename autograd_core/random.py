@@ -7,7 +7,7 @@ small buffer on its device, `[seed, call]`, which the drawing kernels advance th
 
 from __future__ import annotations
 
-import secrets
+import os
 from typing import Any
 
 from autograd_core import devices, dtypes, storage
@@ -43,7 +43,7 @@ class Generator:
 
     def seed(self) -> int:
         """Start the stream of a seed from the system's entropy; returns it."""
-        chosen = secrets.randbits(63)
+        chosen = _entropy()
         self._write(chosen, 0)
         return chosen
 
@@ -68,6 +68,10 @@ class Generator:
         seed, call = new_state.tolist()
         self._write(seed % 2**64, call % 2**64)
         return self
+
+
+def _entropy() -> int:
+    return int.from_bytes(os.urandom(8), "little") >> 1
 
 
 def _signed(value: int) -> int:
@@ -112,7 +116,7 @@ def seed() -> int:
     >>> import autograd_core as ag
     >>> before = ag.get_rng_state(); s = ag.seed(); ag.set_rng_state(before)
     """
-    chosen = secrets.randbits(63)
+    chosen = _entropy()
     manual_seed(chosen)
     return chosen
 

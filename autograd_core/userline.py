@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os.path
 import sys
-from pathlib import Path
 
-_PACKAGE = Path(__file__).resolve().parent
-_OURS = tuple(str(p) + "/" for p in (_PACKAGE, *(_PACKAGE.parent / d for d in ("nn", "optim", "backends"))))
+_PACKAGE = os.path.dirname(os.path.abspath(__file__))
+_OURS = tuple(
+    os.path.join(folder, "")
+    for folder in (_PACKAGE, *(os.path.join(os.path.dirname(_PACKAGE), name) for name in ("nn", "optim", "backends")))
+)
 
 
 def user_line() -> str:
