@@ -37,8 +37,10 @@ recording = 0
 _active: dict[Any, Recorder] = {}  # backend -> its recorder
 _lock = threading.Lock()
 
-# Methods of a backend that compute nothing: they are part of no recording.
-_NO_KERNELS = {"write_scalar", "storage_key", "synchronize", "describe", "device_count", "unavailable_reason"}
+# What is part of no recording: methods that compute nothing, and those that make or refresh what is live.
+_NO_KERNELS = {
+    "write_scalar", "make_state", "storage_key", "synchronize", "describe", "device_count", "unavailable_reason",
+}  # fmt: skip
 _MISSING = object()
 
 
