@@ -23,9 +23,9 @@ class RMSprop(Optimizer):
     sequences with recurrent neural networks" (2013) for `centered`.
 
     >>> import autograd_core as ag
-    >>> p = ag.ones(1, requires_grad=True); optimizer = ag.optim.RMSprop([p], lr=0.5, alpha=0.75)
+    >>> p = ag.ones(1, requires_grad=True); optimizer = ag.optim.RMSprop([p], lr=0.25, alpha=0.75)
     >>> p.sum().backward(); optimizer.step(); p
-    tensor([1.1921e-07], requires_grad=True)
+    tensor([0.5000], requires_grad=True)
     """
 
     _live_options = ("lr", "alpha", "eps", "momentum", "weight_decay")

@@ -11,7 +11,9 @@ import pytest
 from autograd_core.backends.cpu.cache import kernels_enabled
 from autograd_core.backends.optimizers import OptimizerKernels
 
-pytestmark = pytest.mark.skipif(not kernels_enabled(), reason="compares Numba's kernels, which are off or not installed")
+pytestmark = pytest.mark.skipif(
+    not kernels_enabled(), reason="compares Numba's kernels, which are off or not installed"
+)
 
 STEPS = 12
 

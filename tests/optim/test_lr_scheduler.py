@@ -56,7 +56,10 @@ def test_rates_and_state_equal_pytorch(name: str, options: dict[str, Any]) -> No
     assert rates(ours, 25) == rates(theirs, 25)
     assert ours.state_dict() == theirs.state_dict()
     # A plain dict carries on in the other library, in both directions.
-    a, b = getattr(schedulers, name)(optimizer(), **options), getattr(torch.optim.lr_scheduler, name)(optimizer(torch), **options)
+    a, b = (
+        getattr(schedulers, name)(optimizer(), **options),
+        getattr(torch.optim.lr_scheduler, name)(optimizer(torch), **options),
+    )
     a.load_state_dict(theirs.state_dict())
     b.load_state_dict(ours.state_dict())
     for scheduler in (a, b):
@@ -165,7 +168,9 @@ def test_the_schedule_before_the_step_warns() -> None:
         (lambda o: schedulers.LambdaLR(o, [abs]), ValueError, "expected 2 lr_lambdas"),
         (lambda o: schedulers.StepLR(o, 1).load_state_dict({"gamma": 1}), ValueError, "missing"),
         (
-            lambda o: schedulers.StepLR(o, 1).load_state_dict(schedulers.StepLR(optimizer(rates=(1.0,)), 1).state_dict()),
+            lambda o: schedulers.StepLR(o, 1).load_state_dict(
+                schedulers.StepLR(optimizer(rates=(1.0,)), 1).state_dict()
+            ),
             ValueError,
             "1 groups, expected 2",
         ),
