@@ -67,7 +67,9 @@ class _Conv(Module):
             )
         shape = (out_channels, in_channels // groups, *self.kernel_size)
         self.weight = Parameter(ag.empty(shape, device=device, dtype=dtype))
-        self.bias = Parameter(ag.empty((out_channels,), device=device, dtype=dtype)) if bias else None
+        self.register_parameter(
+            "bias", Parameter(ag.empty((out_channels,), device=device, dtype=dtype)) if bias else None
+        )
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
@@ -91,11 +93,11 @@ class _Conv(Module):
         return sides
 
     def forward(self, input: Tensor) -> Tensor:
-        convolve = F.conv1d if self._spatial == 1 else F.conv2d
+        convolve: Any = F.conv1d if self._spatial == 1 else F.conv2d
         padding: Any = self.padding
         if self.padding_mode != "zeros":
             input, padding = F.pad(input, self._sides(), mode=self.padding_mode), 0
-        return convolve(input, self.weight, self.bias, self.stride, padding, self.dilation, self.groups)
+        return convolve(input, self.weight, self.bias, self.stride, padding, self.dilation, self.groups)  # type: ignore[no-any-return]
 
     def extra_repr(self) -> str:
         ones = (1,) * self._spatial

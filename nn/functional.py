@@ -4,9 +4,6 @@ They are defined with the other operations, in `autograd_core.ops`.
 """
 
 from autograd_core import Tensor
-from autograd_core import relu as _relu
-from autograd_core import sigmoid as sigmoid
-from autograd_core import tanh as tanh
 from autograd_core.ops.activations import (
     celu,
     dropout,
@@ -22,6 +19,8 @@ from autograd_core.ops.activations import (
     softplus,
 )
 from autograd_core.ops.convolution import conv1d, conv2d, conv_transpose1d, conv_transpose2d
+from autograd_core.ops.elementwise import relu as _relu
+from autograd_core.ops.elementwise import sigmoid, tanh
 from autograd_core.ops.embedding import embedding, one_hot
 from autograd_core.ops.linear import linear
 from autograd_core.ops.losses import (

@@ -426,7 +426,7 @@ def _parse_to(
         elif isinstance(arg, ag.dtype):
             dtype = arg
         elif isinstance(arg, str | int | ag.device) and not isinstance(arg, bool):
-            device = ag.device(arg)
+            device = ag.device(f"cuda:{arg}" if isinstance(arg, int) else arg)
         elif arg is not None and not isinstance(arg, bool):
             raise TypeError(f"Module.to expects a device, a dtype or a tensor, got {type(arg).__name__}")
     if dtype is not None and not (isinstance(dtype, ag.dtype) and dtype.is_floating_point):

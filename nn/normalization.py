@@ -46,8 +46,8 @@ class _BatchNorm(Module):
         def empty() -> Tensor:
             return ag.empty((num_features,), device=device, dtype=dtype)
 
-        self.weight = Parameter(empty()) if affine else None
-        self.bias = Parameter(empty()) if affine and bias else None
+        self.register_parameter("weight", Parameter(empty()) if affine else None)
+        self.register_parameter("bias", Parameter(empty()) if affine and bias else None)
         self.register_buffer("running_mean", empty() if track_running_stats else None)
         self.register_buffer("running_var", empty() if track_running_stats else None)
         count = ag.zeros((), dtype=ag.int64, device=device) if track_running_stats else None
@@ -185,8 +185,8 @@ class LayerNorm(Module):
         def empty() -> Parameter:
             return Parameter(ag.empty(self.normalized_shape, device=device, dtype=dtype))
 
-        self.weight = empty() if elementwise_affine else None
-        self.bias = empty() if elementwise_affine and bias else None
+        self.register_parameter("weight", empty() if elementwise_affine else None)
+        self.register_parameter("bias", empty() if elementwise_affine and bias else None)
         self.reset_parameters()
 
     def reset_parameters(self) -> None:

@@ -8,7 +8,7 @@ from autograd_core import Tensor
 from autograd_core.nn import functional as F
 from autograd_core.nn.module import Module
 
-Sizes = int | tuple[int, ...]
+Sizes = Any  # An int, or a tuple with one for each spatial dimension; the functions check it.
 
 
 class _MaxPool(Module):
@@ -82,9 +82,9 @@ class AvgPool1d(Module):
         count_include_pad: bool = True,
     ) -> None:
         super().__init__()
-        self.kernel_size = _single(kernel_size)
-        self.stride = self.kernel_size if stride is None else _single(stride)
-        self.padding = _single(padding)
+        self.kernel_size: Sizes = _single(kernel_size)
+        self.stride: Sizes = self.kernel_size if stride is None else _single(stride)
+        self.padding: Sizes = _single(padding)
         self.ceil_mode = ceil_mode
         self.count_include_pad = count_include_pad
 

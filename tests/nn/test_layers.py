@@ -117,6 +117,7 @@ def assert_close(torch: Any, mine: Any, theirs: Any, what: str, dtype: str) -> N
 
 @pytest.mark.parametrize(("name", "make", "shape"), LAYERS, ids=[layer[0] for layer in LAYERS])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.filterwarnings("ignore:Using padding='same'")
 def test_layer_equals_pytorchs(name: str, make: Callable[[Any], Any], shape: tuple[int, ...], dtype: str) -> None:
     torch = pytest.importorskip("torch", reason="comparisons with PyTorch need torch==2.13.0")
     torch.manual_seed(0)
