@@ -312,6 +312,15 @@ def test_a_loaded_optimizer_goes_on_bit_for_bit(name: str, options: dict[str, An
     assert run(name, pickled, pickled.param_groups[0]["params"], 4, 8) == expected
 
 
+@pytest.mark.parametrize(("name", "options"), CASES[1::4], ids=IDS[1::4])
+def test_state_survives_a_checkpoint(name: str, options: dict[str, Any], tmp_path: Any) -> None:
+    params = parameters(ag, "float32")
+    optimizer = getattr(ag.optim, name)(params, **options)
+    run(name, optimizer, params, 0, 2)
+    ag.save(optimizer.state_dict(), tmp_path / "optimizer")
+    assert plain(ag.load(tmp_path / "optimizer")) == plain(optimizer.state_dict())
+
+
 def test_loading_copies_and_gives_the_dtype_of_the_parameter() -> None:
     p = ag.ones(2, dtype=ag.float64, requires_grad=True)
     optimizer = ag.optim.Adam([p])
