@@ -441,7 +441,7 @@ class _Unpacker:
 
 def _view(tensor: "ag.Tensor", shape: tuple[int, ...], strides: tuple[int, ...], offset: int) -> "ag.Tensor":
     reach = sum((size - 1) * stride for size, stride in zip(shape, strides, strict=True))
-    if min(offset, *shape, *strides) < 0 or offset + reach >= tensor.numel():
+    if min((offset, *shape, *strides)) < 0 or offset + reach >= tensor.numel():
         raise ValueError(f"a view of {shape} with strides {strides} from {offset} leaves its {tensor.numel()} elements")
     return wrap(tensor._backend.as_strided(tensor._data, shape, strides, offset), tensor._backend)
 

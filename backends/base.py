@@ -79,6 +79,11 @@ class Backend(NeuralKernels, OptimizerKernels, ElementwiseKernels, StructureKern
         base = getattr(x, "base", None)
         return x if base is None else base
 
+    def address(self, x: Array) -> int:
+        """Where the first element of `x` lies in the device's memory: tells what overlaps with what."""
+        interface = getattr(x, "__cuda_array_interface__", None) or x.__array_interface__
+        return int(interface["data"][0])
+
     def empty(self, shape: tuple[int, ...], dtype: Any) -> Array:
         return self.xp.empty(shape, dtype)
 

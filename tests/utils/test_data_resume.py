@@ -81,7 +81,7 @@ def train(loader, epoch=0, stop_after=None, first=0):
     log, count = [], first
     for number in range(epoch, EPOCHS):
         for batch in loader:
-            log.append((number, numbers(batch), ag.rand(1).item()))
+            log.append((number, numbers(batch), ag.rand(1, device="cpu").item()))
             count += 1
             if count == stop_after:
                 return log, {"loader": loader.state_dict(), "rng": ag.get_rng_state(), "epoch": number}
@@ -149,14 +149,14 @@ def test_reading_on_draws_nothing_from_a_generator_that_others_share():
     loader = DataLoader(tensors(), BATCH, shuffle=True, generator=shared)
     batches = iter(loader)
     next(batches)
-    ag.rand(3, generator=shared)
+    ag.rand(3, generator=shared, device="cpu")
     state = loader.state_dict()
-    expected = [numbers(batch) for batch in batches], ag.rand(3, generator=shared).tolist()
+    expected = [numbers(batch) for batch in batches], ag.rand(3, generator=shared, device="cpu").tolist()
 
     other = ag.Generator()
     loader = DataLoader(tensors(), BATCH, shuffle=True, generator=other)
     loader.load_state_dict(state)
-    assert ([numbers(batch) for batch in loader], ag.rand(3, generator=other).tolist()) == expected
+    assert ([numbers(batch) for batch in loader], ag.rand(3, generator=other, device="cpu").tolist()) == expected
 
 
 def test_a_loop_left_early_starts_over_without_a_loaded_state():

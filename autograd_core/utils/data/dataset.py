@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Generic, TypeVar
 
 import autograd_core as ag
+from autograd_core.utils.data.sampler import draw_device
 
 T_co = TypeVar("T_co", covariant=True)
 
@@ -132,6 +133,6 @@ def random_split(
     for part, count in enumerate(counts):
         if count == 0:
             warnings.warn(f"random_split: part {part} of {list(lengths)} is empty", stacklevel=2)
-    order = ag.randperm(n_samples, generator=generator).tolist()
+    order = ag.randperm(n_samples, generator=generator, device=draw_device(generator)).tolist()
     ends = [sum(counts[: part + 1]) for part in range(len(counts))]
     return [Subset(dataset, order[end - count : end]) for end, count in zip(ends, counts, strict=True)]

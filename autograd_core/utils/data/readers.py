@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 import autograd_core as ag
+from autograd_core.utils.data.sampler import draw_device
 
 # SHA-256 and size of each file's content, unpacked: the same whoever packed it, and however well.
 _MNIST_FILES = {
@@ -205,7 +206,7 @@ def stratified_split(
     kept: list[int] = []
     held_out: list[int] = []
     for label, count in counts.items():
-        order = ag.randperm(len(members[label]), generator=generator, device="cpu").tolist()
+        order = ag.randperm(len(members[label]), generator=generator, device=draw_device(generator)).tolist()
         held_out += [members[label][place] for place in order[:count]]
         kept += [members[label][place] for place in order[count:]]
     return ag.tensor(sorted(kept), dtype=ag.int64), ag.tensor(sorted(held_out), dtype=ag.int64)

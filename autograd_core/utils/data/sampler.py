@@ -13,6 +13,11 @@ def _is_positive_int(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value > 0
 
 
+def draw_device(generator: "ag.Generator | None") -> Any:
+    """Where to draw indices: on the generator's device. The host uses them, so the default device does not matter."""
+    return "cpu" if generator is None else generator.device
+
+
 class Sampler(Generic[T_co]):
     """An order of visit. Subclasses define `__iter__`, and `__len__` where the length is known.
 
@@ -92,7 +97,7 @@ class RandomSampler(Sampler[int]):
             generator = ag.Generator()
             generator.set_state(self._drawn_from)
         elif self.generator is None:
-            seed = int(ag.randint(2**63 - 1, (1,), dtype=ag.int64, device="cpu").item())
+            seed = int(ag.randint(2**63 - 1, (1,), device="cpu").item())
             generator = ag.Generator().manual_seed(seed)
         else:
             generator = self.generator
@@ -100,12 +105,11 @@ class RandomSampler(Sampler[int]):
         return self._draw(generator)
 
     def _draw(self, generator: "ag.Generator") -> "ag.Tensor":
-        size = len(self.data_source)
-        # Indices are used by the host, whatever the default device; the numbers are the same on every device.
+        size, device = len(self.data_source), draw_device(generator)
         if self.replacement:
-            return ag.randint(size, (self.num_samples,), generator=generator, dtype=ag.int64, device="cpu")
+            return ag.randint(size, (self.num_samples,), generator=generator, device=device).cpu()
         rounds = -(-self.num_samples // size)
-        drawn = [ag.randperm(size, generator=generator, dtype=ag.int64, device="cpu") for _ in range(rounds)]
+        drawn = [ag.randperm(size, generator=generator, device=device).cpu() for _ in range(rounds)]
         return (drawn[0] if rounds == 1 else ag.cat(drawn))[: self.num_samples]
 
     def __iter__(self) -> Iterator[int]:
