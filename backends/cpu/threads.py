@@ -30,12 +30,21 @@ _layer: str | None = None  # "tbb", "workqueue" or "serial", once chosen
 _reason = "no parallel kernel has run yet"
 _tbb_path: str | None = None
 _limit: int | None = None  # what set_num_threads asked for, if less than all threads
-_unguarded = False  # parallel kernels may be called just so: on TBB, with all threads
 
 _choosing = threading.RLock()
 # Reentrant: a signal handler may run a kernel of its own between taking the lock and entering the pool.
 _pool = threading.RLock()
-_fork_is_clean = True
+_only_main_used_it = False
+_fork_is_clean = False
+
+
+class _ThreadLocal(threading.local):
+    # Equal to _pass where this thread may call parallel kernels just so: TBB, all threads, and the thread is known.
+    granted: object = None
+
+
+_thread = _ThreadLocal()
+_pass = object()  # replaced to revoke what was granted
 
 
 def parallel(kernel: Callable[..., Any], serial: Callable[..., Any]) -> Any:
@@ -46,7 +55,7 @@ def parallel(kernel: Callable[..., Any], serial: Callable[..., Any]) -> Any:
 
     @wraps(kernel)
     def call(*args: Any) -> Any:
-        if _unguarded:
+        if _thread.granted is _pass:
             return kernel(*args)
         return _guarded(kernel, serial, args)
 
@@ -55,11 +64,15 @@ def parallel(kernel: Callable[..., Any], serial: Callable[..., Any]) -> Any:
 
 
 def _guarded(kernel: Callable[..., Any], serial: Callable[..., Any], args: tuple[Any, ...]) -> Any:
+    global _only_main_used_it
     layer = ensure_layer()
     if layer == "serial" or _limit == 1:
         return serial(*args)
+    if not _in_main_thread():
+        _only_main_used_it = False
     if _limit is None:
         if layer == "tbb":
+            _thread.granted = _pass
             return kernel(*args)
         with _pool:
             return kernel(*args)
@@ -85,13 +98,7 @@ def ensure_layer() -> str:
             if _layer is None:
                 layer, _reason = _choose()
                 _layer = layer
-                _refresh()
     return _layer
-
-
-def _refresh() -> None:
-    global _unguarded
-    _unguarded = _layer == "tbb" and _limit is None
 
 
 def _choose() -> tuple[str, str]:
@@ -145,8 +152,16 @@ def _start(layer: str) -> bool:
 
 
 def _started(layer: str, reason: str) -> tuple[str, str]:
+    global _only_main_used_it
     running = _running_layer()
-    return (layer, reason) if running == layer else _share(str(running))
+    if running != layer:
+        return _share(str(running))
+    _only_main_used_it = _in_main_thread()
+    return layer, reason
+
+
+def _in_main_thread() -> bool:
+    return threading.current_thread() is threading.main_thread()
 
 
 def _load_tbb() -> None:
@@ -179,13 +194,13 @@ def set_num_threads(n: int) -> None:
 
     Raises `TypeError` if `n` is no integer, `RuntimeError` if it is below 1.
     """
-    global _limit
+    global _limit, _pass
     if not isinstance(n, int) or isinstance(n, bool):
         raise TypeError(f"set_num_threads: expected an integer, got {n!r}")
     if n < 1:
         raise RuntimeError(f"set_num_threads: expected at least 1 thread, got {n}")
     _limit = n if n < _available_threads() else None
-    _refresh()
+    _pass = object()
     try:
         import threadpoolctl
     except ImportError:
@@ -230,17 +245,23 @@ def layer_info() -> dict[str, Any]:
 def _before_fork() -> None:
     global _fork_is_clean
     _pool.acquire()
-    _fork_is_clean = threading.active_count() == 1 and threading.current_thread() is threading.main_thread()
+    _fork_is_clean = _only_main_used_it and _in_main_thread()
 
 
 def _in_child() -> None:
-    global _choosing, _layer, _reason
+    global _choosing, _layer, _reason, _pass
     _pool.release()
     _choosing = threading.RLock()
     if _layer == "tbb" and not _fork_is_clean:
-        # TBB joins its workers before a fork only if no other thread has used it; else the child may hang in it.
-        _layer, _reason = "serial", "forked from a process with several threads, which TBB does not survive"
-        _refresh()
+        # At a fork TBB joins its workers only in the thread that started it, and only if no other thread has used it
+        # (one that ended a moment ago counts). Otherwise a kernel in the child hangs now and then.
+        _layer, _reason = "serial", "forked after several threads had used TBB, which it does not survive"
+        _pass = object()
+        # For the same reason the interpreter must not free Numba's TBB module when the child ends: that waits for the
+        # workers, who stayed in the parent.
+        module = sys.modules.get("numba.np.ufunc.tbbpool")
+        if module is not None:
+            ctypes.pythonapi.Py_IncRef(ctypes.py_object(module))
 
 
 if hasattr(os, "register_at_fork"):
