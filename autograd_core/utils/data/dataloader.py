@@ -257,7 +257,7 @@ class _RowBatches:
         source = batch_sampler.sampler
         if type(source) is not SequentialSampler and type(source) is not RandomSampler:
             return None
-        subsets = []
+        subsets: list[Any] = []
         dataset: Dataset[Any] = loader.dataset
         while type(dataset) is Subset:
             subsets.append(dataset.indices)
