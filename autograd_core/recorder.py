@@ -39,7 +39,8 @@ _lock = threading.Lock()
 
 # What is part of no recording: methods that compute nothing, and those that make or refresh what is live.
 _NO_KERNELS = {
-    "write_scalar", "make_state", "storage_key", "address", "synchronize", "describe", "device_count", "unavailable_reason",
+    "write_scalar", "make_state", "storage_key", "address", "synchronize", "describe", "device_count",
+    "unavailable_reason",
 }  # fmt: skip
 _MISSING = object()
 
