@@ -13,6 +13,7 @@ import numpy as np
 
 from autograd_core.backends.base import Array, Backend
 from autograd_core.backends.cpu.cache import kernels_enabled
+from autograd_core.backends.cpu.neural import CpuNeuralKernels
 
 # IEEE infinities and NaNs are results, not accidents: NumPy's warnings about them stay off for our own calls.
 warnings.filterwarnings("ignore", category=RuntimeWarning, module=r"autograd_core(\.|$)")
@@ -36,7 +37,7 @@ _add_reduce = np.add.reduce
 _ndarray = np.ndarray
 
 
-class CpuBackend(Backend):
+class CpuBackend(CpuNeuralKernels, Backend):
     """NumPy arrays in host memory."""
 
     name = "cpu"
@@ -48,10 +49,11 @@ class CpuBackend(Backend):
         for name, ufunc in _UFUNCS.items():
             setattr(self, name, ufunc)
         if kernels_enabled():
-            from autograd_core.backends.cpu import optimizers, scalar
+            from autograd_core.backends.cpu import neural, optimizers, scalar
 
             scalar.install(self)
             optimizers.install(self)
+            neural.install(self)
 
     def describe(self) -> str:
         import platform

@@ -1,0 +1,177 @@
+"""The neural kernels of the CPU: where NumPy's or Numba's own way is faster than the portable body.
+
+Every kernel here has the portable body's value (sums in another order). What it cannot take (float16, empty arrays)
+goes to that body.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from autograd_core.backends.cpu import conv_kernels, norm_kernels, pool_kernels
+from autograd_core.backends.neural import NeuralKernels
+from autograd_core.backends.neural_conv import _output_shape
+
+Array = Any
+
+_float32 = np.dtype("float32")
+_float64 = np.dtype("float64")
+_SMALL = 4096  # Up to here scalar exponentials beat several passes of NumPy's vectorised one (measured).
+
+
+class CpuNeuralKernels(NeuralKernels):
+    """Overrides in NumPy alone."""
+
+    def linear(self, x: Array, w: Array, b: Array) -> Array:
+        if x.dtype is not _float32 and x.dtype is not _float64:
+            return super().linear(x, w, b)
+        if x.ndim == 2:
+            y = x.dot(w.T)
+        else:
+            rows = 1
+            for n in x.shape[:-1]:
+                rows *= n
+            y = x.reshape(rows, x.shape[-1]).dot(w.T).reshape(*x.shape[:-1], w.shape[0])
+        if b is not None:
+            y += b
+        return y
+
+    def linear_weight_grad(self, g: Array, x: Array) -> Array:
+        if g.ndim == 2 and (x.dtype is _float32 or x.dtype is _float64):
+            return g.T.dot(x)
+        return super().linear_weight_grad(g, x)
+
+    def mse_loss(self, x: Array, y: Array) -> Array:
+        if x.size and (x.dtype is _float32 or x.dtype is _float64):
+            d = np.subtract(x, y).reshape(-1)
+            return d.dot(d) / x.dtype.type(d.size)
+        return super().mse_loss(x, y)
+
+
+def install(backend: Any) -> None:
+    """Put Numba's kernels before the portable ones of `backend`."""
+    for function in (
+        conv2d, conv2d_input_grad, conv2d_weight_grad, max_pool2d, max_pool2d_backward, batch_norm_stats, batch_norm,
+        batch_norm_backward, layer_norm, layer_norm_backward, cross_entropy, cross_entropy_backward, embedding_backward,
+    ):  # fmt: skip
+        setattr(backend, function.__name__, _bound(function, backend))
+
+
+def _bound(function: Callable[..., Any], backend: Any) -> Callable[..., Any]:
+    portable = getattr(type(backend), function.__name__).__get__(backend)
+
+    def call(*args: Any) -> Any:
+        return function(portable, *args)
+
+    call.__name__ = function.__name__
+    return call
+
+
+# Each takes the portable kernel, then that kernel's arguments.
+
+
+def conv2d(portable: Any, x: Array, w: Array, b: Array, stride: Any, padding: Any, dilation: Any, groups: int) -> Array:
+    if not conv_kernels.usable(x, w):
+        return portable(x, w, b, stride, padding, dilation, groups)
+    size = _output_shape(x.shape, w.shape[2:], stride, padding, dilation)
+    return conv_kernels.forward(x, w, b, size, stride, padding, dilation, groups)
+
+
+def conv2d_input_grad(
+    portable: Any, g: Array, w: Array, shape: Any, stride: Any, padding: Any, dilation: Any, groups: int
+) -> Array:
+    run = conv_kernels.input_grad if conv_kernels.usable(g, w) else portable
+    return run(g, w, shape, stride, padding, dilation, groups)
+
+
+def conv2d_weight_grad(
+    portable: Any, g: Array, x: Array, shape: Any, stride: Any, padding: Any, dilation: Any, groups: int
+) -> Array:
+    run = conv_kernels.weight_grad if conv_kernels.usable(g, x) else portable
+    return run(g, x, shape, stride, padding, dilation, groups)
+
+
+def max_pool2d(portable: Any, x: Array, *geometry: Any) -> Any:
+    return (pool_kernels.forward if pool_kernels.usable(x) else portable)(x, *geometry)
+
+
+def max_pool2d_backward(portable: Any, g: Array, place: Array, *geometry: Any) -> Array:
+    return (pool_kernels.backward if pool_kernels.usable(g) else portable)(g, place, *geometry)
+
+
+def batch_norm_stats(portable: Any, x: Array) -> tuple[Array, Array]:
+    return (norm_kernels.batch_norm_stats if _has_planes(x) else portable)(x)
+
+
+def batch_norm(portable: Any, x: Array, w: Array, b: Array, mean: Array, var: Array, eps: float, training: bool) -> Array:
+    if not (_has_planes(x) and _all_of(x.dtype, w, b, mean, var)):
+        return portable(x, w, b, mean, var, eps, training)
+    scale = _rstd(var, eps)
+    return norm_kernels.batch_norm(x, scale if w is None else scale * w, mean, np.zeros_like(mean) if b is None else b)
+
+
+def batch_norm_backward(
+    portable: Any, g: Array, x: Array, w: Array, mean: Array, var: Array, eps: float, training: bool, wants: Any
+) -> tuple[Any, Any, Any]:
+    if not (_has_planes(x) and _all_of(x.dtype, g, w, mean, var)):
+        return portable(g, x, w, mean, var, eps, training, wants)
+    rstd = _rstd(var, eps)
+    found = norm_kernels.batch_norm_backward(g, x, rstd if w is None else rstd * w, mean, rstd, training, wants[0])
+    return tuple(gradient if wanted else None for gradient, wanted in zip(found, wants))  # type: ignore[return-value]
+
+
+def _has_planes(x: Array) -> bool:
+    """Whether x is (N, C, ...) with more than an element a plane: columns alone are NumPy's business."""
+    return norm_kernels.usable(x) and x.ndim > 2
+
+
+def _all_of(dtype: Any, *arrays: Array) -> bool:
+    return all(a is None or a.dtype == dtype for a in arrays)
+
+
+def _rstd(var: Array, eps: float) -> Array:
+    return 1 / np.sqrt(var + eps)
+
+
+def layer_norm(portable: Any, x: Array, w: Array, b: Array, dims: int, eps: float) -> Any:
+    return (norm_kernels.layer_norm if norm_kernels.usable(x) else portable)(x, w, b, dims, eps)
+
+
+def layer_norm_backward(
+    portable: Any, g: Array, x: Array, w: Array, mean: Array, rstd: Array, dims: int, eps: float, wants: Any
+) -> Any:
+    if not norm_kernels.usable(x):
+        return portable(g, x, w, mean, rstd, dims, eps, wants)
+    return norm_kernels.layer_norm_backward(g, x, w, mean, rstd, dims, wants)
+
+
+def cross_entropy(portable: Any, x: Array, target: Array, ignored: int) -> Any:
+    if x.size > _SMALL or x.dtype.char not in "fd":
+        return portable(x, target, ignored)
+    logsum = np.empty(x.shape[0], x.dtype)
+    loss, count = norm_kernels.cross_entropy(np.ascontiguousarray(x), np.ascontiguousarray(target), ignored, logsum)
+    if count < 0:
+        return portable(x, target, ignored)  # Raises, with the reason.
+    return np.array(loss, x.dtype), logsum, np.array(count, x.dtype)
+
+
+def cross_entropy_backward(portable: Any, g: Array, x: Array, target: Array, logsum: Array, count: Array, ignored: int) -> Array:
+    if x.size > _SMALL or x.dtype.char not in "fd":
+        return portable(g, x, target, logsum, count, ignored)
+    gx = np.empty(x.shape, x.dtype)
+    target = np.ascontiguousarray(target)
+    norm_kernels.cross_entropy_backward(g[()], np.ascontiguousarray(x), target, logsum, count[()], ignored, gx)
+    return gx
+
+
+def embedding_backward(portable: Any, g: Array, index: Array, rows: int, padding: int) -> Array:
+    if g.dtype.char not in "fd" or not g.size:
+        return portable(g, index, rows, padding)
+    features = g.shape[-1]
+    gw = np.zeros((rows, features), g.dtype)
+    flat = np.ascontiguousarray(index).reshape(-1)
+    norm_kernels.embedding_backward(np.ascontiguousarray(g).reshape(flat.size, features), flat, padding, gw)
+    return gw
