@@ -116,8 +116,8 @@ class _BatchNorm(Module):
     def _load_from_state_dict(
         self, state_dict: dict[str, Any], prefix: str, local_metadata: dict[str, Any], *rest: Any
     ) -> None:
-        # State saved before version 2 has no count; as PyTorch does, the module's own is kept.
-        if local_metadata.get("version", 2) < 2 and self.num_batches_tracked is not None:
+        # State saved before version 2, or without versions, may lack the count; as in PyTorch the module keeps its own.
+        if local_metadata.get("version", 1) < 2 and self.num_batches_tracked is not None:
             state_dict.setdefault(prefix + "num_batches_tracked", self.num_batches_tracked)
         super()._load_from_state_dict(state_dict, prefix, local_metadata, *rest)
 

@@ -29,12 +29,6 @@ class IncompatibleKeys(NamedTuple):
         return f"_IncompatibleKeys(missing_keys={self.missing_keys!r}, unexpected_keys={self.unexpected_keys!r})"
 
 
-class StateDict(OrderedDict[str, Any]):
-    """A state_dict; `_metadata` holds each module's version, by prefix."""
-
-    _metadata: dict[str, dict[str, Any]]
-
-
 class Stateful:
     """The part of `Module` that saves and loads."""
 
@@ -58,8 +52,8 @@ class Stateful:
         ['weight', 'bias']
         """
         if destination is None:
-            destination = StateDict()
-            destination._metadata = {}
+            destination = OrderedDict()
+            destination._metadata = {}  # Each module's version, by prefix.
         metadata = {"version": self._version}
         if hasattr(destination, "_metadata"):
             destination._metadata[prefix[:-1]] = metadata

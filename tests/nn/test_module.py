@@ -4,6 +4,7 @@ import copy
 import pickle
 from collections import OrderedDict
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -219,6 +220,15 @@ def test_wrong_state_is_named() -> None:
         net.load_state_dict({"0.bias": ag.zeros(4)}, strict=False)
     with pytest.raises(RuntimeError, match="size mismatch for num_batches_tracked"):
         nn.BatchNorm1d(2).load_state_dict({"num_batches_tracked": ag.zeros(1)}, strict=False)
+
+
+def test_state_survives_a_file(tmp_path: Path) -> None:
+    source, target = Net(), Net()
+    source(ag.ones(2, 3))  # moves the running statistics
+    ag.save(source.state_dict(), tmp_path / "net.safetensors")
+    target.load_state_dict(ag.load(tmp_path / "net.safetensors"))
+    for name, t in source.state_dict().items():
+        assert ag.equal(t, target.state_dict()[name]), name
 
 
 def test_batch_norm_state_before_counting_loads() -> None:
