@@ -78,7 +78,10 @@ def unary(
         data = x._data
         if floating and data.dtype.kind != "f":
             return call(V.cast(x, dtypes.get_default_dtype().native), *params)
-        out = getattr(backend, name)(data, *params) if params else getattr(backend, name)(data)
+        try:
+            out = getattr(backend, name)(data, *params) if params else getattr(backend, name)(data)
+        except TypeError as error:
+            raise kernel_error(name, error, x) from None
         shape = out.shape
         if not shape:
             out = backend.as_array(out)
@@ -145,6 +148,8 @@ def binary(
             out = getattr(backend, name)(xd, yd)
         except ValueError:
             raise mismatch(name, x, y) from None
+        except TypeError as error:
+            raise kernel_error(name, error, x, y) from None
         shape = out.shape
         if not shape:
             out = backend.as_array(out)
@@ -413,6 +418,14 @@ def result_type(*operands: Any) -> dtypes.dtype:
 def device_error(name: str, tensors: tuple[Any, ...]) -> RuntimeError:
     found = ", ".join(f"argument {i}: shape {tuple(t.shape)} on {t.device}" for i, t in enumerate(tensors) if t is not None)
     return RuntimeError(f"{name}: expected all tensors on the same device, got {found}. Move one with .to(device).")
+
+
+def kernel_error(name: str, error: TypeError, *tensors: Tensor) -> Exception:
+    """What a `TypeError` of a kernel means to the user: a dtype that the operation does not take."""
+    if all(t._data.dtype.kind == "f" for t in tensors):
+        return error
+    found = " and ".join(str(t.dtype) for t in tensors)
+    return NotImplementedError(f"{name} is not implemented for {found}; convert with .float() or .long() first")
 
 
 def broadcast_error(name: str, x: Tensor, y: Tensor) -> RuntimeError:

@@ -64,7 +64,9 @@ def empty(*size: Any, dtype: Any = None, device: Any = None, requires_grad: bool
     return _made(backend.empty(_shape(size, "empty"), d.native), backend, requires_grad)
 
 
-def full(size: Sequence[int], fill_value: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+def full(
+    size: Sequence[int], fill_value: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
+) -> Tensor:
     """A tensor filled with one number, whose kind decides the dtype.
 
     >>> import autograd_core as ag
@@ -104,7 +106,13 @@ def eye(n: int, m: int | None = None, *, dtype: Any = None, device: Any = None, 
 
 
 def arange(
-    start: Any = 0, end: Any = None, step: Any = 1, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
+    start: Any = 0,
+    end: Any = None,
+    step: Any = 1,
+    *,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
 ) -> Tensor:
     """Numbers from `start` (0) up to but without `end`, `step` apart; int64 if all three are ints.
 
@@ -130,7 +138,9 @@ def arange(
     return _made(backend.arange(start, end, step, d.native), backend, requires_grad)
 
 
-def linspace(start: Any, end: Any, steps: int, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+def linspace(
+    start: Any, end: Any, steps: int, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
+) -> Tensor:
     """`steps` numbers from `start` to `end`, both included, evenly spaced.
 
     >>> import autograd_core as ag
@@ -144,7 +154,11 @@ def linspace(start: Any, end: Any, steps: int, *, dtype: Any = None, device: Any
     i = wrap(backend.arange(0, steps, 1, dtypes.float64.native), backend)
     width = (end - start) / max(steps - 1, 1)
     # From both ends to the middle, so that the last value is exactly `end`.
-    values = e.where(e.lt(i, steps / 2), e.add(e.mul(i, width), float(start)), e.sub(float(end), e.mul(e.sub(float(steps - 1), i), width)))
+    values = e.where(
+        e.lt(i, steps / 2),
+        e.add(e.mul(i, width), float(start)),
+        e.sub(float(end), e.mul(e.sub(float(steps - 1), i), width)),
+    )
     return _made(values.to(d)._data, backend, requires_grad)
 
 
@@ -165,7 +179,9 @@ def _like(name: str) -> Any:
 zeros_like, ones_like, empty_like = _like("zeros"), _like("ones"), _like("empty")
 
 
-def full_like(input: Tensor, fill_value: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+def full_like(
+    input: Tensor, fill_value: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
+) -> Tensor:
     """A tensor of the shape, dtype and device of `input`, filled with one number.
 
     >>> import autograd_core as ag
@@ -176,7 +192,13 @@ def full_like(input: Tensor, fill_value: Any, *, dtype: Any = None, device: Any 
 
 
 def new_full(
-    self: Tensor, size: Sequence[int], fill_value: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
+    self: Tensor,
+    size: Sequence[int],
+    fill_value: Any,
+    *,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
 ) -> Tensor:
     """A tensor of `size` filled with one number, with the dtype and device of this one."""
     backend = self._backend if device is None else devices.backend_of(device)
@@ -198,7 +220,9 @@ def _new_method(name: str) -> Any:
 new_zeros, new_ones, new_empty = _new_method("zeros"), _new_method("ones"), _new_method("empty")
 
 
-def new_tensor(self: Tensor, data: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+def new_tensor(
+    self: Tensor, data: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
+) -> Tensor:
     """`ag.tensor(data)` with the dtype and device of this tensor."""
     from autograd_core import interop
 

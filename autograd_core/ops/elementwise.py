@@ -223,6 +223,16 @@ def subtract_operator(self: Any, other: Any) -> Tensor:
     return sub(self, other)  # type: ignore[no-any-return]
 
 
+def _square(input: Tensor) -> Tensor:
+    """input * input; bools as int64.
+
+    >>> import autograd_core as ag
+    >>> ag.square(ag.tensor([-2.0, 3.0]))
+    tensor([4., 9.])
+    """
+    return square(cast(input, dtypes.int64.native) if input._data.dtype.kind == "b" else input)  # type: ignore[no-any-return]
+
+
 def _div(input: Any, other: Any, *, rounding_mode: str | None = None) -> Tensor:
     """input / other; with `rounding_mode` 'floor' or 'trunc' the rounded quotient.
 
@@ -243,7 +253,10 @@ def _div(input: Any, other: Any, *, rounding_mode: str | None = None) -> Tensor:
 
 
 def _check_zero_division(name: str, input: Any, other: Any) -> None:
-    if not result_type(input, other).is_floating_point:
+    d = result_type(input, other)
+    if d is dtypes.bool_:
+        raise NotImplementedError(f"{name} is not implemented for bool tensors; convert one operand with .long() or .float()")
+    if not d.is_floating_point:
         zero = other == 0
         if zero if isinstance(zero, bool) else bool(zero.any()):
             raise RuntimeError(f"{name}: ZeroDivisionError: an integer was divided by zero; convert one operand with .float()")
@@ -301,7 +314,9 @@ def pow(input: Any, exponent: Any) -> Tensor:
         if bool((exponent < 0).any()):
             raise RuntimeError("Integers to negative integer powers are not allowed: convert with .float() first")
     if result_type(input, exponent) is dtypes.bool_:
-        raise NotImplementedError("pow is not implemented for bool tensors; convert one operand with .long() or .float()")
+        if not isinstance(exponent, bool):
+            raise NotImplementedError("pow is not implemented for bool tensors; convert one operand with .long() or .float()")
+        return logical_or(input, not exponent)  # type: ignore[no-any-return]
     return _pow(input, exponent)  # type: ignore[no-any-return]
 
 
@@ -312,12 +327,19 @@ def round(input: Tensor, *, decimals: int = 0) -> Tensor:
     >>> ag.round(ag.tensor([0.5, 1.5, -0.7]))
     tensor([ 0.,  2., -1.])
     """
-    if input._data.dtype.kind != "f":
+    if input._data.dtype.kind != "f" and not decimals:
         return _of_integers("round", input)
     if not decimals:
         return _round(input)  # type: ignore[no-any-return]
+    _need_float("round with decimals", input)
     scale = 10.0 ** builtins.abs(decimals)
     return div(_round(mul(input, scale)), scale) if decimals > 0 else mul(_round(div(input, scale)), scale)  # type: ignore[no-any-return]
+
+
+def _need_float(name: str, *tensors: Tensor) -> None:
+    for x in tensors:
+        if x._data.dtype.kind != "f":
+            raise NotImplementedError(f"{name} is not implemented for {x.dtype}; convert with .float()")
 
 
 def _of_integers(name: str, input: Tensor) -> Tensor:
@@ -457,6 +479,8 @@ def isclose(input: Tensor, other: Tensor, rtol: float = 1e-05, atol: float = 1e-
     """
     if input.dtype is not other.dtype:
         raise RuntimeError(f"isclose: dtypes differ, {input.dtype} and {other.dtype}; convert one with .to()")
+    if input._data.dtype.kind == "b":
+        return eq(input, other)  # type: ignore[no-any-return]
     near = logical_or(eq(input, other), logical_and(isfinite(other), le(abs(sub(input, other)), add(mul(abs(other), rtol), atol))))
     return logical_or(near, logical_and(isnan(input), isnan(other))) if equal_nan else near  # type: ignore[no-any-return]
 
@@ -488,6 +512,7 @@ def lerp(input: Tensor, end: Tensor, weight: Any) -> Tensor:
     >>> ag.lerp(ag.zeros(1), ag.ones(1), 0.25)
     tensor([0.2500])
     """
+    _need_float("lerp", input, end)
     return add(input, mul(sub(end, input), weight))  # type: ignore[no-any-return]
 
 
@@ -509,6 +534,8 @@ def addcdiv(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: Any = 1) 
     >>> ag.addcdiv(ag.ones(1), ag.ones(1), ag.ones(1) * 2)
     tensor([1.5000])
     """
+    if not result_type(tensor1, tensor2).is_floating_point:
+        raise RuntimeError(f"addcdiv: integer division of {tensor1.dtype} by {tensor2.dtype} is not supported; convert with .float()")
     quotient = div(tensor1, tensor2)
     return add(input, quotient if value == 1 else mul(quotient, value))  # type: ignore[no-any-return]
 
@@ -526,14 +553,14 @@ def rsub(input: Tensor, other: Any, *, alpha: Any = 1) -> Tensor:
 # Public name -> function, where a public form wraps the primitive of that name.
 PUBLIC = {
     "add": _add, "sub": _sub, "subtract": _sub, "div": _div, "divide": _div, "true_divide": div, "multiply": mul,
-    "remainder": _remainder, "fmod": _fmod, "negative": neg, "absolute": abs, "clip": clamp, "not_equal": ne,
+    "remainder": _remainder, "fmod": _fmod, "negative": neg, "absolute": abs, "square": _square, "clip": clamp, "not_equal": ne,
     "greater": gt, "greater_equal": ge, "less": lt, "less_equal": le, "arctan2": atan2, "arcsin": asin,
     "arccos": acos, "arctan": atan, "floor": _rounding(floor), "ceil": _rounding(ceil), "trunc": _rounding(trunc),
     "fix": _rounding(trunc),
 }  # fmt: skip
 
 _UNARY = (
-    "neg", "abs", "sign", "square", "reciprocal", "sqrt", "rsqrt", "exp", "expm1", "log", "log2", "log10", "log1p",
+    "neg", "abs", "sign", "reciprocal", "sqrt", "rsqrt", "exp", "expm1", "log", "log2", "log10", "log1p",
     "sin", "cos", "tan", "asin", "acos", "atan", "sinh", "cosh", "tanh", "sigmoid", "relu",
     "round", "bitwise_not", "logical_not", "clamp", "clamp_min", "clamp_max",
 )  # fmt: skip

@@ -468,6 +468,8 @@ def topk(input: Tensor, k: int, dim: int = -1, largest: bool = True, sorted: boo
     tensor([0, 2])
     """
     axis = input._dim(dim)
+    if input._data.dtype.kind == "b":
+        raise NotImplementedError("topk is not implemented for bool tensors; convert with .long()")
     n = input._data.shape[axis] if input.ndim else 1
     if not 0 <= k <= n:
         raise RuntimeError(f"topk: selected index k={k} out of range for dimension {dim} of size {n}")

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from autograd_core.ops import elementwise as e
-from autograd_core.ops.reductions import sum_
 from autograd_core.ops.shape import _reshape
 from autograd_core.primitive import binary, device_error
 from autograd_core.tensor import Tensor
@@ -51,7 +50,7 @@ def _check(name: str, x: Any, y: Any) -> None:
     if x._data.dtype is not y._data.dtype and x._data.dtype != y._data.dtype:
         raise RuntimeError(f"{name}: expected both operands to have the same dtype, but got {x.dtype} and {y.dtype}; convert one with .to()")
     if x._data.dtype.kind == "b":
-        raise RuntimeError(f"{name}: not defined for bool tensors; convert with .float()")
+        raise NotImplementedError(f"{name}: not defined for bool tensors; convert with .float()")
     if x._backend is not y._backend:
         raise device_error(name, (x, y))
 
@@ -196,7 +195,7 @@ def einsum(equation: str, *operands: Any) -> Tensor:
         current, letters = _contract(current, letters, x, other, needed)
     drop = tuple(i for i, c in enumerate(letters) if c not in output)
     if drop:
-        current = sum_(current, drop, False)
+        current = current.sum(drop, dtype=current.dtype)
         letters = [c for c in letters if c in output]
     order = tuple(letters.index(c) for c in output)
     return current if order == tuple(range(len(order))) else current.permute(*order)

@@ -119,6 +119,9 @@ def sum(input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: dtypes.
     """
     if dim is None and dtype is None and input._data.dtype.kind == "f":
         return sum_(input, None, keepdim)  # type: ignore[no-any-return]
+    if dtype is not None and not dtypes.as_dtype(dtype).is_floating_point:
+        # Integers are added as int64, and wrap where they are narrowed.
+        return e.cast(sum_(_as_sum_dtype(input, dtypes.int64), axes_of(input, dim), keepdim), dtypes.as_dtype(dtype).native)
     return sum_(_as_sum_dtype(input, dtype), axes_of(input, dim), keepdim)  # type: ignore[no-any-return]
 
 
@@ -194,7 +197,7 @@ def _extremum(name: str, input: Tensor, dim: Any, keepdim: bool, pairwise: Any) 
         return V.amax(input, None, False) if name == "max" else V.amin(input, None, False)
     if isinstance(dim, Tensor):
         return pairwise(input, dim)
-    indices = argmax(input, dim, True) if name == "max" else argmin(input, dim, True)
+    indices = _arg("argmax" if name == "max" else "argmin", input, dim, True)
     values = input.gather(input._dim(dim), indices) if input.ndim else input.clone()
     if not keepdim and input.ndim:
         values, indices = values.squeeze(dim), indices.squeeze(dim)
@@ -221,6 +224,12 @@ def min(input: Tensor, dim: Any = None, keepdim: bool = False, *, other: Tensor 
     return _extremum("min", input, other if other is not None else dim, keepdim, e.minimum)
 
 
+def _not_bool(name: str, input: Tensor) -> Tensor:
+    if input._data.dtype.kind == "b":
+        raise NotImplementedError(f"{name} is not implemented for bool tensors; convert with .long()")
+    return input
+
+
 def _arg(name: str, input: Tensor, dim: int | None, keepdim: bool) -> Tensor:
     axis = None if dim is None else input._dim(dim)
     _need_elements(name, input, None if axis is None or not input._data.ndim else (axis,))
@@ -237,7 +246,7 @@ def argmax(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tens
     >>> ag.argmax(ag.tensor([1.0, 5.0, 2.0]))
     tensor(1)
     """
-    return _arg("argmax", input, dim, keepdim)
+    return _arg("argmax", _not_bool("argmax", input), dim, keepdim)
 
 
 def argmin(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor:
@@ -247,7 +256,7 @@ def argmin(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tens
     >>> ag.argmin(ag.tensor([1.0, 5.0, 2.0]))
     tensor(0)
     """
-    return _arg("argmin", input, dim, keepdim)
+    return _arg("argmin", _not_bool("argmin", input), dim, keepdim)
 
 
 def any(input: Tensor, dim: Any = None, keepdim: bool = False) -> Tensor:

@@ -151,7 +151,9 @@ def unflatten(input: Tensor, dim: int, sizes: Sequence[int]) -> Tensor:
         rest = -math.prod(given)
         given = tuple([shape[axis] // rest if n == -1 and rest else n for n in given])
     if math.prod(given) != shape[axis]:
-        raise RuntimeError(f"unflatten: sizes {tuple(sizes)} don't multiply up to the size of dim {dim} ({shape[axis]})")
+        raise RuntimeError(
+            f"unflatten: sizes {tuple(sizes)} don't multiply up to the size of dim {dim} ({shape[axis]})"
+        )
     return _reshape_to(input, shape[:axis] + given + shape[axis + 1 :])
 
 
@@ -198,7 +200,9 @@ def permute(input: Tensor, *dims: Any) -> Tensor:
     """
     axes = tuple(input._dim(d) for d in _sizes(dims, "permute"))
     if len(axes) != input._data.ndim:
-        raise RuntimeError(f"permute: got {len(axes)} dims for a tensor of {input._data.ndim} dimensions (shape {tuple(input.shape)})")
+        raise RuntimeError(
+            f"permute: got {len(axes)} dims for a tensor of {input._data.ndim} dimensions (shape {tuple(input.shape)})"
+        )
     if len(set(axes)) != len(axes):
         raise RuntimeError(f"permute: duplicate dims are not allowed, got {axes}")
     return _permute(input, axes)
@@ -227,7 +231,9 @@ def t(input: Tensor) -> Tensor:
     ag.Size([3, 2])
     """
     if input._data.ndim > 2:
-        raise RuntimeError(f"t() expects a tensor with <= 2 dimensions, but self is {input._data.ndim}D; use .mT or .transpose(-2, -1)")
+        raise RuntimeError(
+            f"t() expects a tensor with <= 2 dimensions, but self is {input._data.ndim}D; use .mT or .transpose(-2, -1)"
+        )
     return transpose(input, 0, -1)
 
 
@@ -241,7 +247,9 @@ def movedim(input: Tensor, source: Any, destination: Any) -> Tensor:
     sources = [input._dim(d) for d in ([source] if isinstance(source, int) else source)]
     targets = [input._dim(d) for d in ([destination] if isinstance(destination, int) else destination)]
     if len(sources) != len(targets) or len(set(sources)) != len(sources) or len(set(targets)) != len(targets):
-        raise RuntimeError(f"movedim: source {source} and destination {destination} must name the same number of distinct dims")
+        raise RuntimeError(
+            f"movedim: source {source} and destination {destination} must name the same number of distinct dims"
+        )
     rest = iter([d for d in range(input._data.ndim) if d not in sources])
     place = dict(zip(targets, sources))
     return permute(input, [place[d] if d in place else next(rest) for d in range(input._data.ndim)])
@@ -258,7 +266,9 @@ def expand(self: Tensor, *sizes: Any) -> Tensor:
     shape = self._data.shape
     lead = len(target) - len(shape)
     if lead < 0:
-        raise RuntimeError(f"expand: the number of sizes {target} must not be less than the dimensions of {tuple(shape)}")
+        raise RuntimeError(
+            f"expand: the number of sizes {target} must not be less than the dimensions of {tuple(shape)}"
+        )
     out = tuple([shape[i - lead] if n == -1 and i >= lead else n for i, n in enumerate(target)])
     for i, n in enumerate(out):
         if n < 0 or (i >= lead and shape[i - lead] not in (1, n)):
@@ -298,7 +308,9 @@ def broadcast_shapes(*shapes: Any) -> Size:
         for i in range(1, len(s) + 1):
             if s[-i] != 1:
                 if out[-i] not in (1, s[-i]):
-                    raise RuntimeError(f"Shape mismatch: shapes {', '.join(map(str, sizes))} cannot be broadcast together")
+                    raise RuntimeError(
+                        f"Shape mismatch: shapes {', '.join(map(str, sizes))} cannot be broadcast together"
+                    )
                 out[-i] = s[-i]
     return Size(out)
 
@@ -332,7 +344,9 @@ def unfold(self: Tensor, dimension: int, size: int, step: int) -> Tensor:
     """A view of all windows of `size` along `dimension`, every `step`, as a new last dimension."""
     axis = self._dim(dimension)
     if not 0 <= size <= self._data.shape[axis] or step <= 0:
-        raise RuntimeError(f"unfold: size {size} and step {step} do not fit dimension {dimension} of size {self._data.shape[axis]}")
+        raise RuntimeError(
+            f"unfold: size {size} and step {step} do not fit dimension {dimension} of size {self._data.shape[axis]}"
+        )
     params = (axis, size, step)
     return _unfold(self, *params)
 
@@ -362,7 +376,9 @@ def select(input: Tensor, dim: int, index: int) -> Tensor:
     axis = input._dim(dim)
     n = input._data.shape[axis]
     if not -n <= index < n:
-        raise IndexError(f"select(): index {index} out of range for tensor of size {tuple(input.shape)} at dimension {dim}")
+        raise IndexError(
+            f"select(): index {index} out of range for tensor of size {tuple(input.shape)} at dimension {dim}"
+        )
     return _slice(input, (builtins.slice(None),) * axis + (index % n,))
 
 
@@ -484,7 +500,9 @@ def stack(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
         raise RuntimeError("stack expects a non-empty TensorList")
     for i, x in enumerate(parts):
         if x._data.shape != parts[0]._data.shape:
-            raise RuntimeError(f"stack expects each tensor to be equal size, but got {tuple(parts[0].shape)} at entry 0 and {tuple(x.shape)} at entry {i}")
+            raise RuntimeError(
+                f"stack expects each tensor to be equal size, but got {tuple(parts[0].shape)} at entry 0 and {tuple(x.shape)} at entry {i}"
+            )
     axis = parts[0]._dim(dim, extra=1)
     return cat([unsqueeze(x, axis) for x in parts], axis)
 
@@ -533,7 +551,9 @@ def split(tensor: Tensor, split_size_or_sections: Any, dim: int = 0) -> tuple[Te
     else:
         sizes = list(split_size_or_sections)
         if builtins.sum(sizes) != n:
-            raise RuntimeError(f"split_with_sizes expects split_sizes to sum exactly to {n} (input tensor's size at dimension {dim}), but got {sizes}")
+            raise RuntimeError(
+                f"split_with_sizes expects split_sizes to sum exactly to {n} (input tensor's size at dimension {dim}), but got {sizes}"
+            )
     parts, start = [], 0
     for size in sizes:
         parts.append(narrow(tensor, axis, start, size))
@@ -551,7 +571,11 @@ def chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
     if chunks <= 0:
         raise RuntimeError(f"chunk expects `chunks` to be greater than 0, got: {chunks}")
     n = input._data.shape[input._dim(dim)]
-    return split(input, builtins.max(-(-n // chunks), 1) if n else 0, dim) if n else _forbid_inplace([narrow(input, dim, 0, 0)] * chunks)
+    return (
+        split(input, builtins.max(-(-n // chunks), 1) if n else 0, dim)
+        if n
+        else _forbid_inplace([narrow(input, dim, 0, 0)] * chunks)
+    )
 
 
 def unbind(input: Tensor, dim: int = 0) -> tuple[Tensor, ...]:
@@ -569,7 +593,9 @@ def repeat(self: Tensor, *sizes: Any) -> Tensor:
     """A copy repeated `sizes` times along each dimension; new dimensions in front."""
     times = _sizes(sizes, "repeat")
     if len(times) < self._data.ndim:
-        raise RuntimeError(f"repeat: number of dimensions of repeat dims {times} can not be smaller than number of dimensions of tensor {tuple(self.shape)}")
+        raise RuntimeError(
+            f"repeat: number of dimensions of repeat dims {times} can not be smaller than number of dimensions of tensor {tuple(self.shape)}"
+        )
     shape = (1,) * (len(times) - self._data.ndim) + self._data.shape
     spread = _reshape_to(self, tuple(n for size in shape for n in (1, size)))
     spread = expand(spread, tuple(n for pair in zip(times, shape) for n in pair))
@@ -624,7 +650,8 @@ def meshgrid(*tensors: Any, indexing: str = "ij") -> tuple[Tensor, ...]:
         parts[0], parts[1] = parts[1], parts[0]
     shape = tuple(x._data.size for x in parts)
     grids = [
-        expand(_reshape_to(x, tuple(x._data.size if j == i else 1 for j in range(len(parts)))), shape) for i, x in enumerate(parts)
+        expand(_reshape_to(x, tuple(x._data.size if j == i else 1 for j in range(len(parts)))), shape)
+        for i, x in enumerate(parts)
     ]
     if swap:
         grids[0], grids[1] = grids[1], grids[0]
@@ -658,7 +685,17 @@ FUNCTIONS = (
     "broadcast_to", "broadcast_shapes", "broadcast_tensors", "diagonal", "narrow", "select", "cat", "stack", "hstack",
     "vstack", "split", "chunk", "unbind", "tile", "repeat_interleave", "meshgrid", "diag",
 )  # fmt: skip
-_NOT_METHODS = ("cat", "concat", "concatenate", "stack", "hstack", "vstack", "meshgrid", "broadcast_shapes", "broadcast_tensors")
+_NOT_METHODS = (
+    "cat",
+    "concat",
+    "concatenate",
+    "stack",
+    "hstack",
+    "vstack",
+    "meshgrid",
+    "broadcast_shapes",
+    "broadcast_tensors",
+)
 METHODS = (
     *(n for n in FUNCTIONS if n not in _NOT_METHODS), "view", "view_as", "reshape_as", "expand", "expand_as", "repeat",
     "unfold", "contiguous",

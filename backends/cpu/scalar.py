@@ -61,12 +61,15 @@ def _first_call(backend: Any, name: str, function: Callable[..., Any], arguments
 
     def compile_and_call(*arrays: Any) -> Any:
         ufunc = compile_ufunc(function, arguments)
-        half = {"e"}
 
         def small_only(x: Any) -> Any:
-            return ufunc(x) if x.size <= limit and x.dtype.char not in half else portable(x)
+            return ufunc(x) if x.size <= limit and x.dtype.char != "e" else portable(x)
 
-        kernel = ufunc if limit is None else small_only
+        def not_half(g: Any, y: Any) -> Any:
+            # The ufunc would answer float16 by float32.
+            return ufunc(g, y) if g.dtype.char != "e" else portable(g, y)
+
+        kernel = not_half if limit is None else small_only
         if getattr(backend, name) is compile_and_call:  # Not while a recorder stands before it.
             setattr(backend, name, kernel)
         return kernel(*arrays)
