@@ -195,7 +195,7 @@ def einsum(equation: str, *operands: Any) -> Tensor:
         current, letters = _contract(current, letters, x, other, needed)
     drop = tuple(i for i, c in enumerate(letters) if c not in output)
     if drop:
-        current = current.sum(drop, dtype=current.dtype)
+        current = current.sum(drop)
         letters = [c for c in letters if c in output]
     order = tuple(letters.index(c) for c in output)
     return current if order == tuple(range(len(order))) else current.permute(*order)
