@@ -146,7 +146,10 @@ def kernel(function: Callable[..., Any] | None = None, /, *, parallel: bool = Fa
 
 def _lazy(function: Callable[..., Any], parallel: bool, options: dict[str, Any]) -> Any:
     serial = _compiled_at_first_call(function, False, options)
-    entry = threads.parallel(_compiled_at_first_call(function, True, options), serial) if parallel else serial
+    # A parallel kernel works long enough to let other Python threads run meanwhile. A short one must not: to get the
+    # interpreter's lock back from a busy thread takes milliseconds.
+    released = {"nogil": True, **options}
+    entry = threads.parallel(_compiled_at_first_call(function, True, released), serial) if parallel else serial
     entry.python = function
     return entry
 
