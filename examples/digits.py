@@ -16,7 +16,7 @@ from autograd_core.utils.data import DataLoader, TensorDataset, digits, stratifi
 class DigitNet(nn.Module):
     """Two convolutions with batch normalisation, then two linear layers; images of (N, 1, size, size) to 10 logits."""
 
-    def __init__(self, size: int = 8, width: int = 16) -> None:
+    def __init__(self, size: int = 8, width: int = 32) -> None:
         super().__init__()
         self.conv1 = nn.Conv2d(1, width, kernel_size=3, padding=1)
         self.norm1 = nn.BatchNorm2d(width)

@@ -60,10 +60,3 @@ def _data(
     images, held_out = (part[0].float().unsqueeze(1) / full_ink for part in (train, test))
     return Data(images, train[1], held_out, test[1], name, checksum)
 
-
-def shifted(images: ag.Tensor, reach: int) -> ag.Tensor:
-    """All images of a batch moved by the same random number of pixels, at most `reach` each way, filled with zeros."""
-    size = images.shape[-1]
-    top, left = ag.randint(0, 2 * reach + 1, (2,), device="cpu").tolist()
-    padded = ag.nn.functional.pad(images, (reach, reach, reach, reach))
-    return padded[:, :, top : top + size, left : left + size]
