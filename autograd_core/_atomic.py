@@ -50,13 +50,22 @@ def _create_beside(target: Path) -> IO[bytes]:
     """A new file, locked for as long as it is open: a lock no one holds marks a leftover."""
     while True:
         file = open(target.with_name(f".{target.name}.{secrets.token_hex(4)}.tmp"), "xb")
-        if fcntl is None:
+        if fcntl is None or _lock(file) and os.fstat(file.fileno()).st_nlink:
             return file
-        with suppress(OSError):  # not every file system has locks; leftovers then stay
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        if os.fstat(file.fileno()).st_nlink:
-            return file
-        file.close()  # taken for a leftover in the moment before it was locked
+        # Another writer took it for a leftover, in the moment before it was locked.
+        file.close()
+        with suppress(OSError):
+            os.unlink(file.name)
+
+
+def _lock(file: IO[bytes]) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:  # not every file system has locks; leftovers then stay
+        pass
+    return True
 
 
 def _remove_leftovers(target: Path) -> None:

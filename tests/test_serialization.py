@@ -19,6 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import autograd_core as ag
+from autograd_core._atomic import write_atomically
 from autograd_core.serialization import CheckpointError, load, save
 
 DTYPES = ("bool", "uint8", "int8", "int16", "int32", "int64", "float16", "float32", "float64")
@@ -367,6 +368,30 @@ def test_threads_saving_to_one_path_never_tear_it(path):
         stop.set()
         for thread in threads:
             thread.join()
+    assert not failures
+    assert [entry.name for entry in path.parent.iterdir()] == [path.name]
+
+
+def test_writers_never_take_each_others_file_for_a_leftover(path):
+    failures = []
+
+    def write():
+        try:
+            for _ in range(400):
+                write_atomically(path, [b"content"])
+        except OSError as error:
+            failures.append(error)
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    try:
+        threads = [threading.Thread(target=write) for _ in range(6)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(interval)
     assert not failures
     assert [entry.name for entry in path.parent.iterdir()] == [path.name]
 
