@@ -61,7 +61,9 @@ class device:
         return self.type if self.index is None else f"{self.type}:{self.index}"
 
     def __repr__(self) -> str:
-        return f"device(type={self.type!r})" if self.index is None else f"device(type={self.type!r}, index={self.index})"
+        return (
+            f"device(type={self.type!r})" if self.index is None else f"device(type={self.type!r}, index={self.index})"
+        )
 
     def __reduce__(self) -> tuple[Any, ...]:
         return device, (str(self),)
@@ -155,7 +157,7 @@ def parse_device(text: str | device) -> device:
 
 
 def get_default_device() -> device:
-    """Where new tensors are made: set by `set_default_device`, `with device(...)`, or AUTOGRAD_CORE_DEVICE; else the CPU.
+    """Where new tensors are made: by `set_default_device`, `with device(...)` or AUTOGRAD_CORE_DEVICE; else the CPU.
 
     >>> import autograd_core as ag
     >>> ag.get_default_device()

@@ -1,9 +1,10 @@
 """The engine: graph nodes, and the backward walk over them.
 
 A `Node` is one recorded call of a primitive. Its `inputs` are edges: the node that produced the input, or the
-leaf tensor itself, or None where no gradient is wanted. The walk is iterative. Its topological order is that of creation,
-youngest first: a node's inputs are always older than the node (measured against consumer counts, which need a pass
-over the graph first: a chain takes 0.75 of the time). Broadcasting is undone here, on the edge, so that no rule has to.
+leaf tensor itself, or None where no gradient is wanted. The walk is iterative. Its topological order is that of
+creation, youngest first: a node's inputs are always older than the node (measured against consumer counts, which need
+a pass over the graph first: a chain takes 0.75 of the time). Broadcasting is undone here, on the edge, so that no rule
+has to.
 
 A rule (`primitive.vjp`) is called as `vjp(F, cotangent, ctx)` and returns a tuple with one gradient an input.
 `F` is the vocabulary: the backend's kernels on raw arrays, or, under `create_graph`, the differentiable
@@ -305,7 +306,11 @@ def _pick(node: Node, g: Any, waiting: dict[Node, Any], heap: list[tuple[int, No
 def _wrap(node_or_leaf: Any, g: Any, vocabulary: Any) -> Any:
     from autograd_core.tensor import wrap
 
-    return g if vocabulary is not None or g is None else wrap(g, getattr(node_or_leaf, "backend", None) or node_or_leaf._backend)
+    return (
+        g
+        if vocabulary is not None or g is None
+        else wrap(g, getattr(node_or_leaf, "backend", None) or node_or_leaf._backend)
+    )
 
 
 def _run_hooks(owner: Any, hooks: dict[int, Any], g: Any, vocabulary: Any) -> Any:
@@ -315,7 +320,9 @@ def _run_hooks(owner: Any, hooks: dict[int, Any], g: Any, vocabulary: Any) -> An
             changed = hook(tensor)
         if changed is not None:
             if tuple(changed.shape) != tuple(tensor.shape):
-                raise RuntimeError(f"a gradient hook returned shape {tuple(changed.shape)}, expected {tuple(tensor.shape)}")
+                raise RuntimeError(
+                    f"a gradient hook returned shape {tuple(changed.shape)}, expected {tuple(tensor.shape)}"
+                )
             g = changed if vocabulary is not None else changed._data
     return g
 
@@ -346,7 +353,11 @@ def _after_rule(node: Node, grads: Iterable[Any], g: Any, ctx: Any, vocabulary: 
         for i, (edge, grad) in enumerate(zip(ctx.inputs, grads)):
             if edge is not None and grad is not None:
                 array = grad if vocabulary is None else grad._data
-                if bool(node.backend.to_host(node.backend.as_array(node.backend.any(node.backend.ne(array, array), None, False)))):
+                if bool(
+                    node.backend.to_host(
+                        node.backend.as_array(node.backend.any(node.backend.ne(array, array), None, False))
+                    )
+                ):
                     _raise_nan(node, i)
     return grads
 
@@ -374,7 +385,7 @@ def _finish(
     leaves: dict[Any, Any], owned: set[Any], given: Sequence[Any], wanted: Any, results: list[Any], vocabulary: Any
 ) -> None:
     """Give each leaf its gradient: to `.grad`, or into `results`."""
-    # A gradient may be stolen only if nothing else can hold its memory: it must own it, and no root or other leaf share it.
+    # A gradient may be stolen only if nothing else holds its memory: it owns it, and no root or other leaf shares it.
     taken = {id(g) for g in given}
     for leaf, g in leaves.items():
         if wanted is not None and leaf not in wanted:

@@ -90,7 +90,7 @@ def update(x: Tensor, operation: str, function: Callable[..., Tensor], *args: An
 
 
 def write(x: Tensor, new: Tensor, operation: str) -> None:
-    """Write the value of `new` into the memory of `x`, whose history becomes that of `new`. `check_writable` was called."""
+    """Write the value of `new` into the memory of `x`, whose history becomes that of `new`; checked beforehand."""
     if new._data.shape != x._data.shape:
         raise RuntimeError(
             f"{operation}: output with shape {tuple(x.shape)} doesn't match the broadcast shape {tuple(new.shape)}; "

@@ -1,4 +1,4 @@
-"""Between tensors and the host: Python data, NumPy arrays, text. The only core file besides `dtypes` that uses NumPy."""
+"""Between tensors and the host: Python data, NumPy arrays, text. One of the few core files that may use NumPy."""
 
 from __future__ import annotations
 
@@ -11,7 +11,12 @@ from autograd_core.tensor import Tensor, adopt, wrap
 
 
 def tensor(
-    data: Any, *, dtype: dtypes.dtype | None = None, device: Any = None, requires_grad: bool = False, pin_memory: bool = False
+    data: Any,
+    *,
+    dtype: dtypes.dtype | None = None,
+    device: Any = None,
+    requires_grad: bool = False,
+    pin_memory: bool = False,
 ) -> Tensor:
     """A new tensor holding a copy of `data`: a number, nested sequences, a NumPy array or a tensor.
 
@@ -118,9 +123,13 @@ def from_numpy(array: Any) -> Tensor:
         raise TypeError(f"from_numpy: expected a NumPy array, got {type(array).__name__}; use ag.tensor(...)")
     dtypes.from_native(array.dtype)
     if not array.dtype.isnative:
-        raise ValueError("from_numpy: the array's byte order is not this machine's; use array.astype(array.dtype.newbyteorder('='))")
+        raise ValueError(
+            "from_numpy: the array's byte order is not this machine's; use array.astype(array.dtype.newbyteorder('='))"
+        )
     if not array.flags.writeable:
-        raise ValueError("from_numpy: the array is read-only and would be shared; pass array.copy(), or use ag.tensor(array)")
+        raise ValueError(
+            "from_numpy: the array is read-only and would be shared; pass array.copy(), or use ag.tensor(array)"
+        )
     return wrap(array.view(np.ndarray), devices.backend_of("cpu"))
 
 
@@ -134,7 +143,10 @@ def to_numpy(t: Tensor, force: bool) -> Any:
         if t.requires_grad:
             raise RuntimeError("Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead.")
         if t._backend.name != "cpu":
-            raise TypeError(f"can't convert {t.device} device type tensor to numpy. Use Tensor.cpu() to copy it to host memory first.")
+            raise TypeError(
+                f"can't convert {t.device} device type tensor to numpy. "
+                "Use Tensor.cpu() to copy it to host memory first."
+            )
     return t._backend.to_host(t._data)
 
 
@@ -153,8 +165,8 @@ _print = {"precision": 4, "threshold": 1000, "edgeitems": 3, "linewidth": 80, "s
 
 
 def set_printoptions(
-    precision: int | None = None, threshold: int | None = None, edgeitems: int | None = None, linewidth: int | None = None,
-    sci_mode: bool | None = None,
+    precision: int | None = None, threshold: int | None = None, edgeitems: int | None = None,
+    linewidth: int | None = None, sci_mode: bool | None = None,
 ) -> None:  # fmt: skip
     """How tensors print: digits after the point, elements before summarising, edge items, width.
 
@@ -176,7 +188,9 @@ def format_tensor(t: Tensor) -> str:
         notes.append(f"size={tuple(host.shape)}")
     if t._backend.name != "cpu":
         notes.append(f"device='{t.device}'")
-    if t.dtype not in (dtypes.get_default_dtype(), dtypes.int64, dtypes.bool_) or (not host.size and t.dtype is dtypes.int64):
+    if t.dtype not in (dtypes.get_default_dtype(), dtypes.int64, dtypes.bool_) or (
+        not host.size and t.dtype is dtypes.int64
+    ):
         notes.append(f"dtype={t.dtype}")
     node = t.grad_fn
     if node is not None:
@@ -214,6 +228,8 @@ def _float_format(host: Any) -> Any:
     else:
         spec = ".0f" if integral else f".{digits}f"
     point = "." if integral and not scientific else ""
-    texts = [format(float(v), spec) + (point if np.isfinite(v) else "") for v in host.reshape(-1)[: _print["threshold"]]]
+    texts = [
+        format(float(v), spec) + (point if np.isfinite(v) else "") for v in host.reshape(-1)[: _print["threshold"]]
+    ]
     width = max(map(len, texts), default=0)
     return lambda v: (format(float(v), spec) + (point if np.isfinite(v) else "")).rjust(width)

@@ -57,7 +57,9 @@ class Generator:
         """The state as an int64 CPU tensor of two numbers, for `set_state`."""
         from autograd_core import interop
 
-        return interop.tensor([_signed(int(v)) for v in self._backend.to_host(self.state)], dtype=dtypes.int64, device="cpu")
+        return interop.tensor(
+            [_signed(int(v)) for v in self._backend.to_host(self.state)], dtype=dtypes.int64, device="cpu"
+        )
 
     def set_state(self, new_state: Tensor) -> Generator:
         """Continue from a state that `get_state` gave. Raises `TypeError` or `RuntimeError` for anything else."""
@@ -170,7 +172,9 @@ def _target(dtype: Any, device: Any) -> tuple[Any, Any]:
     return devices.backend_of(device), d.native
 
 
-def rand(*size: Any, generator: Generator | None = None, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+def rand(
+    *size: Any, generator: Generator | None = None, dtype: Any = None, device: Any = None, requires_grad: bool = False
+) -> Tensor:
     """Uniform numbers in [0, 1).
 
     >>> import autograd_core as ag
@@ -181,7 +185,9 @@ def rand(*size: Any, generator: Generator | None = None, dtype: Any = None, devi
     return draw("uniform", generator, backend, _shape(size, "rand"), native, 0.0, 1.0).requires_grad_(requires_grad)
 
 
-def randn(*size: Any, generator: Generator | None = None, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+def randn(
+    *size: Any, generator: Generator | None = None, dtype: Any = None, device: Any = None, requires_grad: bool = False
+) -> Tensor:
     """Normally distributed numbers with mean 0 and variance 1.
 
     >>> import autograd_core as ag
@@ -192,7 +198,9 @@ def randn(*size: Any, generator: Generator | None = None, dtype: Any = None, dev
     return draw("normal", generator, backend, _shape(size, "randn"), native, 0.0, 1.0).requires_grad_(requires_grad)
 
 
-def randint(*args: Any, generator: Generator | None = None, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+def randint(
+    *args: Any, generator: Generator | None = None, dtype: Any = None, device: Any = None, requires_grad: bool = False
+) -> Tensor:
     """Integers in [low, high): `randint(high, size)` or `randint(low, high, size)`.
 
     >>> import autograd_core as ag
@@ -209,7 +217,9 @@ def randint(*args: Any, generator: Generator | None = None, dtype: Any = None, d
         raise RuntimeError(f"random_ expects 'from' to be less than 'to', but got from={low} >= to={high}")
     backend = devices.backend_of(device)
     native = (dtypes.as_dtype(dtype) if dtype is not None else dtypes.int64).native
-    return draw("integers", generator, backend, _shape((size,), "randint"), native, low, high).requires_grad_(requires_grad)
+    return draw("integers", generator, backend, _shape((size,), "randint"), native, low, high).requires_grad_(
+        requires_grad
+    )
 
 
 def randperm(n: int, *, generator: Generator | None = None, dtype: Any = None, device: Any = None) -> Tensor:
@@ -248,7 +258,9 @@ def randn_like(input: Tensor, *, dtype: Any = None, device: Any = None, requires
     return randn(input.shape, **_as_input(input, dtype, device), requires_grad=requires_grad)
 
 
-def normal(mean: Any, std: Any, size: Any = None, *, generator: Generator | None = None, dtype: Any = None, device: Any = None) -> Tensor:
+def normal(
+    mean: Any, std: Any, size: Any = None, *, generator: Generator | None = None, dtype: Any = None, device: Any = None
+) -> Tensor:
     """Normally distributed numbers; `mean` and `std` are numbers (with `size`) or tensors that broadcast.
 
     >>> import autograd_core as ag

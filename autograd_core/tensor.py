@@ -51,7 +51,18 @@ class Tensor:
     """
 
     # The hot attributes, read by every operation: always set (slots: a read costs 5 ns, a class default 40 ns).
-    __slots__ = ("__dict__", "__weakref__", "_backend", "_base", "_data", "_node", "_requires_grad", "_seen", "_source", "_step")
+    __slots__ = (
+        "__dict__",
+        "__weakref__",
+        "_backend",
+        "_base",
+        "_data",
+        "_node",
+        "_requires_grad",
+        "_seen",
+        "_source",
+        "_step",
+    )
 
     _data: Any
     _backend: Any
@@ -59,7 +70,9 @@ class Tensor:
     _requires_grad: bool
     _base: Tensor | None  # Of a view: the tensor that owns the memory. The next three are set on views only.
     _source: Tensor  # The tensor that the view was taken of.
-    _step: tuple[str, tuple[Any, ...]] | None  # The kernel and parameters that took it; None: not to be changed in place.
+    _step: (
+        tuple[str, tuple[Any, ...]] | None
+    )  # The kernel and parameters that took it; None: not to be changed in place.
     _seen: int  # The last change of any storage when `_node` was known to be current.
 
     # The rare ones: the default lies on the class.
@@ -186,11 +199,13 @@ class Tensor:
             if requires_grad:
                 return self
             raise RuntimeError(
-                "you can only change requires_grad flags of leaf variables. If you want to use a computed variable in a "
-                "subgraph that doesn't require differentiation use var_no_grad = var.detach()."
+                "you can only change requires_grad flags of leaf variables. If you want to use a computed variable in "
+                "a subgraph that doesn't require differentiation use var_no_grad = var.detach()."
             )
         if requires_grad and self._data.dtype.kind != "f":
-            raise RuntimeError(f"only Tensors of floating point dtype can require gradients, got {self.dtype}; use .float()")
+            raise RuntimeError(
+                f"only Tensors of floating point dtype can require gradients, got {self.dtype}; use .float()"
+            )
         self._requires_grad = bool(requires_grad)
         return self
 
@@ -372,14 +387,16 @@ class Tensor:
         return as_host_array(self, dtype, copy)
 
     def numpy(self, *, force: bool = False) -> Any:
-        """A NumPy array on the same memory (of a CPU tensor without history; `force=True` detaches and copies to the host)."""
+        """A NumPy array on the same memory, of a CPU tensor without history; `force` detaches and copies to the host."""
         from autograd_core.interop import to_numpy
 
         return to_numpy(self, force)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
         if not self.is_leaf:
-            raise RuntimeError("only leaf Tensors (created explicitly by the user) support deepcopy; use .detach().clone()")
+            raise RuntimeError(
+                "only leaf Tensors (created explicitly by the user) support deepcopy; use .detach().clone()"
+            )
         found = memo.get(id(self))
         if found is None:
             with modes.no_grad():
@@ -401,6 +418,7 @@ class Tensor:
     if TYPE_CHECKING:
         # The operations of autograd_core/ops are attached as methods when the package is imported.
         def __getattr__(self, name: str) -> Any: ...
+
         backward: Callable[..., None]
 
         def __add__(self, other: Any) -> Tensor: ...

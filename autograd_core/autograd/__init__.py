@@ -84,7 +84,7 @@ def grad(
     is_grads_batched: bool = False,
     materialize_grads: bool = False,
 ) -> tuple[Tensor | None, ...]:
-    """The gradients of the sum of `outputs` (weighted by `grad_outputs`) with respect to `inputs`; `.grad` stays as it is.
+    """The gradients of the sum of `outputs`, weighted by `grad_outputs`, with respect to `inputs`; no `.grad` changes.
 
     create_graph: record the computation, so that the result can be differentiated again. An input that the outputs do
     not depend on is an error, unless `allow_unused` (None) or `materialize_grads` (zeros).
@@ -95,7 +95,9 @@ def grad(
     (tensor(6.),)
     """
     if is_grads_batched:
-        raise RuntimeError("grad: is_grads_batched=True needs vmap, which does not exist here; loop over the grad_outputs")
+        raise RuntimeError(
+            "grad: is_grads_batched=True needs vmap, which does not exist here; loop over the grad_outputs"
+        )
     outs, targets = _as_tuple(outputs), _as_tuple(inputs)
     if not targets:
         raise RuntimeError("grad: inputs must not be an empty sequence")
@@ -131,16 +133,22 @@ def _run_for(
     for i, target in enumerate(targets):
         edge = edge_of(target)
         if edge is None:
-            raise RuntimeError(f"One of the differentiated Tensors does not require grad: input {i} of shape {tuple(target.shape)}")
+            raise RuntimeError(
+                f"One of the differentiated Tensors does not require grad: input {i} of shape {tuple(target.shape)}"
+            )
         order.append(wanted.setdefault(edge, len(wanted)))
-    found = engine.run_backward(edges, cotangents, retain_graph=retain, vocabulary=V if create_graph else None, wanted=wanted)
+    found = engine.run_backward(
+        edges, cotangents, retain_graph=retain, vocabulary=V if create_graph else None, wanted=wanted
+    )
     return [found[i] for i in order]
 
 
 def _roots(outputs: tuple[Tensor, ...], grad_outputs: Any, create_graph: bool) -> tuple[list[Any], list[Any]]:
     """Edges and cotangents of the outputs: raw arrays, or Tensors under create_graph."""
-    given: tuple[Any, ...] = (None,) * len(outputs) if grad_outputs is None else (
-        (grad_outputs,) if isinstance(grad_outputs, Tensor) else tuple(grad_outputs)
+    given: tuple[Any, ...] = (
+        (None,) * len(outputs)
+        if grad_outputs is None
+        else ((grad_outputs,) if isinstance(grad_outputs, Tensor) else tuple(grad_outputs))
     )
     if len(given) != len(outputs):
         raise RuntimeError(f"got {len(outputs)} tensors and {len(given)} gradients")

@@ -24,7 +24,9 @@ class FunctionCtx:
         """Keep inputs or outputs for `backward`, where `ctx.saved_tensors` returns them (and checks them unchanged)."""
         for t in tensors:
             if t is not None and not isinstance(t, Tensor):
-                raise TypeError(f"save_for_backward can only save tensors, but got {type(t).__name__}; set it as an attribute")
+                raise TypeError(
+                    f"save_for_backward can only save tensors, but got {type(t).__name__}; set it as an attribute"
+                )
         self._to_save = tensors
 
     @property
@@ -96,7 +98,14 @@ class Function:
             return results if isinstance(outcome, tuple) else results[0]
         backend = next(o for o in results if isinstance(o, Tensor))._backend
         several = len(results) > 1
-        node = make_node(_primitive_for(cls, ctx, results, several), backend, edges, (), (), None if several else results[0]._data.shape)
+        node = make_node(
+            _primitive_for(cls, ctx, results, several),
+            backend,
+            edges,
+            (),
+            (),
+            None if several else results[0]._data.shape,
+        )
         ignored = {id(t) for t in ctx._non_differentiable}
         for i, (raw, out) in enumerate(zip(outputs, results)):
             if not isinstance(out, Tensor) or id(raw) in ignored or out._data.dtype.kind != "f":
@@ -117,7 +126,12 @@ def _fresh(out: Any, args: tuple[Any, ...], ctx: FunctionCtx) -> Any:
 
 
 def _bind_saved(
-    ctx: FunctionCtx, node: Any, args: tuple[Any, ...], edges: tuple[Any, ...], outputs: tuple[Any, ...], results: tuple[Any, ...]
+    ctx: FunctionCtx,
+    node: Any,
+    args: tuple[Any, ...],
+    edges: tuple[Any, ...],
+    outputs: tuple[Any, ...],
+    results: tuple[Any, ...],
 ) -> None:
     """Replace the saved tensors by arrays with the way to their history: a node must not own its own output."""
     arrays = []
@@ -176,11 +190,14 @@ def _primitive_for(cls: type[Function], ctx: FunctionCtx, results: tuple[Any, ..
                 grads = grads[: len(node.inputs)]
             else:
                 raise RuntimeError(
-                    f"function {cls.__name__}Backward returned an incorrect number of gradients (expected {len(node.inputs)}, got {len(grads)})"
+                    f"function {cls.__name__}Backward returned an incorrect number of gradients "
+                    f"(expected {len(node.inputs)}, got {len(grads)})"
                 )
         for i, (edge, x) in enumerate(zip(node.inputs, grads)):
             if edge is not None and x is not None and not isinstance(x, Tensor):
-                raise TypeError(f"{cls.__name__}.backward: gradient {i} is {type(x).__name__}, expected a Tensor or None")
+                raise TypeError(
+                    f"{cls.__name__}.backward: gradient {i} is {type(x).__name__}, expected a Tensor or None"
+                )
         return tuple(
             None if edge is None or x is None else x if on_tensors else x._data for edge, x in zip(node.inputs, grads)
         )

@@ -26,8 +26,8 @@ def gradcheck(
 ) -> bool:
     """Compare the gradients of `func(*inputs)` with central differences, element by element.
 
-    For output y and a fixed, non-constant cotangent v, d(v.y)/dx_i must equal (v.y(x+eps e_i) - v.y(x-eps e_i)) / 2 eps within
-    atol + rtol |numerical|. fast_mode: one random direction an input instead of every element. Floating-point
+    For output y and a fixed, non-constant cotangent v, d(v.y)/dx_i must equal
+    (v.y(x + eps e_i) - v.y(x - eps e_i)) / 2 eps within atol + rtol |numerical|. fast_mode: one random direction an input instead of every element. Floating-point
     inputs that require grad must be float64. Raises `GradcheckError` (or returns False) where they differ.
 
     >>> import autograd_core as ag
@@ -113,7 +113,8 @@ def _check_output(
             ours = sum(analytical[p] * amount for p, amount in pairs)
             if not abs(ours - numerical) <= atol + rtol * abs(numerical):
                 raise GradcheckError(
-                    f"gradient mismatch for output {k} with respect to input {i} (shape {tuple(x.shape)}), element {j}: "
+                    f"gradient mismatch for output {k} with respect to input {i} (shape {tuple(x.shape)}), "
+                    f"element {j}: "
                     f"analytical {ours:.9g}, numerical {numerical:.9g}"
                 )
 

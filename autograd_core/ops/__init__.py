@@ -8,15 +8,27 @@ from __future__ import annotations
 
 from typing import Any
 
-from autograd_core.inplace import inplace
-from autograd_core.ops import creation, elementwise, indexing, products, reductions, shape
-from autograd_core.tensor import Tensor
-
 # `random` is imported last: it builds on `creation`.
 from autograd_core import random  # noqa: E402
+from autograd_core.inplace import inplace
 
 # The neural families build on all of these.
-from autograd_core.ops import activations, convolution, embedding, linear, losses, normalization, pooling  # noqa: E402, I001
+from autograd_core.ops import (  # noqa: E402, I001
+    activations,
+    convolution,
+    creation,
+    elementwise,
+    embedding,
+    indexing,
+    linear,
+    losses,
+    normalization,
+    pooling,
+    products,
+    reductions,
+    shape,
+)
+from autograd_core.tensor import Tensor
 
 FAMILIES: tuple[Any, ...] = (elementwise, reductions, shape, indexing, products, creation)
 FAMILIES += (linear, convolution, pooling, normalization, activations, losses, embedding)

@@ -255,10 +255,11 @@ def to_backend(x: Tensor, backend: Any) -> Tensor:
 
 
 def to(
-    self: Tensor, *args: Any, device: Any = None, dtype: Any = None, non_blocking: bool = False, copy: bool = False,
-    memory_format: Any = None,
-) -> Tensor:  # fmt: skip
-    """This tensor on another device and/or in another dtype: `to(device)`, `to(dtype)`, `to(device, dtype)`, `to(other)`.
+    self: Tensor, *args: Any, device: Any = None, dtype: Any = None, non_blocking: bool = False, copy: bool = False
+) -> Tensor:
+    """This tensor on another device or in another dtype: `to(device)`, `to(dtype)`, `to(device, dtype)`, `to(other)`.
+
+    `non_blocking` is PyTorch's hint; copies here always wait.
 
     Itself where nothing changes (unless `copy`). Differentiable between floating-point dtypes.
     """
@@ -267,9 +268,7 @@ def to(
             device, dtype = arg.device, arg.dtype
         elif isinstance(arg, dtypes.dtype) or arg in (float, int, bool):
             dtype = arg
-        elif isinstance(arg, bool):
-            non_blocking = arg
-        elif arg is not None:
+        elif arg is not None and not isinstance(arg, bool):  # A bool here is PyTorch's positional non_blocking.
             device = arg
     x = self
     if device is not None:
@@ -293,7 +292,8 @@ def _to_dtype(name: str, d: dtypes.dtype) -> Any:
 
 
 CONVERSIONS = {
-    "float": dtypes.float32, "double": dtypes.float64, "half": dtypes.float16, "long": dtypes.int64, "int": dtypes.int32,
+    "float": dtypes.float32, "double": dtypes.float64, "half": dtypes.float16,
+    "long": dtypes.int64, "int": dtypes.int32,
     "short": dtypes.int16, "char": dtypes.int8, "byte": dtypes.uint8, "bool": dtypes.bool_,
 }  # fmt: skip
 

@@ -99,8 +99,7 @@ def _reshape_to(x: Tensor, sizes: tuple[int, ...]) -> Tensor:
 
 
 def view(self: Tensor, *shape: Any) -> Tensor:
-    """Like `reshape`, but never a copy: `RuntimeError` where the strides do not allow a view. With a dtype: `view(dtype)`
-    is not supported."""
+    """Like `reshape`, but never a copy: `RuntimeError` where the strides do not allow a view. (`view(dtype)` raises.)"""
     if len(shape) == 1 and isinstance(shape[0], dtypes.dtype):
         raise RuntimeError("view(dtype) is not supported: use .to(dtype) to convert the values")
     t = _reshape(self, _resolve(self, _sizes(shape, "view"), "view"))
@@ -501,7 +500,8 @@ def stack(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     for i, x in enumerate(parts):
         if x._data.shape != parts[0]._data.shape:
             raise RuntimeError(
-                f"stack expects each tensor to be equal size, but got {tuple(parts[0].shape)} at entry 0 and {tuple(x.shape)} at entry {i}"
+                f"stack expects each tensor to be equal size, but got {tuple(parts[0].shape)} at entry 0 "
+                f"and {tuple(x.shape)} at entry {i}"
             )
     axis = parts[0]._dim(dim, extra=1)
     return cat([unsqueeze(x, axis) for x in parts], axis)
@@ -552,7 +552,8 @@ def split(tensor: Tensor, split_size_or_sections: Any, dim: int = 0) -> tuple[Te
         sizes = list(split_size_or_sections)
         if builtins.sum(sizes) != n:
             raise RuntimeError(
-                f"split_with_sizes expects split_sizes to sum exactly to {n} (input tensor's size at dimension {dim}), but got {sizes}"
+                f"split_with_sizes expects split_sizes to sum exactly to {n} (input tensor's size at dimension "
+                f"{dim}), but got {sizes}"
             )
     parts, start = [], 0
     for size in sizes:
@@ -594,7 +595,8 @@ def repeat(self: Tensor, *sizes: Any) -> Tensor:
     times = _sizes(sizes, "repeat")
     if len(times) < self._data.ndim:
         raise RuntimeError(
-            f"repeat: number of dimensions of repeat dims {times} can not be smaller than number of dimensions of tensor {tuple(self.shape)}"
+            f"repeat: number of dimensions of repeat dims {times} can not be smaller than number of dimensions of "
+            f"tensor {tuple(self.shape)}"
         )
     shape = (1,) * (len(times) - self._data.ndim) + self._data.shape
     spread = _reshape_to(self, tuple(n for size in shape for n in (1, size)))
