@@ -387,7 +387,7 @@ class Tensor:
         return as_host_array(self, dtype, copy)
 
     def numpy(self, *, force: bool = False) -> Any:
-        """A NumPy array on the same memory, of a CPU tensor without history; `force` detaches and copies to the host."""
+        """A NumPy array on the memory of a CPU tensor without history; `force` detaches and copies to the host."""
         from autograd_core.interop import to_numpy
 
         return to_numpy(self, force)

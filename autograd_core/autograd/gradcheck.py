@@ -27,8 +27,9 @@ def gradcheck(
     """Compare the gradients of `func(*inputs)` with central differences, element by element.
 
     For output y and a fixed, non-constant cotangent v, d(v.y)/dx_i must equal
-    (v.y(x + eps e_i) - v.y(x - eps e_i)) / 2 eps within atol + rtol |numerical|. fast_mode: one random direction an input instead of every element. Floating-point
-    inputs that require grad must be float64. Raises `GradcheckError` (or returns False) where they differ.
+    (v.y(x + eps e_i) - v.y(x - eps e_i)) / 2 eps within atol + rtol |numerical|.
+    fast_mode: one random direction an input instead of every element. Floating-point inputs that require grad must be
+    float64. Raises `GradcheckError` (or returns False) where they differ.
 
     >>> import autograd_core as ag
     >>> ag.autograd.gradcheck(lambda x: x * x, ag.ones(3, dtype=ag.float64, requires_grad=True))

@@ -8,12 +8,9 @@ from __future__ import annotations
 
 from typing import Any
 
-# `random` is imported last: it builds on `creation`.
-from autograd_core import random  # noqa: E402
+from autograd_core import random
 from autograd_core.inplace import inplace
-
-# The neural families build on all of these.
-from autograd_core.ops import (  # noqa: E402, I001
+from autograd_core.ops import (
     activations,
     convolution,
     creation,
