@@ -39,7 +39,7 @@ def get_device_name(device: Any = None) -> str:
 
 def current_device() -> int:
     """The index of the device that `"cuda"` stands for: always 0."""
-    return devices.backend_of("cuda").index
+    return int(devices.device_of(devices.backend_of("cuda")).index or 0)
 
 
 def synchronize(device: Any = None) -> None:

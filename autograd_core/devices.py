@@ -33,7 +33,10 @@ class device:
 
     __slots__ = ("_before", "index", "type")
 
-    def __init__(self, type: str | device, index: int | None = None) -> None:
+    type: str
+    index: int | None
+
+    def __init__(self, type: Any, index: int | None = None) -> None:
         if isinstance(type, device):
             type, index = type.type, type.index
         elif not isinstance(type, str):

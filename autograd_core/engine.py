@@ -14,7 +14,7 @@ functions on Tensors. `ctx` has `saved`, `params`, `inputs` (a None edge means: 
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from heapq import heappop, heappush, heappushpop
 from typing import TYPE_CHECKING, Any
 
@@ -123,6 +123,12 @@ class _Context:
     """What a rule sees of a node when some edges are pruned, or when it is read on Tensors."""
 
     __slots__ = ("backend", "inputs", "params", "saved", "shape")
+
+    backend: Any
+    inputs: tuple[Edge, ...]
+    params: tuple[Any, ...]
+    saved: tuple[Any, ...]
+    shape: tuple[int, ...]
 
 
 def run_backward(
@@ -340,11 +346,10 @@ def _before_rule(node: Node, g: Any, vocabulary: Any) -> Any:
     return g
 
 
-def _after_rule(node: Node, grads: Iterable[Any], g: Any, ctx: Any, vocabulary: Any) -> Iterable[Any]:
+def _after_rule(node: Node, grads: tuple[Any, ...], g: Any, ctx: Any, vocabulary: Any) -> tuple[Any, ...]:
     """The node's own hooks, and the NaN check of anomaly mode."""
     extra = node.extra
     assert extra is not None
-    grads = tuple(grads)
     for hook in list(extra.post_hooks.values()):
         outcome = hook(tuple(_wrap(node, x, vocabulary) for x in grads), (_wrap(node, g, vocabulary),))
         if outcome is not None:

@@ -90,7 +90,7 @@ def unary(
         t._data = out
         t._requires_grad = False
         base = x._base
-        edge = x._node if base is None else x._current_node()
+        edge: Any = x._node if base is None else x._current_node()
         if edge is None:
             edge = x if x._requires_grad else None
         if edge is None or (modes.overrides and not modes.state.grad):
@@ -220,14 +220,12 @@ def primitive(
     The caller has checked shapes and dtypes; `apply` checks devices.
     """
     p = Primitive(name, vjp, saves, saves_output, extras)
-    if inputs == -1:
+    as_list = inputs == -1
 
-        def call(tensors: Any, *params: Any) -> Tensor:
-            return apply(p, tuple(tensors), params, as_list=True)
-    else:
-
-        def call(*args: Any) -> Tensor:
-            return apply(p, args[:inputs], args[inputs:])
+    def call(*args: Any) -> Tensor:
+        if as_list:
+            return apply(p, tuple(args[0]), args[1:], as_list=True)  # type: ignore[no-any-return]
+        return apply(p, args[:inputs], args[inputs:])  # type: ignore[no-any-return]
 
     return _declare(p, call)
 

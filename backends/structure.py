@@ -13,6 +13,7 @@ class StructureKernels:
     """Mixed into `Backend`; `self.xp` is the array namespace."""
 
     xp: Any
+    clone: Any
 
     # -- shape ------------------------------------------------------------------------------------------
 

@@ -33,7 +33,7 @@ _UFUNCS = {
     "isnan": np.isnan, "isinf": np.isinf, "isfinite": np.isfinite,
 }  # fmt: skip
 
-_add_reduce = np.add.reduce
+_add_reduce: Any = np.add.reduce
 _ndarray = np.ndarray
 
 
@@ -103,9 +103,9 @@ class CpuBackend(CpuNeuralKernels, Backend):
             x = np.asarray(x)
         if axes is None and not keepdims and x.ndim != 1 and x.flags.c_contiguous:
             x = x.reshape(-1)  # One axis reduces in half the time of several.
-            return _add_reduce(x)
-        if x.dtype.kind == "b":
-            return _add_reduce(x, axes, np.int64, None, keepdims)
+            axes = (0,)
+        if x.dtype.char == "e":
+            return np.asarray(_add_reduce(x, axes, np.float32, None, keepdims)).astype(x.dtype)
         return _add_reduce(x, axes, None, None, keepdims)
 
     def expand(self, x: Array, shape: tuple[int, ...]) -> Array:
