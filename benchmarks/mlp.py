@@ -2,15 +2,18 @@
 
 - `mlp`: 784-512-512-10, ReLU, cross-entropy, batch 128: large enough for the products and the thread pools to matter.
 - `mlp-small`: 784-30-10, sigmoid, mean squared error, batch 10: small enough for the library's own cost to matter.
+
+Imports nothing of ours, so that a process can run PyTorch's step without autograd-core in it.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from autograd_core.benchmarks.harness import Step, Workload
+Step = Callable[[], Any]
 
 
 def _set_weights(lib: Any, model: Any, rng: np.random.Generator) -> None:
@@ -60,6 +63,3 @@ def mlp_small(lib: Any) -> Step:
 
     return step
 
-
-MLP = [Workload("mlp 784-512-512-10", mlp, target=1.5)]
-MLP_SMALL = [Workload("mlp-small 784-30-10", mlp_small, target=0.6)]

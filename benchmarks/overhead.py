@@ -14,10 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from autograd_core.benchmarks.harness import Step, Workload
+from autograd_core.benchmarks.harness import Step
 
-TARGET = 0.5
-_ALONE = 50
+LEAVES = 50
 
 
 def _normal(seed: int, *shape: int) -> np.ndarray[Any, Any]:
@@ -61,8 +60,8 @@ def alone(operation: Callable[[Any, Any], Any]) -> Callable[[Any], Step]:
     """A workload of `operation(x, other)` on many leaves x."""
 
     def build(lib: Any) -> Step:
-        leaves = [lib.from_numpy(_normal(seed, 8, 8)).requires_grad_() for seed in range(_ALONE)]
-        other = lib.from_numpy(_normal(_ALONE, 8, 8))
+        leaves = [lib.from_numpy(_normal(seed, 8, 8)).requires_grad_() for seed in range(LEAVES)]
+        other = lib.from_numpy(_normal(LEAVES, 8, 8))
         cotangents = [lib.ones_like(operation(x, other)) for x in leaves]
         backward = lib.autograd.backward
 
@@ -86,9 +85,3 @@ OPERATIONS: dict[str, Callable[[Any, Any], Any]] = {
     "slice": lambda x, other: x[1:3],
     "matmul": lambda x, other: x @ other,
 }
-
-WORKLOADS = [
-    Workload("chain of 200", chain, 201, "op", TARGET),
-    Workload("mix of 200", mix, 201, "op", TARGET),
-    *(Workload(f"{name} alone", alone(operation), _ALONE, "op", TARGET) for name, operation in OPERATIONS.items()),
-]

@@ -10,7 +10,7 @@ from typing import Any
 import autograd_core as ag
 from autograd_core.cli.errors import UserError
 
-_TIMED = {"overhead": "overhead", "mlp": "mlp", "mlp-small": "mlp"}
+_TIMED = ("overhead", "mlp", "mlp-small")
 _OTHERS = ("depth", "threads")
 
 
@@ -44,13 +44,14 @@ def run(arguments: argparse.Namespace) -> int:
 
     from autograd_core.backends.cpu import threads
     from autograd_core.benchmarks import harness
+    from autograd_core.benchmarks.workloads import WORKLOADS
 
     if arguments.threads is not None:
         threads.set_num_threads(arguments.threads)
     peer = harness.load_peer(None if arguments.peer == "none" else arguments.peer)
     print(_heading(arguments.peer, peer))
     report: dict[str, Any] = {"version": ag.__version__, "peer": arguments.peer, "peer_version": getattr(peer, "__version__", None)}
-    timed = [workload for name in chosen if name in _TIMED for workload in _workloads(name)]
+    timed = [workload for name in chosen if name in _TIMED for workload in WORKLOADS[name]]
     if timed:
         print(harness.HEADER)
         report["results"] = []
@@ -80,9 +81,3 @@ def _heading(wanted: str, peer: Any) -> str:
         beside = "alone" if wanted == "none" else "alone (PyTorch is not installed: its columns stay blank)"
     return f"autograd-core {ag.__version__} {beside}, {threads.get_num_threads()} threads each; ratio = ours / peer"
 
-
-def _workloads(name: str) -> list[Any]:
-    from autograd_core.benchmarks import mlp, overhead
-
-    workloads: list[Any] = {"overhead": overhead.WORKLOADS, "mlp": mlp.MLP, "mlp-small": mlp.MLP_SMALL}[name]
-    return workloads

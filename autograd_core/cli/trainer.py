@@ -39,6 +39,7 @@ DEFAULTS = {
     "digits": Settings("digits", epochs=20, batch_size=64, lr=4e-3, seed=0, limit=None),
     "mnist": Settings("mnist", epochs=5, batch_size=128, lr=3e-3, seed=0, limit=None),
 }
+_WIDTH = {"digits": 32, "mnist": 16}
 
 
 def read_checkpoint(path: Path, device: ag.device) -> tuple[Settings, dict[str, Any]]:
@@ -64,7 +65,7 @@ class Trainer:
         self.settings, self.device, self.save_to, self.save_every = settings, device, save_to, save_every
         self.checksum = data.checksum
         ag.manual_seed(settings.seed)
-        self.model = DigitNet(data.size).to(device)
+        self.model = DigitNet(data.size, _WIDTH[settings.task]).to(device)
         self.optimizer = optim.Adam(self.model.parameters(), lr=settings.lr)
         train = TensorDataset(data.train_images.to(device), data.train_labels.to(device))
         self.test = DataLoader(TensorDataset(data.test_images.to(device), data.test_labels.to(device)), batch_size=500)
