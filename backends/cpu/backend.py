@@ -89,9 +89,21 @@ class CpuBackend(CpuNeuralKernels, Backend):
     # -- where NumPy's own function has Python in its way -----------------------------------------------
 
     def as_strided(self, x: Array, shape: tuple[int, ...], strides: tuple[int, ...], offset: int) -> Array:
-        # NumPy's own as_strided hides the owner of the memory, by which views are known (see storage_key).
         itemsize = x.dtype.itemsize
-        return np.ndarray(shape, x.dtype, x, offset * itemsize, tuple(stride * itemsize for stride in strides))
+        return self._strided(x, shape, tuple(stride * itemsize for stride in strides), offset * itemsize)
+
+    def _strided(self, x: Array, shape: tuple[int, ...], strides: tuple[int, ...], offset: int = 0) -> Array:
+        """A view by strides and offset in bytes. NumPy's own functions hide the owner, by which views are known."""
+        if x.flags.c_contiguous:
+            return np.ndarray(shape, x.dtype, x, offset, strides)
+        owner = self.storage_key(x)
+        return np.ndarray(shape, x.dtype, owner, offset + self.address(x) - self.address(owner), strides)
+
+    def unfold(self, x: Array, axis: int, size: int, step: int) -> Array:
+        shape, strides = list(x.shape), list(x.strides)
+        shape[axis] = (shape[axis] - size) // step + 1
+        strides[axis] *= step
+        return self._strided(x, (*shape, size), (*strides, x.strides[axis]))
 
     def slice(self, x: Array, index: tuple[Any, ...]) -> Array:
         view = x[index]
@@ -118,8 +130,7 @@ class CpuBackend(CpuNeuralKernels, Backend):
             strides = (0,) * lead + tuple(
                 [0 if m == 1 and n != 1 else s for m, n, s in zip(x.shape, shape[lead:], x.strides)]
             )
-        view = _ndarray.__new__(_ndarray, shape, x.dtype, x, 0, strides) if x.flags.c_contiguous else None
-        return np.broadcast_to(x, shape) if view is None else view
+        return self._strided(x, shape, strides)
 
     def diagonal(self, x: Array, offset: int, axis1: int, axis2: int) -> Array:
         view = np.diagonal(x, offset, axis1, axis2)
