@@ -21,6 +21,7 @@ The functions take the array namespace as `xp` and hand it only its own arrays a
 from __future__ import annotations
 
 import math
+from functools import cache
 from typing import Any
 
 import numpy
@@ -92,10 +93,10 @@ def random_uniform(
     """
     dtype, low, scale, high = uniform_parameters(dtype, low, high)
     n = math.prod(shape)
-    if dtype == numpy.float64:
+    if dtype.char == "d":
         u = (_words64(state, n, xp) >> 11).view(xp.int64).astype(xp.float64) * 2.0**-53
     else:
-        bits = 24 if dtype == numpy.float32 else 11
+        bits = 24 if dtype.char == "f" else 11
         u = (_words32(state, n, xp) >> (32 - bits)).view(xp.int32).astype(xp.float32) * 2.0**-bits
     out = (u * scale + low).astype(dtype, copy=False)
     return xp.where(out >= high, low, out).astype(dtype, copy=False).reshape(shape)
@@ -110,7 +111,7 @@ def random_normal(
     """
     dtype, mean, std = normal_parameters(dtype, mean, std)
     n = math.prod(shape)
-    z = _normal64(_words64(state, n, xp), xp) if dtype == numpy.float64 else _normal32(_words32(state, n, xp), xp)
+    z = _normal64(_words64(state, n, xp), xp) if dtype.char == "d" else _normal32(_words32(state, n, xp), xp)
     return (z * std + mean).astype(dtype, copy=False).reshape(shape)
 
 
@@ -149,12 +150,11 @@ def random_permutation(state: Array, n: int, dtype: Any, *, xp: Any = numpy) -> 
 def uniform_parameters(dtype: Any, low: float, high: float) -> tuple[Any, float, float, float]:
     """(dtype, low, high - low, high), rounded to the dtype; raises where they bound no interval."""
     dtype = _float_dtype("random_uniform", dtype)
-    low_, high_ = (float(numpy.asarray(value, numpy.float64).astype(dtype)) for value in (low, high))
-    with numpy.errstate(over="ignore"):
-        scale = float(numpy.asarray(high_ - low_, numpy.float64).astype(dtype))
-    if not (low_ <= high_ and math.isfinite(scale)):
-        raise ValueError(f"random_uniform: need low <= high with a span finite in {dtype}, got [{low}, {high})")
-    return dtype, low_, scale, high_
+    largest = _LARGEST[dtype.char]
+    if not (-largest <= low <= high <= largest and high - low <= largest):
+        raise ValueError(f"random_uniform: need low <= high with a span that {dtype} can hold, got [{low}, {high})")
+    low, high = float(dtype.type(low)), float(dtype.type(high))
+    return dtype, low, float(dtype.type(high - low)), high
 
 
 def normal_parameters(dtype: Any, mean: float, std: float) -> tuple[Any, float, float]:
@@ -162,7 +162,7 @@ def normal_parameters(dtype: Any, mean: float, std: float) -> tuple[Any, float, 
     dtype = _float_dtype("random_normal", dtype)
     if not std >= 0.0:
         raise ValueError(f"random_normal: std must be >= 0, got {std}")
-    compute = numpy.float64 if dtype == numpy.float64 else numpy.float32
+    compute = numpy.float64 if dtype.char == "d" else numpy.float32
     return dtype, float(compute(mean)), float(compute(std))
 
 
@@ -178,16 +178,9 @@ def integer_parameters(dtype: Any, low: int, high: int) -> tuple[int, int]:
     if not low < high:
         raise ValueError(f"random_integers: need low < high, got [{low}, {high})")
     dtype = numpy.dtype(dtype)
-    # PyTorch's bounds: a floating-point type holds the integers up to 2**(mantissa bits) exactly.
-    if dtype.kind == "f":
-        largest = 2 ** (numpy.finfo(dtype).nmant + 1)
-        bottom, top = -largest, largest
-    elif dtype.kind == "b":
-        bottom, top = 0, 1
-    elif dtype.kind in "iu":
-        bottom, top = int(numpy.iinfo(dtype).min), min(int(numpy.iinfo(dtype).max), 2**63 - 1)
-    else:
+    if dtype.kind not in "fiub":
         raise TypeError(f"random_integers: cannot draw integers as {dtype}")
+    bottom, top = _integer_range(dtype)
     if low < bottom or high - 1 > top:
         raise ValueError(f"random_integers: [{low}, {high}) does not fit {dtype}, which holds [{bottom}, {top}]")
     return low % 2**64, high - low
@@ -195,9 +188,23 @@ def integer_parameters(dtype: Any, low: int, high: int) -> tuple[int, int]:
 
 def _float_dtype(name: str, dtype: Any) -> Any:
     dtype = numpy.dtype(dtype)
-    if dtype not in (numpy.float32, numpy.float64, numpy.float16):
+    if dtype.char not in _LARGEST:
         raise TypeError(f"{name}: expected float16, float32 or float64, got {dtype}")
     return dtype
+
+
+_LARGEST = {numpy.dtype(t).char: float(numpy.finfo(t).max) for t in (numpy.float16, numpy.float32, numpy.float64)}
+
+
+@cache
+def _integer_range(dtype: Any) -> tuple[int, int]:
+    """The least and the greatest integer that a draw as `dtype` may give, as in PyTorch."""
+    if dtype.kind == "f":
+        largest = 2 ** (numpy.finfo(dtype).nmant + 1)  # up to here every integer is exact
+        return -largest, largest
+    if dtype.kind == "b":
+        return 0, 1
+    return int(numpy.iinfo(dtype).min), min(int(numpy.iinfo(dtype).max), 2**63 - 1)
 
 
 # -- words ------------------------------------------------------------------------------------------------------------

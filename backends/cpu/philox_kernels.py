@@ -15,10 +15,14 @@ from autograd_core.backends.cpu.cache import kernel, prange
 
 Array = Any
 
-# Elements from which two threads are faster than one: a parallel call costs some microseconds.
-PARALLEL_FROM = 1 << 14
+# Elements from which two threads are faster than one.
+PARALLEL_FROM = 1 << 16
 
-make_state = philox.make_state
+
+def install(backend: Any) -> None:
+    """Put these draws in place of the backend's portable ones."""
+    for draw in (random_bits, random_uniform, random_normal, random_bernoulli, random_integers, random_permutation):
+        setattr(backend, draw.__name__, draw)
 
 
 def random_bits(state: Array, shape: tuple[int, ...]) -> Array:
@@ -31,14 +35,14 @@ def random_bits(state: Array, shape: tuple[int, ...]) -> Array:
 def random_uniform(state: Array, shape: tuple[int, ...], dtype: Any, low: float = 0.0, high: float = 1.0) -> Array:
     """See `philox.random_uniform`."""
     dtype, low, scale, high = philox.uniform_parameters(dtype, low, high)
-    if dtype == np.float64:
+    if dtype.char == "d":
         out = np.empty(shape, np.float64)
         _run(_uniform64, out, state, low, scale, high)
         return out
     out = np.empty(shape, np.float32)
-    bits = 24 if dtype == np.float32 else 11
+    bits = 24 if dtype.char == "f" else 11
     _run(_uniform32, out, state, low, scale, high, 32 - bits, 2.0**-bits)
-    if dtype == np.float32:
+    if dtype.char == "f":
         return out
     half = out.astype(dtype)
     return np.where(half >= high, low, half).astype(dtype)
@@ -47,7 +51,7 @@ def random_uniform(state: Array, shape: tuple[int, ...], dtype: Any, low: float 
 def random_normal(state: Array, shape: tuple[int, ...], dtype: Any, mean: float = 0.0, std: float = 1.0) -> Array:
     """See `philox.random_normal`."""
     dtype, mean, std = philox.normal_parameters(dtype, mean, std)
-    double = dtype == np.float64
+    double = dtype.char == "d"
     out = np.empty(shape, np.float64 if double else np.float32)
     _run(_normal64 if double else _normal32, out, state, mean, std)
     return out.astype(dtype, copy=False)
@@ -100,7 +104,7 @@ def _bits(out: Array, state: Array, first: int) -> None:
     for chunk in prange((out.size + CHUNK - 1) // CHUNK):
         start = np.int64(chunk) * CHUNK
         n = min(CHUNK, out.size - start)
-        words = np.empty(CHUNK, np.uint32)
+        part, words = out[start : start + n], np.empty(CHUNK, np.uint32)
         for j in range((n + 3) // 4):
             block = first + np.uint64(start // 4 + j)
             c0, c1, c2, c3 = block & LOW, block >> HALF, call & LOW, call >> HALF
@@ -112,7 +116,7 @@ def _bits(out: Array, state: Array, first: int) -> None:
             words[4 * j], words[4 * j + 1] = np.uint32(c0), np.uint32(c1)
             words[4 * j + 2], words[4 * j + 3] = np.uint32(c2), np.uint32(c3)
         for j in range(n):
-            out[start + j] = words[j]
+            part[j] = words[j]
     state[1] = call + ONE
 
 
@@ -123,7 +127,7 @@ def _keys(out: Array, state: Array) -> None:
     for chunk in prange((out.size + CHUNK - 1) // CHUNK):
         start = np.int64(chunk) * CHUNK
         n = min(CHUNK, out.size - start)
-        words = np.empty(CHUNK, np.uint64)
+        part, words = out[start : start + n], np.empty(CHUNK, np.uint64)
         for j in range((n + 1) // 2):
             block = np.uint64(start // 2 + j)
             c0, c1, c2, c3 = block & LOW, block >> HALF, call & LOW, call >> HALF
@@ -134,7 +138,7 @@ def _keys(out: Array, state: Array) -> None:
                 k0, k1 = (k0 + W0) & LOW, (k1 + W1) & LOW
             words[2 * j], words[2 * j + 1] = c0 | (c1 << HALF), c2 | (c3 << HALF)
         for j in range(n):
-            out[start + j] = words[j]
+            part[j] = words[j]
     state[1] = call + ONE
 
 
@@ -147,7 +151,7 @@ def _uniform32(out: Array, state: Array, low: float, scale: float, high: float, 
     for chunk in prange((out.size + CHUNK - 1) // CHUNK):
         start = np.int64(chunk) * CHUNK
         n = min(CHUNK, out.size - start)
-        words = np.empty(CHUNK, np.uint32)
+        part, words = out[start : start + n], np.empty(CHUNK, np.uint32)
         for j in range((n + 3) // 4):
             block = np.uint64(start // 4 + j)
             c0, c1, c2, c3 = block & LOW, block >> HALF, call & LOW, call >> HALF
@@ -160,7 +164,7 @@ def _uniform32(out: Array, state: Array, low: float, scale: float, high: float, 
             words[4 * j + 2], words[4 * j + 3] = np.uint32(c2), np.uint32(c3)
         for j in range(n):
             x = np.float32(np.int32(words[j] >> drop)) * unit * span + bottom
-            out[start + j] = x if x < top else bottom
+            part[j] = x if x < top else bottom
     state[1] = call + ONE
 
 
@@ -171,7 +175,7 @@ def _uniform64(out: Array, state: Array, low: float, scale: float, high: float) 
     for chunk in prange((out.size + CHUNK - 1) // CHUNK):
         start = np.int64(chunk) * CHUNK
         n = min(CHUNK, out.size - start)
-        words = np.empty(CHUNK, np.uint64)
+        part, words = out[start : start + n], np.empty(CHUNK, np.uint64)
         for j in range((n + 1) // 2):
             block = np.uint64(start // 2 + j)
             c0, c1, c2, c3 = block & LOW, block >> HALF, call & LOW, call >> HALF
@@ -183,7 +187,7 @@ def _uniform64(out: Array, state: Array, low: float, scale: float, high: float) 
             words[2 * j], words[2 * j + 1] = c0 | (c1 << HALF), c2 | (c3 << HALF)
         for j in range(n):
             x = np.float64(np.int64(words[j] >> np.uint64(11))) * 2.0**-53 * scale + low
-            out[start + j] = x if x < high else low
+            part[j] = x if x < high else low
     state[1] = call + ONE
 
 
@@ -195,7 +199,7 @@ def _normal32(out: Array, state: Array, mean: float, std: float) -> None:
     for chunk in prange((out.size + CHUNK - 1) // CHUNK):
         start = np.int64(chunk) * CHUNK
         n = min(CHUNK, out.size - start)
-        words = np.empty(CHUNK, np.uint32)
+        part, words = out[start : start + n], np.empty(CHUNK, np.uint32)
         for j in range((n + 3) // 4):
             block = np.uint64(start // 4 + j)
             c0, c1, c2, c3 = block & LOW, block >> HALF, call & LOW, call >> HALF
@@ -244,7 +248,7 @@ def _normal32(out: Array, state: Array, mean: float, std: float) -> None:
             tail = tail * t + np.float32(4.006435)
             z = (centre if w < np.float32(5.0) else tail) * x
             z = -z if bits >> np.uint32(31) else z
-            out[start + j] = z * scale + shift
+            part[j] = z * scale + shift
     state[1] = call + ONE
 
 
@@ -255,7 +259,7 @@ def _normal64(out: Array, state: Array, mean: float, std: float) -> None:
     for chunk in prange((out.size + CHUNK - 1) // CHUNK):
         start = np.int64(chunk) * CHUNK
         n = min(CHUNK, out.size - start)
-        words = np.empty(CHUNK, np.uint64)
+        part, words = out[start : start + n], np.empty(CHUNK, np.uint64)
         for j in range((n + 1) // 2):
             block = np.uint64(start // 2 + j)
             c0, c1, c2, c3 = block & LOW, block >> HALF, call & LOW, call >> HALF
@@ -339,7 +343,7 @@ def _normal64(out: Array, state: Array, mean: float, std: float) -> None:
                     b = b * r + 1.0
                 z = a / b
             z = -z if bits >> np.uint64(63) else z
-            out[start + j] = z * std + mean
+            part[j] = z * std + mean
     state[1] = call + ONE
 
 
@@ -350,7 +354,7 @@ def _bernoulli(out: Array, state: Array, threshold: int) -> None:
     for chunk in prange((out.size + CHUNK - 1) // CHUNK):
         start = np.int64(chunk) * CHUNK
         n = min(CHUNK, out.size - start)
-        words = np.empty(CHUNK, np.uint32)
+        part, words = out[start : start + n], np.empty(CHUNK, np.uint32)
         for j in range((n + 3) // 4):
             block = np.uint64(start // 4 + j)
             c0, c1, c2, c3 = block & LOW, block >> HALF, call & LOW, call >> HALF
@@ -362,7 +366,7 @@ def _bernoulli(out: Array, state: Array, threshold: int) -> None:
             words[4 * j], words[4 * j + 1] = np.uint32(c0), np.uint32(c1)
             words[4 * j + 2], words[4 * j + 3] = np.uint32(c2), np.uint32(c3)
         for j in range(n):
-            out[start + j] = 1 if words[j] >> np.uint32(8) < threshold else 0
+            part[j] = 1 if words[j] >> np.uint32(8) < threshold else 0
     state[1] = call + ONE
 
 
@@ -374,7 +378,7 @@ def _integers(out: Array, state: Array, low: int, span: int) -> None:
     for chunk in prange((out.size + CHUNK - 1) // CHUNK):
         start = np.int64(chunk) * CHUNK
         n = min(CHUNK, out.size - start)
-        words = np.empty(CHUNK, np.uint64)
+        part, words = out[start : start + n], np.empty(CHUNK, np.uint64)
         for j in range((n + 1) // 2):
             block = np.uint64(start // 2 + j)
             c0, c1, c2, c3 = block & LOW, block >> HALF, call & LOW, call >> HALF
@@ -388,5 +392,5 @@ def _integers(out: Array, state: Array, low: int, span: int) -> None:
             r0, r1 = words[j] & LOW, words[j] >> HALF
             middle = r1 * s0 + ((r0 * s0) >> HALF)
             cross = r0 * s1 + (middle & LOW)
-            out[start + j] = np.int64(r1 * s1 + (middle >> HALF) + (cross >> HALF) + low)
+            part[j] = np.int64(r1 * s1 + (middle >> HALF) + (cross >> HALF) + low)
     state[1] = call + ONE
