@@ -70,7 +70,8 @@ def random_integers(state: Array, shape: tuple[int, ...], dtype: Any, low: int, 
     """See `philox.random_integers`."""
     low, span = philox.integer_parameters(dtype, low, high)
     out = np.empty(shape, np.int64)
-    _run(_integers, out, state, np.uint64(low), np.uint64(span))
+    # The span's halves, as 2**64 itself is a span.
+    _run(_integers, out, state, np.uint64(low), np.uint64(span & 0xFFFFFFFF), np.uint64(span >> 32))
     return out.astype(dtype, copy=False)
 
 
@@ -371,10 +372,9 @@ def _bernoulli(out: Array, state: Array, threshold: int) -> None:
 
 
 @kernel(parallel=True)
-def _integers(out: Array, state: Array, low: int, span: int) -> None:
-    """`low` plus the high half of the 128-bit product `word * span`, made of 32-bit pieces."""
+def _integers(out: Array, state: Array, low: int, s0: int, s1: int) -> None:
+    """`low` plus the high half of the product `word * (s0 + 2**32 * s1)`, made of 32-bit pieces."""
     seed, call = state[0], state[1]
-    s0, s1 = span & LOW, span >> HALF
     for chunk in prange((out.size + CHUNK - 1) // CHUNK):
         start = np.int64(chunk) * CHUNK
         n = min(CHUNK, out.size - start)
