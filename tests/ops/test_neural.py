@@ -1,16 +1,38 @@
 """The operations of neural networks: one table drives the comparison with PyTorch, gradients of first and second order,
 float32, non-contiguous inputs and empty batches. A case's function takes `nn.functional`, ours or PyTorch's, and tensors.
+
+Each test runs on the CPU, with its own kernels, and on the strict backend, with the portable ones.
 """
 
 import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-import autograd_core as ag
-import autograd_core.nn.functional as F
 import numpy as np
 import pytest
+
+import autograd_core as ag
+import autograd_core.nn.functional as F
 from autograd_core.autograd import gradcheck, gradgradcheck
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    chosen = metafunc.config.getoption("--device")
+    metafunc.parametrize("where", ("cuda",) if chosen == "cuda" else ("cpu", "strict"), indirect=True)
+
+
+@pytest.fixture(autouse=True)
+def where(request: pytest.FixtureRequest, device: str) -> Iterator[str]:
+    if request.param == "cuda" and not ag.devices.is_available("cuda"):
+        pytest.skip("no CUDA device")
+    ag.set_default_device(request.param)
+    yield request.param
+    ag.set_default_device(device)
+
+
+def host(t):
+    return t.detach().cpu().numpy()
 
 
 def normal(*shape):
@@ -70,7 +92,7 @@ class Case:
         return [ag.tensor(a, requires_grad=a.dtype.kind == "f" and i not in self.constant) for i, a in enumerate(arrays)]
 
 
-X, W = normal(3, 4, 6, 5), normal(6, 4, 3, 2)
+X, W = normal(2, 4, 5, 4), normal(6, 4, 3, 2)
 CASES = [
     Case("linear", lambda F, x, w, b: F.linear(x, w, b), (normal(3, 4), normal(5, 4), normal(5))),
     Case("linear, no bias", lambda F, x, w: F.linear(x, w), (normal(3, 4), normal(5, 4))),
@@ -218,24 +240,24 @@ def test_values_and_gradients_equal_pytorch(case, dtype):
     assert tuple(y.shape) == tuple(expected.shape)
     assert str(y.dtype).split(".")[1] == str(expected.dtype).split(".")[1] == dtype
     tolerance = {"rtol": TOLERANCE[dtype], "atol": TOLERANCE[dtype]}
-    np.testing.assert_allclose(y.detach().numpy(), expected.detach().numpy(), **tolerance)
+    np.testing.assert_allclose(host(y), host(expected), **tolerance)
     g = np.random.default_rng(1).standard_normal(tuple(y.shape)).astype(dtype)
     y.backward(ag.tensor(g))
     expected.backward(torch.tensor(g))
     for t, reference in zip(ours, theirs):
         if reference.grad is not None:
             assert t.grad.dtype is t.dtype
-            np.testing.assert_allclose(t.grad.numpy(), reference.grad.numpy(), **tolerance)
+            np.testing.assert_allclose(host(t.grad), host(reference.grad), **tolerance)
 
 
 @pytest.mark.parametrize("case", [c for c in CASES if c.numeric], ids=lambda c: c.name)
-def test_gradients(case):
-    assert gradcheck(lambda *t: case.function(F, *t), case.tensors())
+def test_gradients(case, where):
+    assert gradcheck(lambda *t: case.function(F, *t), case.tensors(), fast_mode=where != "cpu")
 
 
 @pytest.mark.parametrize("case", CASES, ids=IDS)
-def test_gradients_of_gradients(case):
-    assert gradgradcheck(lambda *t: case.function(F, *t), case.tensors())
+def test_gradients_of_gradients(case, where):
+    assert gradgradcheck(lambda *t: case.function(F, *t), case.tensors(), fast_mode=where != "cpu")
 
 
 @pytest.mark.parametrize("case", CASES, ids=IDS)
@@ -248,7 +270,7 @@ def test_float32_rounds_float64(case):
         results[dtype] = [y.detach(), *(t.grad for t in tensors if t.requires_grad)]
     for exact, rounded in zip(results["float64"], results["float32"]):
         assert rounded.dtype is ag.float32
-        np.testing.assert_allclose(rounded.numpy(), exact.numpy(), rtol=2e-5, atol=2e-5)
+        np.testing.assert_allclose(host(rounded), host(exact), rtol=2e-5, atol=2e-5)
 
 
 @pytest.mark.parametrize("case", CASES, ids=IDS)
@@ -267,7 +289,7 @@ def test_non_contiguous_inputs_and_gradients(case):
 
     tensors = case.tensors()
     for expected, found in zip(run(*tensors), run(*map(strided, tensors))):
-        np.testing.assert_allclose(found.numpy(), expected.numpy(), rtol=1e-12, atol=1e-12)
+        np.testing.assert_allclose(host(found), host(expected), rtol=1e-12, atol=1e-12)
 
 
 @pytest.mark.parametrize("case", [c for c in CASES if c.batch and "training" not in c.name], ids=lambda c: c.name)
@@ -281,7 +303,7 @@ def test_empty_batch(case):
     assert tensors[0].grad.shape == tensors[0].shape
     for t in tensors[1:]:
         if t.requires_grad:
-            assert not t.grad.numpy().any()
+            assert not host(t.grad).any()
 
 
 @pytest.mark.parametrize("name", ["linear", "conv2d", "avg_pool2d", "layer_norm", "softmax", "gelu", "cross_entropy", "embedding"])
@@ -291,6 +313,6 @@ def test_half_precision_computes_in_float32(name):
     tensors = case.tensors("float16")
     y = case.function(F, *tensors)
     assert y.dtype is ag.float16
-    np.testing.assert_allclose(y.detach().numpy(), exact.detach().numpy(), rtol=4e-3, atol=4e-3)
+    np.testing.assert_allclose(host(y), host(exact), rtol=4e-3, atol=4e-3)
     y.sum().backward()
     assert all(t.grad.dtype is ag.float16 and bool(ag.isfinite(t.grad).all()) for t in tensors if t.requires_grad)
