@@ -18,7 +18,7 @@ _ROOT = os.path.dirname(_PACKAGE)
 
 
 class _CheckoutFinder:
-    """A meta path finder for the sub-packages that stand beside ``autograd_core/``."""
+    """A meta path finder for the sub-packages that stand beside `autograd_core/`."""
 
     def __init__(self, names: frozenset[str]) -> None:
         self.names = names
@@ -37,5 +37,5 @@ def install_finder() -> None:
         if not os.path.isdir(os.path.join(_PACKAGE, name)) and os.path.isfile(os.path.join(_ROOT, name, "__init__.py"))
     )
     if names:
-        # Last in line: whatever an installer (an editable install, say) arranged goes first.
-        sys.meta_path.append(_CheckoutFinder(names))
+        # First in line: an editable install of another checkout must not lend its nn to this autograd_core.
+        sys.meta_path.insert(0, _CheckoutFinder(names))
