@@ -288,7 +288,8 @@ def _check_saved(node: Node) -> None:
             f"backward through the graph a second time: the tensors that {node.primitive.name} saved were freed by the "
             "first backward. Call the first one with backward(retain_graph=True), or compute the loss again."
         )
-    for array in node.saved or ():
+    indices = [item for p in node.params if p.__class__ is tuple for item in p]
+    for array in (*(node.saved or ()), *indices):
         if hasattr(array, "dtype"):
             operation = storage.changed_since(node.backend, array, node.stamp)
             if operation is not None:

@@ -19,16 +19,32 @@ _IGNORES_SELF = {"add_", "sub_", "copy_", "zero_", "fill_", "neg_", "view_scatte
 
 
 def regenerate_view(view: Tensor) -> None:
-    """Give a stale view the history that its base has now."""
-    chain = view._chain
-    if chain is None:  # PyTorch keeps the old history here too.
-        return
+    """Give a stale view the history that its base has now. Raises `RuntimeError` where the way cannot be replayed."""
     assert view._base is not None
+    chain = view._chain
+    if chain is None:
+        if view._node is not None or view._base.requires_grad:
+            raise RuntimeError(
+                f"a view of shape {tuple(view.shape)} that was created in no_grad mode, or by a function that returns "
+                "several views, is used after its base was modified inplace: its history is lost. Use a clone() of it, "
+                "or take the view again."
+            )
+        return
     with modes.enable_grad():
         t = view._base
         for name, params in chain:
             t = getattr(V, name)(t, *params)
-    view._node = t._node
+    _set_history(view, t._node)
+
+
+def _set_history(x: Tensor, edge: Any) -> None:
+    """Give `x` a new history; `retain_grad` stays with the tensor."""
+    old = x._node
+    x._node = edge
+    if old is not None and edge is not None and old.extra is not None and old.extra.retained is not None:
+        if old.extra.retained() is x:
+            old.extra.retained = None
+            x.retain_grad()
 
 
 def _scatter_rule(F: Any, g: Any, ctx: Any) -> tuple[Any, ...]:
@@ -43,23 +59,40 @@ def _scatter_rule(F: Any, g: Any, ctx: Any) -> tuple[Any, ...]:
 view_scatter = primitive("view_scatter", _scatter_rule, inputs=2)
 
 
-def check_writable(x: Tensor, operation: str) -> None:
-    """Raise `RuntimeError` where an in-place change of `x` could only give a wrong gradient."""
+def check_writable(x: Tensor, operation: str, *others: Any) -> bool:
+    """Raise `RuntimeError` where an in-place change of `x` by `others` could only give a wrong gradient.
+
+    Returns whether the change belongs on the tape.
+    """
     shape, strides = x._data.shape, x._data.strides
     if 0 in strides and x._data.size and any(s == 0 and n > 1 for n, s in zip(shape, strides)):
         raise RuntimeError(
             f"{operation}: unsupported operation: more than one element of the written-to tensor refers to a single "
             "memory location. Please clone() the tensor before performing the operation."
         )
+    if x._inference and not modes.state.inference:
+        raise RuntimeError(
+            f"{operation}: inplace update of an inference tensor outside inference_mode is not allowed; change a clone()"
+        )
+    for other in others:
+        if isinstance(other, Tensor) and _overlaps_partly(x, other):
+            raise RuntimeError(
+                f"{operation}: unsupported operation: some elements of the input tensor (shape {tuple(other.shape)}) and "
+                f"the written-to tensor (shape {tuple(shape)}) refer to a single memory location. Please clone() the "
+                "input before performing the operation."
+            )
     if not modes.state.grad:
-        return
+        return False
+    base = x if x._base is None else x._base
+    if not (base.requires_grad or x.requires_grad or any(isinstance(o, Tensor) and o.requires_grad for o in others)):
+        return False
     if x._base is None:
         if x._requires_grad and x._node is None:
             raise RuntimeError(
                 f"{operation}: a leaf Variable that requires grad is being used in an in-place operation. "
                 "Do it under no_grad(), or on a clone()."
             )
-        return
+        return True
     if x._base._requires_grad and x._base._node is None:
         raise RuntimeError(
             f"{operation}: a view of a leaf Variable that requires grad is being used in an in-place operation. "
@@ -72,18 +105,29 @@ def check_writable(x: Tensor, operation: str) -> None:
             f"{operation}: this view was created in no_grad mode, or by a function that returns several views, and is "
             "being modified inplace with grad mode enabled. Use a clone(), or make the view where gradients are on."
         )
+    return True
+
+
+def _overlaps_partly(x: Tensor, y: Tensor) -> bool:
+    """Whether two gapless blocks of one memory overlap without being the same."""
+    backend, a, b = x._backend, x._data, y._data
+    if y._backend is not backend or a is b or backend.storage_key(a) is not backend.storage_key(b):
+        return False
+    if not all(d.flags.c_contiguous or d.flags.f_contiguous for d in (a, b)):
+        return False
+    start, other = backend.address(a), backend.address(b)
+    if start == other and a.shape == b.shape and a.strides == b.strides:
+        return False
+    return bool(start < other + b.nbytes and other < start + a.nbytes)
 
 
 def update(x: Tensor, operation: str, function: Callable[..., Tensor], *args: Any, **kwargs: Any) -> Tensor:
     """`x` becomes `function(x, *args)`: its memory is written, its history and that of its base rewritten."""
-    check_writable(x, operation)
+    recording = check_writable(x, operation, *args, *kwargs.values())
     old = x
-    recording = modes.state.grad
     if recording and operation not in _IGNORES_SELF:
-        edge = edge_of(x)
-        if edge is not None or any(isinstance(a, Tensor) and a.requires_grad for a in args):
-            # The rule may save the old value, which is about to be overwritten.
-            old = wrap(x._backend.clone(x._data), x._backend, edge)
+        # The rule may save the old value, which is about to be overwritten.
+        old = wrap(x._backend.clone(x._data), x._backend, edge_of(x))
     new = function(old, *args, **kwargs)
     write(x, new, operation)
     return x
@@ -104,7 +148,9 @@ def write(x: Tensor, new: Tensor, operation: str) -> None:
             )
         new = V.cast(new, x._data.dtype)
     backend = x._backend
-    edge = edge_of(new)
+    edge = edge_of(new) if x._data.dtype.kind == "f" else None
+    if edge is None and modes.state.grad and edge_of(x) is not None:
+        edge = edge_of(V.replace(x, new))  # The gradient of the old value is zero, not absent.
     base = x._base
     base_edge = None if base is None else edge_of(base)
     backend.copy_(x._data, new._data)
@@ -117,9 +163,10 @@ def write(x: Tensor, new: Tensor, operation: str) -> None:
             edge.saved = (*edge.saved[:-1], x._data)
             edge.stamp = storage.tick()
     if base is None:
-        x._node = edge
+        _set_history(x, edge)
     elif edge is not None or base_edge is not None:
-        base._node = make_node(view_scatter.primitive, backend, (base_edge, edge), (), (x._chain,), base._data.shape)
+        scattered = make_node(view_scatter.primitive, backend, (base_edge, edge), (), (x._chain,), base._data.shape)
+        _set_history(base, scattered)
 
 
 def inplace(name: str, function: Callable[..., Tensor]) -> Callable[..., Tensor]:

@@ -162,7 +162,7 @@ class set_grad_enabled(_Mode):
 
 
 class inference_mode(_Mode):
-    """Like `no_grad`; tensors made inside can never enter a graph.
+    """Like `no_grad`; outside, tensors made inside can neither be changed in place nor require gradients.
 
     >>> import autograd_core as ag
     >>> with ag.inference_mode():

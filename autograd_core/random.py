@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from autograd_core import devices, dtypes, storage
+from autograd_core import devices, dtypes
 from autograd_core.ops.creation import _shape
 from autograd_core.tensor import Tensor, wrap
 
@@ -292,16 +292,17 @@ def bernoulli(input: Tensor, p: float | None = None, *, generator: Generator | N
 
 def _fill_method(name: str, kernel: str, defaults: tuple[Any, ...], doc: str) -> Any:
     def method(self: Tensor, *args: Any, generator: Generator | None = None, **named: Any) -> Tensor:
-        from autograd_core.inplace import check_writable
+        from autograd_core.inplace import update
+        from autograd_core.ops.indexing import replace
 
-        check_writable(self, name)
         params = [*args, *defaults[len(args) :]]
         for key, value in named.items():
             params[_ARGUMENTS[name].index(key)] = value
-        drawn = draw(kernel, generator, self._backend, self._data.shape, self._data.dtype, *params)
-        self._backend.copy_(self._data, drawn._data)
-        storage.mark_mutated(self._backend, self._data, name)
-        return self
+
+        def drawn(old: Tensor) -> Tensor:
+            return replace(old, draw(kernel, generator, old._backend, old._data.shape, old._data.dtype, *params))  # type: ignore[no-any-return]
+
+        return update(self, name, drawn)
 
     method.__name__ = method.__qualname__ = name
     method.__doc__ = doc

@@ -187,7 +187,12 @@ class Tensor:
 
     @property
     def requires_grad(self) -> bool:
-        return self._requires_grad or self.grad_fn is not None
+        if self._base is None:
+            return self._requires_grad or self._node is not None
+        try:
+            return self._requires_grad or self._current_node() is not None
+        except RuntimeError:  # A view whose history was lost: asking is no error, using it is.
+            return self._node is not None
 
     @requires_grad.setter
     def requires_grad(self, value: bool) -> None:
@@ -206,6 +211,8 @@ class Tensor:
             raise RuntimeError(
                 f"only Tensors of floating point dtype can require gradients, got {self.dtype}; use .float()"
             )
+        if requires_grad and self._inference and not modes.state.inference:
+            raise RuntimeError("requires_grad=True on an inference tensor outside inference_mode is not allowed; use a clone()")
         self._requires_grad = bool(requires_grad)
         return self
 
@@ -213,6 +220,8 @@ class Tensor:
         """The node of a view. If its memory was changed since, the node is made anew from the base's history."""
         if self._seen != storage.last_change:
             if storage.changed_since(self._backend, self._data, self._seen):
+                if self._step is None and not modes.state.grad:
+                    return self._node  # Nothing is recorded now, so a history that cannot be made anew is no error.
                 from autograd_core.inplace import regenerate_view
 
                 regenerate_view(self)

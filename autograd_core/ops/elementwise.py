@@ -9,7 +9,7 @@ import builtins
 import math
 from typing import Any
 
-from autograd_core import dtypes
+from autograd_core import dtypes, modes
 from autograd_core.primitive import V, binary, predicate, primitive, promote_operands, result_type, unary
 from autograd_core.tensor import Tensor
 
@@ -154,7 +154,10 @@ _cast = unary("cast", lambda F, g, ctx: (F.cast(g, ctx.params[1]),))
 
 def cast(x: Tensor, native: Any) -> Tensor:
     """`x` in the backend's dtype `native`; its gradient goes back in the dtype of `x`."""
-    return _cast(x, native, x._data.dtype)  # type: ignore[no-any-return]
+    if native.kind == "f":
+        return _cast(x, native, x._data.dtype)  # type: ignore[no-any-return]
+    with modes.no_grad():  # Integers and bools have no gradient.
+        return _cast(x, native, x._data.dtype)  # type: ignore[no-any-return]
 
 
 V.cast = cast  # type: ignore[attr-defined]

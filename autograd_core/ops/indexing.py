@@ -6,7 +6,7 @@ import builtins
 import math
 from typing import Any
 
-from autograd_core import dtypes, interop, modes, storage
+from autograd_core import dtypes, interop, storage
 from autograd_core.inplace import check_writable, update, write
 from autograd_core.ops import elementwise as e
 from autograd_core.ops.reductions import ValuesAndIndices
@@ -191,9 +191,9 @@ def setitem(self: Tensor, index: Any, value: Any) -> None:
             value = _fit(target, value)
     else:
         value = self.new_full((), _number(value))
-    check_writable(target, "index_put_")
+    recording = check_writable(target, "index_put_", value)
     try:
-        if modes.state.grad and (target.requires_grad or value.requires_grad or (self._base or self).requires_grad):
+        if recording:
             old = wrap(target._data, target._backend, target.grad_fn)
             write(target, _index_put(old, value, arrays, False), "index_put_")
         else:
