@@ -14,7 +14,5 @@ from autograd_core.backends.neural_norm import NormalizationKernels
 from autograd_core.backends.neural_pool import PoolingKernels
 
 
-class NeuralKernels(
-    ConvolutionKernels, PoolingKernels, NormalizationKernels, ActivationKernels, LossKernels
-):
+class NeuralKernels(ConvolutionKernels, PoolingKernels, NormalizationKernels, ActivationKernels, LossKernels):
     """Mixed into `Backend`."""

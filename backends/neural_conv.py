@@ -53,9 +53,7 @@ class ConvolutionKernels:
 
     # -- convolution ------------------------------------------------------------------------------------
 
-    def conv2d(
-        self, x: Array, w: Array, b: Array, stride: Pair, padding: Sides, dilation: Pair, groups: int
-    ) -> Array:
+    def conv2d(self, x: Array, w: Array, b: Array, stride: Pair, padding: Sides, dilation: Pair, groups: int) -> Array:
         """Cross-correlation: x (N, C, H, W), w (O, C / groups, KH, KW), b (O,) or None."""
         xp, n, out = self.xp, x.shape[0], w.shape[0]
         kernel = (w.shape[2], w.shape[3])
@@ -76,7 +74,7 @@ class ConvolutionKernels:
         self, g: Array, w: Array, shape: Shape, stride: Pair, padding: Sides, dilation: Pair, groups: int
     ) -> Array:
         """The gradient of `conv2d` by its input of `shape`; also the transposed convolution."""
-        xp, (n, out, rows, columns) = self.xp, g.shape
+        xp, (n, _, rows, columns) = self.xp, g.shape
         weight, _ = self._by_group(w, groups)
         weight = weight.transpose((0, 2, 1))
         gx = xp.empty(shape, g.dtype)

@@ -20,7 +20,8 @@ class LossKernels:
     xp: Any
 
     def check_none(self, bad: Array, error: type[Exception], message: str) -> None:
-        """Raise `error(message)` if any element of `bad` is true. A device may raise it at the next read-out instead."""
+        """Raise `error(message)` if any element of `bad` is true. A device may raise it at the next read-out
+        instead."""
         if bool(self.xp.any(bad)):
             raise error(message)
 
@@ -132,7 +133,8 @@ class LossKernels:
     # -- embedding --------------------------------------------------------------------------------------
 
     def embedding(self, w: Array, index: Array, padding: int) -> Array:
-        """The rows of w (rows, features) at `index`; row `padding` (-1: none) has no gradient, which forward ignores."""
+        """The rows of w (rows, features) at `index`; row `padding` (-1: none) has no gradient, which forward
+        ignores."""
         self._check_range("embedding", index, w.shape[0], None)
         return w[index]
 

@@ -37,9 +37,7 @@ class NormalizationKernels:
         running[...] = running * (1 - momentum) + value * (momentum * scale)
         return running
 
-    def batch_norm(
-        self, x: Array, w: Array, b: Array, mean: Array, var: Array, eps: float, training: bool
-    ) -> Array:
+    def batch_norm(self, x: Array, w: Array, b: Array, mean: Array, var: Array, eps: float, training: bool) -> Array:
         """`(x - mean) / sqrt(var + eps) * w + b` channel by channel; w and b may be None."""
         shape = _channel_shape(x)
         scale = self._scale(w, var, eps)

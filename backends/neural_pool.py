@@ -57,7 +57,9 @@ class PoolingKernels:
         corner = (first[0].reshape((-1, 1)) * kernel[1] + first[1].reshape((1, -1))).astype(place.dtype)
         return xp.where(best == -xp.inf, corner, place)
 
-    def max_pool2d_indices(self, place: Array, shape: Shape, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair) -> Array:
+    def max_pool2d_indices(
+        self, place: Array, shape: Shape, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair
+    ) -> Array:
         """The places of `max_pool2d` as int64 indices into each flattened plane of the input of `shape`."""
         xp = self.xp
         place = place.astype("int64")

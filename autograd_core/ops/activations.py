@@ -126,7 +126,8 @@ def prelu(input: Tensor, weight: Tensor) -> Tensor:
     channels = input.shape[1] if input.ndim > 1 else 1
     if weight.ndim > 1 or weight.numel() not in (1, channels):
         raise RuntimeError(
-            f"prelu: mismatch of parameter numbers and input channel size: expected weight of shape (1,) or ({channels},), "
+            "prelu: mismatch of parameter numbers and input channel size: expected weight of shape (1,) or "
+            f"({channels},), "
             f"got {tuple(weight.shape)}"
         )
     w = weight.reshape((1, -1) + (1,) * (input.ndim - 2)) if weight.numel() > 1 else weight.reshape(())
@@ -245,8 +246,8 @@ _dropout = primitive("dropout", lambda F, g, ctx: (F.dropout(g, ctx.saved[0], *c
 def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
     """Each element zeroed with probability p, the others divided by 1 - p; the input itself if not `training`.
 
-    Srivastava et al., "Dropout" (2014), in its inverted form. The mask comes from the default generator. Raises `ValueError`
-    unless 0 <= p <= 1.
+    Srivastava et al., "Dropout" (2014), in its inverted form. The mask comes from the default generator. Raises
+    `ValueError` unless 0 <= p <= 1.
 
     >>> import autograd_core as ag
     >>> ag.nn.functional.dropout(ag.ones(2), p=0.5, training=False)

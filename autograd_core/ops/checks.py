@@ -29,13 +29,16 @@ def require_tensors(operation: str, **tensors: Any) -> None:
 
 
 def require_same(operation: str, **tensors: Tensor | None) -> None:
-    """Raise `TypeError` for what is no Tensor, `RuntimeError` unless all have one floating-point dtype and one device."""
+    """Raise `TypeError` for what is no Tensor, `RuntimeError` unless all have one floating-point dtype and one
+    device."""
     require_tensors(operation, **tensors)
     given = {name: t for name, t in tensors.items() if t is not None}
     first = next(iter(given.values()))
     if any(t._data.dtype != first._data.dtype for t in given.values()):
         found = ", ".join(f"{name} {t.dtype}" for name, t in given.items())
-        raise RuntimeError(f"{operation}: expected all tensors to have the same dtype, got {found}. Convert with .to(dtype).")
+        raise RuntimeError(
+            f"{operation}: expected all tensors to have the same dtype, got {found}. Convert with .to(dtype)."
+        )
     require_float(operation, first)
     if any(t._backend is not first._backend for t in given.values()):
         raise device_error(operation, tuple(given.values()))

@@ -57,7 +57,8 @@ def conv2d(
     dilation: int | tuple[int, int] = 1,
     groups: int = 1,
 ) -> Tensor:
-    """y[n, o, i, j] = b[o] + sum over c, k, l of w[o, c, k, l] x[n, c, i s + k d - p, j s + l d - p] (cross-correlation).
+    """y[n, o, i, j] = b[o] + sum over c, k, l of w[o, c, k, l] x[n, c, i s + k d - p, j s + l d - p]
+    (cross-correlation).
 
     input: (N, C, H, W) or (C, H, W); weight: (O, C / groups, KH, KW); bias: (O,). `padding` in elements of zero on each
     side, or 'valid' (none) or 'same' (as much as keeps the size; stride 1 only). Channels are split into `groups`
@@ -101,11 +102,14 @@ def _convolve(
     channels = x.shape[x.ndim - dims - 1]
     if w.shape[1] * groups != channels:
         raise RuntimeError(
-            f"{name}: given groups={groups} and weight of shape {tuple(w.shape)}, expected input of shape {tuple(x.shape)} to have "
+            f"{name}: given groups={groups} and weight of shape {tuple(w.shape)}, expected input of shape "
+            f"{tuple(x.shape)} to have "
             f"{w.shape[1] * groups} channels, got {channels} channels instead"
         )
     if w.shape[0] % groups:
-        raise RuntimeError(f"{name}: the {w.shape[0]} output channels of the weight are not divisible by groups={groups}")
+        raise RuntimeError(
+            f"{name}: the {w.shape[0]} output channels of the weight are not divisible by groups={groups}"
+        )
     kernel = w.shape[2:]
     sides = _sides(name, dims, padding, kernel, stride, dilation)
     for axis in range(dims):
@@ -132,12 +136,15 @@ def _check_shapes(name: str, dims: int, x: Tensor, w: Tensor, out: Any, b: Tenso
         raise RuntimeError(f"{name}: expected a weight of {dims + 2} dimensions, got shape {tuple(w.shape)}")
     if x.ndim not in (dims + 1, dims + 2):
         raise RuntimeError(
-            f"{name}: expected input of shape (N, C, {sizes}) or (C, {sizes}), got {tuple(x.shape)}; use unsqueeze() or reshape()"
+            f"{name}: expected input of shape (N, C, {sizes}) or (C, {sizes}), got {tuple(x.shape)}; use unsqueeze() "
+            "or reshape()"
         )
     if not isinstance(groups, int) or groups < 1:
         raise RuntimeError(f"{name}: groups must be a positive int, got {groups!r}")
     if b is not None and tuple(b.shape) != tuple(out):
-        raise RuntimeError(f"{name}: bias of shape {tuple(b.shape)}, expected {tuple(out)} for a weight of {tuple(w.shape)}")
+        raise RuntimeError(
+            f"{name}: bias of shape {tuple(b.shape)}, expected {tuple(out)} for a weight of {tuple(w.shape)}"
+        )
 
 
 def _sides(name: str, dims: int, padding: Any, kernel: Any, stride: Any, dilation: Any) -> tuple[int, ...]:
@@ -170,7 +177,8 @@ def conv_transpose2d(
     """The adjoint of `conv2d` as a map of images: each input element spreads the kernel, times itself, over the output.
 
     input: (N, C, H, W) or (C, H, W); weight: (C, O / groups, KH, KW); bias: (O,). Returns (N, O, OH, OW) with
-    OH = (H - 1) s - 2 p + d (KH - 1) + output_padding + 1. Raises `RuntimeError` if shapes, dtypes or devices do not fit.
+    OH = (H - 1) s - 2 p + d (KH - 1) + output_padding + 1. Raises `RuntimeError` if shapes, dtypes or devices do not
+    fit.
 
     >>> import autograd_core as ag
     >>> ag.nn.functional.conv_transpose2d(ag.ones(1, 1, 1, 1), ag.ones(1, 1, 2, 2))
@@ -202,7 +210,16 @@ def conv_transpose1d(
 
 
 def _transposed(
-    name: str, dims: int, x: Tensor, w: Tensor, b: Tensor | None, stride: Any, padding: Any, extra: Any, groups: int, dilation: Any
+    name: str,
+    dims: int,
+    x: Tensor,
+    w: Tensor,
+    b: Tensor | None,
+    stride: Any,
+    padding: Any,
+    extra: Any,
+    groups: int,
+    dilation: Any,
 ) -> Tensor:
     require_same(name, input=x, weight=w, bias=b)
     stride = pair(name, "stride", stride, 1, dims)
@@ -218,11 +235,16 @@ def _transposed(
     channels = x.shape[x.ndim - dims - 1]
     if w.shape[0] != channels or channels % groups:
         raise RuntimeError(
-            f"{name}: input of shape {tuple(x.shape)} has {channels} channels; expected {w.shape[0]}, the first size of the "
+            f"{name}: input of shape {tuple(x.shape)} has {channels} channels; expected {w.shape[0]}, the first size "
+            "of the "
             f"weight {tuple(w.shape)}, and a multiple of groups={groups}"
         )
     sizes = tuple(
-        (x.shape[x.ndim - dims + a] - 1) * stride[a] - 2 * padding[a] + dilation[a] * (w.shape[2 + a] - 1) + extra[a] + 1
+        (x.shape[x.ndim - dims + a] - 1) * stride[a]
+        - 2 * padding[a]
+        + dilation[a] * (w.shape[2 + a] - 1)
+        + extra[a]
+        + 1
         for a in range(dims)
     )
     if min(sizes) < 1:

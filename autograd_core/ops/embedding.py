@@ -39,9 +39,10 @@ def embedding(
 ) -> Tensor:
     """y[..., :] = weight[input[...], :].
 
-    input: int64 or int32 of any shape (*); weight: (rows, features). Returns (*, features). Row `padding_idx` gets no gradient.
-    With `max_norm`, rows looked up whose `norm_type`-norm exceeds it are first scaled down in place. Gradients of equal indices add
-    up in a fixed order. Raises `IndexError` for an index outside [0, rows), `RuntimeError` for an input that is not integer.
+    input: int64 or int32 of any shape (*); weight: (rows, features). Returns (*, features). Row `padding_idx` gets no
+    gradient. With `max_norm`, rows looked up whose `norm_type`-norm exceeds it are first scaled down in place.
+    Gradients of equal indices add up in a fixed order. Raises `IndexError` for an index outside [0, rows),
+    `RuntimeError` for an input that is not integer.
 
     >>> import autograd_core as ag
     >>> ag.nn.functional.embedding(ag.tensor([1, 1]), ag.tensor([[1.0, 2.0], [3.0, 4.0]]))
@@ -50,7 +51,9 @@ def embedding(
     """
     require_tensors("embedding", input=input, weight=weight)
     if input._data.dtype.name not in ("int64", "int32"):
-        raise RuntimeError(f"embedding: expected indices of dtype ag.int64 or ag.int32, got {input.dtype}; use input.long()")
+        raise RuntimeError(
+            f"embedding: expected indices of dtype ag.int64 or ag.int32, got {input.dtype}; use input.long()"
+        )
     require_float("embedding", weight)
     if weight.ndim != 2:
         raise RuntimeError(f"embedding: 'weight' must be 2-D (rows, features), got shape {tuple(weight.shape)}")
@@ -73,7 +76,8 @@ def embedding(
 
 
 def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
-    """int64 zeros of shape (*, num_classes) with a 1 at each index; `num_classes` is one more than the greatest unless given.
+    """int64 zeros of shape (*, num_classes) with a 1 at each index; `num_classes` is one more than the greatest unless
+    given.
 
     Raises `RuntimeError` for a tensor that is not int64, or an index outside [0, num_classes).
 
@@ -84,7 +88,9 @@ def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
     """
     require_tensors("one_hot", tensor=tensor)
     if tensor._data.dtype.name != "int64":
-        raise RuntimeError(f"one_hot is only applicable to index tensors of dtype ag.int64, got {tensor.dtype}; use .long()")
+        raise RuntimeError(
+            f"one_hot is only applicable to index tensors of dtype ag.int64, got {tensor.dtype}; use .long()"
+        )
     if num_classes < 0:
         if not tensor.numel():
             raise RuntimeError("one_hot: cannot infer the number of classes from an empty tensor; give num_classes")

@@ -64,15 +64,19 @@ def _checked_linear(input: Tensor, weight: Tensor, bias: Tensor | None) -> Tenso
     x, w = input._data, weight._data
     if w.ndim not in (1, 2) or x.ndim == 0 or x.shape[-1] != w.shape[-1]:
         raise RuntimeError(
-            f"linear: input of shape {tuple(x.shape)} and weight of shape {tuple(w.shape)} do not fit: the last size of "
-            f"the input (in_features) must equal the weight's last size. Expected input (*, {w.shape[-1] if w.ndim else '?'}) "
+            f"linear: input of shape {tuple(x.shape)} and weight of shape {tuple(w.shape)} do not fit: the last size "
+            "of "
+            "the input (in_features) must equal the weight's last size. Expected input (*, "
+            f"{w.shape[-1] if w.ndim else '?'}) "
             "and weight (out_features, in_features)."
         )
     if w.ndim == 1:
         y = _linear(input, weight.reshape(1, -1), None).reshape(tuple(x.shape[:-1]))
         return y if bias is None else y + bias
     if bias is not None and bias._data.shape not in (w.shape[:1], (1,), ()):
-        raise RuntimeError(f"linear: bias of shape {tuple(bias.shape)}, expected ({w.shape[0]},) for a weight of {tuple(w.shape)}")
+        raise RuntimeError(
+            f"linear: bias of shape {tuple(bias.shape)}, expected ({w.shape[0]},) for a weight of {tuple(w.shape)}"
+        )
     if bias is None or bias._data.shape == w.shape[:1]:
         return _linear(input, weight, bias)  # type: ignore[no-any-return]
     return _linear(input, weight, bias.expand(w.shape[0]))  # type: ignore[no-any-return]

@@ -37,7 +37,8 @@ def _same_shape(name: str, input: Tensor, target: Tensor) -> None:
     if input._data.shape != target._data.shape:
         fix = "give both the same shape"
         if input.numel() == target.numel():
-            fix = f"use target.reshape({', '.join(map(str, input.shape))}), or squeeze(-1) or unsqueeze(-1) on one of them"
+            sizes = ", ".join(map(str, input.shape))
+            fix = f"use target.reshape({sizes}), or squeeze(-1) or unsqueeze(-1) on one of them"
         raise LossShapeError(
             f"{name}: target size {tuple(target.shape)} must be the same as input size {tuple(input.shape)}; {fix}"
         )
@@ -58,7 +59,9 @@ def _weighted(name: str, loss: Tensor, weight: Tensor | None) -> Tensor:
         return loss
     require_tensors(name, weight=weight)
     if any(a not in (1, b) for a, b in zip(weight.shape[::-1], loss.shape[::-1])) or weight.ndim > loss.ndim:
-        raise LossShapeError(f"{name}: weight of shape {tuple(weight.shape)} does not broadcast to the input's {tuple(loss.shape)}")
+        raise LossShapeError(
+            f"{name}: weight of shape {tuple(weight.shape)} does not broadcast to the input's {tuple(loss.shape)}"
+        )
     return _F.mul(loss, weight)  # type: ignore[no-any-return]
 
 
@@ -150,7 +153,9 @@ def smooth_l1_loss(
 def huber_loss(
     input: Tensor, target: Tensor, reduction: str = "mean", delta: float = 1.0, weight: Tensor | None = None
 ) -> Tensor:
-    """d^2 / 2 where d = |x - y| < delta, else delta (d - delta / 2) (Huber, 1964). Raises `RuntimeError` for delta <= 0.
+    """d^2 / 2 where d = |x - y| < delta, else delta (d - delta / 2) (Huber, 1964).
+
+    Raises `RuntimeError` for delta <= 0.
 
     >>> import autograd_core as ag
     >>> ag.nn.functional.huber_loss(ag.tensor([0.0, 0.0]), ag.tensor([1.0, 3.0]))
@@ -263,7 +268,9 @@ def cross_entropy_backward(g: Tensor, x: Tensor, target: Tensor, logsum: Any, co
     backend, native = x._backend, x._data.dtype
     raw = target._data
     share = wrap(backend.class_weight(raw, None, ignored, native), backend).reshape(-1, 1) / wrap(count, backend)
-    hot = wrap(backend.nll_loss_backward(backend.full(raw.shape, -1.0, native), raw, None, tuple(x.shape), ignored), backend)
+    hot = wrap(
+        backend.nll_loss_backward(backend.full(raw.shape, -1.0, native), raw, None, tuple(x.shape), ignored), backend
+    )
     return _F.mul(_F.mul(_F.sub(_F.softmax(x, 1), hot), share), g)  # type: ignore[no-any-return]
 
 
@@ -286,26 +293,30 @@ def _check_classes(name: str, input: Tensor, target: Tensor, weight: Tensor | No
     x, t = tuple(input.shape), tuple(target.shape)
     if target._data.dtype.name not in ("int64", "uint8"):
         raise RuntimeError(
-            f"{name}: expected class indices of dtype ag.int64 for a target of shape {t}, got {target.dtype}; use target.long()"
+            f"{name}: expected class indices of dtype ag.int64 for a target of shape {t}, got {target.dtype}; use "
+            "target.long()"
             + (f", or give class probabilities of the input's shape {x}" if name == "cross_entropy" else "")
         )
     if input.ndim == 0:
         raise RuntimeError(f"{name}: input must have at least one dimension, the classes")
     if input.ndim > 1 and (not t or t[0] != x[0]):
         raise LossShapeError(
-            f"{name}: expected input batch_size ({x[0]}) to match target batch_size ({t[0] if t else 'none'}): input {x}, target {t}"
+            f"{name}: expected input batch_size ({x[0]}) to match target batch_size ({t[0] if t else 'none'}): input "
+            f"{x}, target {t}"
         )
     expected = x[:1] + x[2:] if input.ndim > 1 else ()
     if t != expected:
         raise LossShapeError(
-            f"{name}: input {x} has {x[1] if input.ndim > 1 else x[0]} classes and asks for a target of shape {expected}, got {t}"
-            + ("; use target.squeeze(1)" if t[:1] + t[2:] == expected and t[1:2] == (1,) else "")
+            f"{name}: input {x} has {x[1] if input.ndim > 1 else x[0]} classes and asks for a target of shape "
+            f"{expected}, got {t}" + ("; use target.squeeze(1)" if t[:1] + t[2:] == expected and t[1:2] == (1,) else "")
         )
     if weight is not None:
         classes = x[1] if input.ndim > 1 else x[0]
         require_same(name, input=input, weight=weight)
         if tuple(weight.shape) != (classes,):
-            raise RuntimeError(f"{name}: weight tensor should be defined for all {classes} classes, got shape {tuple(weight.shape)}")
+            raise RuntimeError(
+                f"{name}: weight tensor should be defined for all {classes} classes, got shape {tuple(weight.shape)}"
+            )
         if weight.requires_grad:
             raise RuntimeError(f"{name}: the derivative for 'weight' is not implemented; use weight.detach()")
     if target._backend is not input._backend:
@@ -327,7 +338,14 @@ def _nll(logp: Tensor, target: Tensor, weight: Tensor | None, ignored: int, redu
         uniform = _F.mul(_F.neg(_F.sum(spread, (1,), False)), counted)
         loss = _F.add(_F.mul(loss, 1.0 - smoothing), _F.mul(uniform, smoothing / classes))
     if reduction == "mean":
-        total = wrap(backend.sum(backend.class_weight(target._data, None if weight is None else weight._data, ignored, native), None, False), backend)
+        total = wrap(
+            backend.sum(
+                backend.class_weight(target._data, None if weight is None else weight._data, ignored, native),
+                None,
+                False,
+            ),
+            backend,
+        )
         return _F.div(_F.sum(loss, None, False), total)  # type: ignore[no-any-return]
     loss = _reduced(loss, reduction)
     return loss.reshape(()) if single else loss
@@ -344,9 +362,9 @@ def nll_loss(
 ) -> Tensor:
     """-weight[t] x[t], x log-probabilities and t the class; the mean is divided by the sum of the weights used.
 
-    input: (N, C), (C,) or (N, C, d1, ...); target: int64 of shape (N,), () or (N, d1, ...); weight: (C,). Targets equal to
-    `ignore_index` count nothing. Raises `IndexError` for other classes outside [0, C), `RuntimeError` for a target that is no
-    int64, `LossShapeError` for shapes that do not fit.
+    input: (N, C), (C,) or (N, C, d1, ...); target: int64 of shape (N,), () or (N, d1, ...); weight: (C,). Targets
+    equal to `ignore_index` count nothing. Raises `IndexError` for other classes outside [0, C), `RuntimeError` for a
+    target that is no int64, `LossShapeError` for shapes that do not fit.
 
     >>> import autograd_core as ag
     >>> ag.nn.functional.nll_loss(ag.tensor([[-1.0, -2.0]]), ag.tensor([1]))
@@ -371,10 +389,11 @@ def cross_entropy(
 ) -> Tensor:
     """-sum over classes c of p_c weight_c log softmax(x)_c, p the target's distribution, and its mean or sum.
 
-    input: logits (N, C), (C,) or (N, C, d1, ...). target: class indices, int64 of shape (N,), () or (N, d1, ...), or probabilities
-    of the input's shape. `label_smoothing` e mixes in the uniform distribution: p <- (1 - e) p + e / C. Targets equal to
-    `ignore_index` count nothing; the mean over indices is divided by the sum of the weights used. Raises `IndexError` for other
-    classes outside [0, C), `RuntimeError` for a wrong dtype, `LossShapeError` for shapes that do not fit.
+    input: logits (N, C), (C,) or (N, C, d1, ...). target: class indices, int64 of shape (N,), () or (N, d1, ...), or
+    probabilities of the input's shape. `label_smoothing` e mixes in the uniform distribution: p <- (1 - e) p + e / C.
+    Targets equal to `ignore_index` count nothing; the mean over indices is divided by the sum of the weights used.
+    Raises `IndexError` for other classes outside [0, C), `RuntimeError` for a wrong dtype, `LossShapeError` for shapes
+    that do not fit.
 
     >>> import autograd_core as ag
     >>> ag.nn.functional.cross_entropy(ag.tensor([[0.0, 0.0]]), ag.tensor([1]))
@@ -394,14 +413,20 @@ def cross_entropy(
     return _nll(logp, target, weight, ignore_index, reduction, label_smoothing)
 
 
-def _soft_cross_entropy(x: Tensor, p: Tensor, weight: Tensor | None, ignored: int, reduction: str, smoothing: float) -> Tensor:
+def _soft_cross_entropy(
+    x: Tensor, p: Tensor, weight: Tensor | None, ignored: int, reduction: str, smoothing: float
+) -> Tensor:
     if ignored >= 0:
-        raise RuntimeError("cross_entropy: ignore_index is not supported for floating point target (class probabilities)")
+        raise RuntimeError(
+            "cross_entropy: ignore_index is not supported for floating point target (class probabilities)"
+        )
     require_same("cross_entropy", input=x, target=p, weight=weight)
     axis = 0 if x.ndim == 1 else 1
     classes = x.shape[axis]
     if weight is not None and tuple(weight.shape) != (classes,):
-        raise RuntimeError(f"cross_entropy: weight tensor should be defined for all {classes} classes, got shape {tuple(weight.shape)}")
+        raise RuntimeError(
+            f"cross_entropy: weight tensor should be defined for all {classes} classes, got shape {tuple(weight.shape)}"
+        )
     if smoothing:
         p = _F.add(_F.mul(p, 1.0 - smoothing), smoothing / classes)
     product = _F.mul(_F.log_softmax(x, axis), p)

@@ -32,9 +32,17 @@ _batch_norm = primitive("batch_norm", _batch_norm_rule, inputs=5, saves=(0, 1, 3
 
 @composite
 def batch_norm_backward(
-    g: Tensor, x: Tensor, w: Tensor | None, mean: Any, var: Any, eps: float, training: bool, wants: tuple[bool, bool, bool]
+    g: Tensor,
+    x: Tensor,
+    w: Tensor | None,
+    mean: Any,
+    var: Any,
+    eps: float,
+    training: bool,
+    wants: tuple[bool, bool, bool],
 ) -> tuple[Any, Any, Any]:
-    """What the backend's kernel of this name returns, from primitives; in training, mean and var are recomputed from x."""
+    """What the backend's kernel of this name returns, from primitives; in training, mean and var are recomputed from
+    x."""
     shape = (1, -1) + (1,) * (x.ndim - 2)
     axes = (0, *range(2, x.ndim))
     if training:
@@ -50,7 +58,13 @@ def batch_norm_backward(
 
 
 def _normal_backward(
-    g: Tensor, x: Tensor, w: Tensor | None, axes: tuple[int, ...], lead: tuple[int, ...], eps: float, wants: tuple[bool, bool, bool]
+    g: Tensor,
+    x: Tensor,
+    w: Tensor | None,
+    axes: tuple[int, ...],
+    lead: tuple[int, ...],
+    eps: float,
+    wants: tuple[bool, bool, bool],
 ) -> tuple[Any, Any, Any]:
     """Gradients of `(x - mean) / sqrt(var + eps) * w + b`, mean and var over `axes`, w and b shared over `lead`."""
     F: Any = V
@@ -79,26 +93,31 @@ def batch_norm(
     momentum: float | Tensor = 0.1,
     eps: float = 1e-05,
 ) -> Tensor:
-    """y = (x - mean) / sqrt(var + eps) * weight + bias, channel by channel (Ioffe, Szegedy, "Batch normalization", 2015).
+    """y = (x - mean) / sqrt(var + eps) * weight + bias, channel by channel (Ioffe, Szegedy, "Batch normalization",
+    2015).
 
     input: (N, C, ...); everything else: (C,). In `training`, mean and (biased) variance are those of the batch, and the
-    running ones move towards them in place, the variance unbiased: r <- (1 - momentum) r + momentum value; `momentum` may be a 0-d
-    tensor. Otherwise they are the running ones. Raises `ValueError` for a single value per channel in training, `RuntimeError` for
-    sizes other than C.
+    running ones move towards them in place, the variance unbiased: r <- (1 - momentum) r + momentum value; `momentum`
+    may be a 0-d tensor. Otherwise they are the running ones. Raises `ValueError` for a single value per channel in
+    training, `RuntimeError` for sizes other than C.
 
     >>> import autograd_core as ag
     >>> ag.nn.functional.batch_norm(ag.tensor([[1.0], [3.0]]), None, None, training=True, eps=0.0)
     tensor([[-1.],
             [ 1.]])
     """
-    require_tensors("batch_norm", input=input, running_mean=running_mean, running_var=running_var, weight=weight, bias=bias)
+    require_tensors(
+        "batch_norm", input=input, running_mean=running_mean, running_var=running_var, weight=weight, bias=bias
+    )
     require_float("batch_norm", input)
     if input.ndim < 2:
         raise RuntimeError(f"batch_norm: expected input of shape (N, C, ...), got {tuple(input.shape)}")
     channels = input.shape[1]
     for name, t in (("running_mean", running_mean), ("running_var", running_var), ("weight", weight), ("bias", bias)):
         if t is not None and tuple(t.shape) != (channels,):
-            raise RuntimeError(f"batch_norm: {name} should contain {channels} elements, one a channel, got shape {tuple(t.shape)}")
+            raise RuntimeError(
+                f"batch_norm: {name} should contain {channels} elements, one a channel, got shape {tuple(t.shape)}"
+            )
         if t is not None and t._data.dtype.kind != "f":
             raise RuntimeError(f"batch_norm: {name} must be floating-point, got {t.dtype}")
     if (running_mean is None) != (running_var is None):
@@ -107,7 +126,9 @@ def batch_norm(
     if training:
         count = data.size // channels if channels else 0
         if channels and count == 1:
-            raise ValueError(f"batch_norm: expected more than 1 value per channel when training, got input size {tuple(input.shape)}")
+            raise ValueError(
+                f"batch_norm: expected more than 1 value per channel when training, got input size {tuple(input.shape)}"
+            )
         if not data.size:
             return input * 1
         raw_mean, raw_var = backend.batch_norm_stats(data)
@@ -145,7 +166,11 @@ def layer_norm_backward(
 
 
 def layer_norm(
-    input: Tensor, normalized_shape: Sequence[int], weight: Tensor | None = None, bias: Tensor | None = None, eps: float = 1e-05
+    input: Tensor,
+    normalized_shape: Sequence[int],
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    eps: float = 1e-05,
 ) -> Tensor:
     """y = (x - mean) / sqrt(var + eps) * weight + bias, mean and biased variance over the last dimensions, those of
     `normalized_shape` (Ba, Kiros, Hinton, "Layer normalization", 2016).
@@ -165,14 +190,18 @@ def layer_norm(
         )
     for name, t in (("weight", weight), ("bias", bias)):
         if t is not None and tuple(t.shape) != shape:
-            raise RuntimeError(f"layer_norm: expected {name} to be of same shape as normalized_shape {list(shape)}, got {list(t.shape)}")
+            raise RuntimeError(
+                f"layer_norm: expected {name} to be of same shape as normalized_shape {list(shape)}, got "
+                f"{list(t.shape)}"
+            )
     return _layer_norm(input, weight, bias, len(shape), eps)  # type: ignore[no-any-return]
 
 
 def group_norm(
     input: Tensor, num_groups: int, weight: Tensor | None = None, bias: Tensor | None = None, eps: float = 1e-05
 ) -> Tensor:
-    """`layer_norm` over each of `num_groups` groups of channels, then weight and bias channel by channel (Wu, He, 2018).
+    """`layer_norm` over each of `num_groups` groups of channels, then weight and bias channel by channel (Wu, He,
+    2018).
 
     input: (N, C, ...); weight, bias: (C,). Raises `RuntimeError` unless `num_groups` divides C.
 
@@ -185,7 +214,9 @@ def group_norm(
         raise RuntimeError(f"group_norm: expected input of shape (N, C, ...), got {tuple(input.shape)}")
     n, channels = input.shape[:2]
     if num_groups < 1 or channels % num_groups:
-        raise RuntimeError(f"group_norm: expected number of channels ({channels}) to be divisible by num_groups ({num_groups})")
+        raise RuntimeError(
+            f"group_norm: expected number of channels ({channels}) to be divisible by num_groups ({num_groups})"
+        )
     for name, t in (("weight", weight), ("bias", bias)):
         if t is not None and tuple(t.shape) != (channels,):
             raise RuntimeError(f"group_norm: expected {name} of shape ({channels},), got {tuple(t.shape)}")
@@ -216,15 +247,23 @@ def instance_norm(
     if not use_input_stats:
         return batch_norm(input, running_mean, running_var, weight, bias, False, momentum, eps)
     if input.ndim < 3:
-        raise RuntimeError(f"instance_norm: expected input of shape (N, C, ...) with at least 3 dimensions, got {tuple(input.shape)}")
+        raise RuntimeError(
+            f"instance_norm: expected input of shape (N, C, ...) with at least 3 dimensions, got {tuple(input.shape)}"
+        )
     if math.prod(input.shape[2:]) == 1:
-        raise ValueError(f"instance_norm: expected more than 1 spatial element when training, got input size {tuple(input.shape)}")
+        raise ValueError(
+            f"instance_norm: expected more than 1 spatial element when training, got input size {tuple(input.shape)}"
+        )
     n, channels = input.shape[:2]
     if running_mean is not None and running_var is not None and input.numel():
         backend, count = input._backend, input.numel() // (n * channels)
         folded = backend.reshape(input._data, (1, n * channels, count))
-        for running, value, scale in zip((running_mean, running_var), backend.batch_norm_stats(folded), (1.0, count / (count - 1))):
-            backend.running_update_(running._data, backend.mean(backend.reshape(value, (n, channels)), (0,), False), momentum, scale)
+        for running, value, scale in zip(
+            (running_mean, running_var), backend.batch_norm_stats(folded), (1.0, count / (count - 1))
+        ):
+            backend.running_update_(
+                running._data, backend.mean(backend.reshape(value, (n, channels)), (0,), False), momentum, scale
+            )
             storage.mark_mutated(backend, running._data, "instance_norm")
     return group_norm(input, channels, weight, bias, eps)
 
@@ -239,7 +278,9 @@ def _affine(y: Tensor, weight: Tensor | None, bias: Tensor | None) -> Tensor:
 # -- softmax ----------------------------------------------------------------------------------------------
 
 _softmax = unary("softmax", lambda F, g, ctx: (F.softmax_backward(g, ctx.saved[0], *ctx.params),), saves_output=True)
-_log_softmax = unary("log_softmax", lambda F, g, ctx: (F.log_softmax_backward(g, ctx.saved[0], *ctx.params),), saves_output=True)
+_log_softmax = unary(
+    "log_softmax", lambda F, g, ctx: (F.log_softmax_backward(g, ctx.saved[0], *ctx.params),), saves_output=True
+)
 
 
 @composite
@@ -258,8 +299,8 @@ def log_softmax_backward(g: Tensor, y: Tensor, axis: int) -> Tensor:
 def softmax(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: dtypes.dtype | None = None) -> Tensor:
     """exp(x_i) / sum_j exp(x_j) along `dim`; `dtype` converts the input first.
 
-    Without `dim` it is 0 for inputs of 0, 1 or 3 dimensions, else 1, as in PyTorch. Raises `IndexError` for a `dim` out of range,
-    `NotImplementedError` for integers.
+    Without `dim` it is 0 for inputs of 0, 1 or 3 dimensions, else 1, as in PyTorch. Raises `IndexError` for a `dim`
+    out of range, `NotImplementedError` for integers.
 
     >>> import autograd_core as ag
     >>> ag.nn.functional.softmax(ag.zeros(2), dim=0)
@@ -268,7 +309,9 @@ def softmax(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: 
     return _along("softmax", _softmax, input, dim, dtype)
 
 
-def log_softmax(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: dtypes.dtype | None = None) -> Tensor:
+def log_softmax(
+    input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: dtypes.dtype | None = None
+) -> Tensor:
     """x_i - log(sum_j exp(x_j)) along `dim`; see `softmax`.
 
     >>> import autograd_core as ag

@@ -45,8 +45,8 @@ _avg_pool2d = unary("avg_pool2d", _avg_rule)
 avg_pool2d_backward = unary("avg_pool2d_backward", _avg_backward_rule)
 
 
-def _size(name: str, n: int, kernel: int, stride: int, padding: int, dilation: int, ceil_mode: bool) -> int:
-    """How many windows stand along an axis of `n`; the last one of `ceil_mode` must begin inside input or left padding."""
+def _size(n: int, kernel: int, stride: int, padding: int, dilation: int, ceil_mode: bool) -> int:
+    """How many windows stand along an axis of `n`; with `ceil_mode` the last must begin inside input or left padding."""
     span = n + 2 * padding - dilation * (kernel - 1) - 1
     count = (-(-span // stride) if ceil_mode else span // stride) + 1
     if ceil_mode and (count - 1) * stride >= n + padding:
@@ -76,7 +76,7 @@ def _geometry(
         k, s, p, d = (1, *k), (1, *s), (0, *p), (1, *d)
         x = x.unsqueeze(-2)
     n = x.shape[-2:]
-    size = tuple(_size(name, n[a], k[a], s[a], p[a], d[a], ceil_mode) for a in (0, 1))
+    size = tuple(_size(n[a], k[a], s[a], p[a], d[a], ceil_mode) for a in (0, 1))
     if min(size) < 1:
         raise RuntimeError(
             f"{name}: input of size {tuple(n[2 - dims :])} gives an output of size {size[2 - dims :]}: too small for "
@@ -106,9 +106,10 @@ def max_pool2d(
 ) -> Any:
     """y[n, c, i, j] = max over k, l of x[n, c, i s + k d - p, j s + l d - p].
 
-    input: (N, C, H, W) or (C, H, W); `stride` is `kernel_size` unless given; `padding` is of minus infinity. `ceil_mode` lets the
-    last window hang over the edge. With `return_indices` also the int64 place of each maximum in its flattened plane. The first of
-    equal maxima gets the gradient. Raises `RuntimeError` where no window fits, or for padding of more than half a window.
+    input: (N, C, H, W) or (C, H, W); `stride` is `kernel_size` unless given; `padding` is of minus infinity.
+    `ceil_mode` lets the last window hang over the edge. With `return_indices` also the int64 place of each maximum in
+    its flattened plane. The first of equal maxima gets the gradient. Raises `RuntimeError` where no window fits, or
+    for padding of more than half a window.
 
     >>> import autograd_core as ag
     >>> ag.nn.functional.max_pool2d(ag.arange(16.0).reshape(1, 1, 4, 4), 2)
@@ -137,7 +138,15 @@ def max_pool1d(
 
 
 def _max(
-    name: str, dims: int, x: Tensor, kernel: Any, stride: Any, padding: Any, dilation: Any, ceil: bool, return_indices: bool
+    name: str,
+    dims: int,
+    x: Tensor,
+    kernel: Any,
+    stride: Any,
+    padding: Any,
+    dilation: Any,
+    ceil: bool,
+    return_indices: bool,
 ) -> Any:
     images, geometry = _geometry(name, dims, x, kernel, stride, padding, dilation, ceil)
     y = _restored(_max_pool2d(images, *geometry), x, dims)
@@ -163,9 +172,9 @@ def avg_pool2d(
 ) -> Tensor:
     """y[n, c, i, j] = mean over k, l of x[n, c, i s + k - p, j s + l - p].
 
-    input: (N, C, H, W) or (C, H, W); `stride` is `kernel_size` unless given; `padding` is of zeros, which the mean counts if
-    `count_include_pad`; `divisor_override` replaces the count. Raises `RuntimeError` where no window fits, or for padding of more
-    than half a window.
+    input: (N, C, H, W) or (C, H, W); `stride` is `kernel_size` unless given; `padding` is of zeros, which the mean
+    counts if `count_include_pad`; `divisor_override` replaces the count. Raises `RuntimeError` where no window fits,
+    or for padding of more than half a window.
 
     >>> import autograd_core as ag
     >>> ag.nn.functional.avg_pool2d(ag.arange(16.0).reshape(1, 1, 4, 4), 2)
@@ -193,7 +202,15 @@ def avg_pool1d(
 
 
 def _avg(
-    name: str, dims: int, x: Tensor, kernel: Any, stride: Any, padding: Any, ceil: bool, count_pad: bool, override: int | None
+    name: str,
+    dims: int,
+    x: Tensor,
+    kernel: Any,
+    stride: Any,
+    padding: Any,
+    ceil: bool,
+    count_pad: bool,
+    override: int | None,
 ) -> Tensor:
     if override is not None and (not isinstance(override, int) or override == 0):
         raise RuntimeError(f"{name}: divisor_override must be a nonzero int, got {override!r}")
@@ -226,19 +243,25 @@ def adaptive_avg_pool1d(input: Tensor, output_size: int | tuple[int]) -> Tensor:
     >>> ag.nn.functional.adaptive_avg_pool1d(ag.tensor([[1.0, 3.0, 5.0]]), 2)
     tensor([[2., 4.]])
     """
-    return _adaptive("adaptive_avg_pool1d", 1, input, output_size if isinstance(output_size, list | tuple) else (output_size,))
+    return _adaptive(
+        "adaptive_avg_pool1d", 1, input, output_size if isinstance(output_size, list | tuple) else (output_size,)
+    )
 
 
 def _adaptive(name: str, dims: int, x: Tensor, sizes: Any) -> Tensor:
     require_float(name, x)
     if x.ndim not in (dims + 1, dims + 2):
-        raise RuntimeError(f"{name}: expected a tensor of {dims + 1} or {dims + 2} dimensions, got shape {tuple(x.shape)}")
+        raise RuntimeError(
+            f"{name}: expected a tensor of {dims + 1} or {dims + 2} dimensions, got shape {tuple(x.shape)}"
+        )
     n = tuple(x.shape[-dims:])
     if len(sizes) != dims or not all(s is None or (isinstance(s, int) and s >= 0) for s in sizes):
         raise RuntimeError(f"{name}: output_size must be {dims} nonnegative ints, got {sizes!r}")
     bins = tuple(size if b is None else b for b, size in zip(sizes, n))
     if 0 in n:
-        raise RuntimeError(f"{name}: expected input with non-zero size in its last dimensions, got shape {tuple(x.shape)}")
+        raise RuntimeError(
+            f"{name}: expected input with non-zero size in its last dimensions, got shape {tuple(x.shape)}"
+        )
     if all(b == 1 for b in bins):
         return V.mean(x, tuple(range(x.ndim - dims, x.ndim)), True)  # type: ignore[no-any-return,attr-defined]
     if all(b and size % b == 0 for b, size in zip(bins, n)):

@@ -1,9 +1,9 @@
 """NumPy's own OpenBLAS, called from inside Numba kernels.
 
-A kernel that works image by image needs a product for each, by one thread, while the kernel's other threads do the same;
-through NumPy each call would cost microseconds and wake BLAS's own threads. The library that NumPy's wheels bring is found
-beside NumPy, and its `sgemm` made known to LLVM under a fixed name, which keeps the kernels cacheable. Where it is not
-found (NumPy built another way), `available()` is false and the portable bodies run.
+A kernel that works image by image needs a product for each, by one thread, while the kernel's other threads do the
+same; through NumPy each call would cost microseconds and wake BLAS's own threads. The library that NumPy's wheels
+bring is found beside NumPy, and its `sgemm` made known to LLVM under a fixed name, which keeps the kernels cacheable.
+Where it is not found (NumPy built another way), `available()` is false and the portable bodies run.
 """
 
 from __future__ import annotations
@@ -42,7 +42,8 @@ def available() -> bool:
 
 @cache
 def sgemm() -> Any:
-    """`cblas_sgemm` as Numba's external function: (order, transa, transb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc)."""
+    """`cblas_sgemm` as Numba's external function: (order, transa, transb, m, n, k, alpha, a, lda, b, ldb, beta, c,
+    ldc)."""
     import llvmlite.binding
     from numba import types
 

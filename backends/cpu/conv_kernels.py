@@ -2,8 +2,8 @@
 
 The images are cut into blocks: `m` whole images, or, for large ones, `span` rows of the output of one image. A block's
 windows, (inner, pixels), stay in the thread's cache. Blocks go to workers by a fixed rule, so sums have a fixed order.
-Each kernel is self-contained (see `cache.py`), hence the repeated layout loops. Their innermost indices are unsigned: with
-signed ones Numba tests each for being negative, and the loops do not vectorise (measured: 3 to 8 times slower).
+Each kernel is self-contained (see `cache.py`), hence the repeated layout loops. Their innermost indices are unsigned:
+with signed ones Numba tests each for being negative, and the loops do not vectorise (measured: 3 to 8 times slower).
 """
 
 from __future__ import annotations

@@ -106,7 +106,9 @@ def batch_norm_stats(portable: Any, x: Array) -> tuple[Array, Array]:
     return (norm_kernels.batch_norm_stats if _has_planes(x) else portable)(x)
 
 
-def batch_norm(portable: Any, x: Array, w: Array, b: Array, mean: Array, var: Array, eps: float, training: bool) -> Array:
+def batch_norm(
+    portable: Any, x: Array, w: Array, b: Array, mean: Array, var: Array, eps: float, training: bool
+) -> Array:
     if not (_has_planes(x) and _all_of(x.dtype, w, b, mean, var)):
         return portable(x, w, b, mean, var, eps, training)
     scale = _rstd(var, eps)
@@ -158,7 +160,9 @@ def cross_entropy(portable: Any, x: Array, target: Array, ignored: int) -> Any:
     return np.array(loss, x.dtype), logsum, np.array(count, x.dtype)
 
 
-def cross_entropy_backward(portable: Any, g: Array, x: Array, target: Array, logsum: Array, count: Array, ignored: int) -> Array:
+def cross_entropy_backward(
+    portable: Any, g: Array, x: Array, target: Array, logsum: Array, count: Array, ignored: int
+) -> Array:
     if x.size > _SMALL or x.dtype.char not in "fd":
         return portable(g, x, target, logsum, count, ignored)
     gx = np.empty(x.shape, x.dtype)

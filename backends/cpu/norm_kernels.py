@@ -35,7 +35,9 @@ def batch_norm_stats(x: Array) -> tuple[Array, Array]:
 
 def batch_norm(x: Array, scale: Array, mean: Array, b: Array) -> Array:
     y = np.empty(x.shape, x.dtype)
-    (_scale if x.size >= PARALLEL_FROM else _scale.serial)(planes(x), mean, scale, b, y.reshape(x.shape[0], x.shape[1], -1))
+    (_scale if x.size >= PARALLEL_FROM else _scale.serial)(
+        planes(x), mean, scale, b, y.reshape(x.shape[0], x.shape[1], -1)
+    )
     return y
 
 
@@ -46,7 +48,17 @@ def batch_norm_backward(
     gx = np.empty(x.shape if want_x else (0, x.shape[1], 0), x.dtype)
     gw, gb = np.empty(x.shape[1], x.dtype), np.empty(x.shape[1], x.dtype)
     run = _batch_backward if x.size >= PARALLEL_FROM else _batch_backward.serial
-    run(planes(g), planes(x), scale, mean, rstd, training, gx.reshape(gx.shape[0], gx.shape[1], -1) if want_x else gx, gw, gb)
+    run(
+        planes(g),
+        planes(x),
+        scale,
+        mean,
+        rstd,
+        training,
+        gx.reshape(gx.shape[0], gx.shape[1], -1) if want_x else gx,
+        gw,
+        gb,
+    )
     return gx, gw, gb
 
 

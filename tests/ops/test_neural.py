@@ -1,5 +1,6 @@
 """The operations of neural networks: one table drives the comparison with PyTorch, gradients of first and second order,
-float32, non-contiguous inputs and empty batches. A case's function takes `nn.functional`, ours or PyTorch's, and tensors.
+float32, non-contiguous inputs and empty batches. A case's function takes `nn.functional`, ours or PyTorch's, and
+tensors.
 
 Each test runs on the CPU, with its own kernels, and on the strict backend, with the portable ones.
 """
@@ -41,7 +42,9 @@ def normal(*shape):
 
 def off_zero(*shape):
     """Away from the kink at 0, and from those at +-1 and 6."""
-    return lambda rng: rng.choice([-2.5, -1.7, -0.6, -0.3, 0.2, 0.5, 1.5, 2.2, 4.0, 7.0], shape) + rng.uniform(-0.09, 0.09, shape)
+    return lambda rng: (
+        rng.choice([-2.5, -1.7, -0.6, -0.3, 0.2, 0.5, 1.5, 2.2, 4.0, 7.0], shape) + rng.uniform(-0.09, 0.09, shape)
+    )
 
 
 def distinct(*shape):
@@ -89,43 +92,65 @@ class Case:
 
     def tensors(self, dtype="float64"):
         arrays = self.arrays(dtype)
-        return [ag.tensor(a, requires_grad=a.dtype.kind == "f" and i not in self.constant) for i, a in enumerate(arrays)]
+        return [
+            ag.tensor(a, requires_grad=a.dtype.kind == "f" and i not in self.constant) for i, a in enumerate(arrays)
+        ]
 
 
 X, W = normal(2, 4, 5, 4), normal(6, 4, 3, 2)
 CASES = [
     Case("linear", lambda F, x, w, b: F.linear(x, w, b), (normal(3, 4), normal(5, 4), normal(5))),
     Case("linear, no bias", lambda F, x, w: F.linear(x, w), (normal(3, 4), normal(5, 4))),
-    Case("linear, leading dimensions", lambda F, x, w, b: F.linear(x, w, b), (normal(2, 3, 4), normal(5, 4), normal(5))),
+    Case(
+        "linear, leading dimensions", lambda F, x, w, b: F.linear(x, w, b), (normal(2, 3, 4), normal(5, 4), normal(5))
+    ),
     Case("linear, a vector", lambda F, x, w, b: F.linear(x, w, b), (normal(4), normal(5, 4), normal(5)), batch=False),
     Case("linear, a vector as weight", lambda F, x, w: F.linear(x, w), (normal(3, 4), normal(4))),
     Case("conv2d", lambda F, x, w, b: F.conv2d(x, w, b), (X, W, normal(6))),
     Case("conv2d, stride and padding", lambda F, x, w: F.conv2d(x, w, stride=(2, 1), padding=(1, 2)), (X, W)),
     Case("conv2d, dilation", lambda F, x, w: F.conv2d(x, w, dilation=(2, 1), padding=1, stride=2), (X, W)),
-    Case("conv2d, groups", lambda F, x, w, b: F.conv2d(x, w, b, groups=2, padding=1), (X, normal(6, 2, 3, 2), normal(6))),
+    Case(
+        "conv2d, groups", lambda F, x, w, b: F.conv2d(x, w, b, groups=2, padding=1), (X, normal(6, 2, 3, 2), normal(6))
+    ),
     Case("conv2d, depthwise", lambda F, x, w: F.conv2d(x, w, groups=4), (X, normal(8, 1, 3, 3))),
     Case("conv2d, same", lambda F, x, w: F.conv2d(x, w, padding="same", dilation=(1, 3)), (X, W)),
     Case("conv2d, valid, 1 x 1", lambda F, x, w: F.conv2d(x, w, padding="valid"), (X, normal(2, 4, 1, 1))),
     Case("conv2d, 1 x 1 with stride", lambda F, x, w: F.conv2d(x, w, stride=2), (X, normal(2, 4, 1, 1))),
     Case("conv2d, unbatched", lambda F, x, w: F.conv2d(x, w, padding=1), (normal(4, 5, 4), W), batch=False),
-    Case("conv1d", lambda F, x, w, b: F.conv1d(x, w, b, stride=2, padding=1), (normal(3, 4, 7), normal(6, 4, 3), normal(6))),
+    Case(
+        "conv1d",
+        lambda F, x, w, b: F.conv1d(x, w, b, stride=2, padding=1),
+        (normal(3, 4, 7), normal(6, 4, 3), normal(6)),
+    ),
     Case("conv1d, same", lambda F, x, w: F.conv1d(x, w, padding="same"), (normal(3, 4, 7), normal(6, 4, 2))),
     Case(
         "conv_transpose2d",
         lambda F, x, w, b: F.conv_transpose2d(x, w, b, stride=(2, 1), padding=1, output_padding=(1, 0), groups=2),
         (normal(2, 4, 3, 4), normal(4, 3, 3, 2), normal(6)),
     ),
-    Case("conv_transpose1d", lambda F, x, w: F.conv_transpose1d(x, w, stride=2, dilation=2), (normal(2, 4, 3), normal(4, 2, 3))),
+    Case(
+        "conv_transpose1d",
+        lambda F, x, w: F.conv_transpose1d(x, w, stride=2, dilation=2),
+        (normal(2, 4, 3), normal(4, 2, 3)),
+    ),
     Case("max_pool2d", lambda F, x: F.max_pool2d(x, 2), (distinct(2, 3, 4, 6),)),
     Case("max_pool2d, remainder", lambda F, x: F.max_pool2d(x, 2), (distinct(2, 2, 5, 7),)),
     Case("max_pool2d, overlap", lambda F, x: F.max_pool2d(x, 3, stride=2, padding=1), (distinct(2, 2, 6, 7),)),
-    Case("max_pool2d, dilation", lambda F, x: F.max_pool2d(x, (2, 3), 1, dilation=(2, 1), padding=(1, 0)), (distinct(2, 2, 6, 5),)),
+    Case(
+        "max_pool2d, dilation",
+        lambda F, x: F.max_pool2d(x, (2, 3), 1, dilation=(2, 1), padding=(1, 0)),
+        (distinct(2, 2, 6, 5),),
+    ),
     Case("max_pool2d, ceil", lambda F, x: F.max_pool2d(x, 3, 2, ceil_mode=True), (distinct(2, 2, 6, 8),)),
     Case("max_pool2d, unbatched", lambda F, x: F.max_pool2d(x, 2), (distinct(2, 4, 4),), batch=False),
     Case("max_pool1d", lambda F, x: F.max_pool1d(x, 3, 2, padding=1), (distinct(2, 3, 8),)),
     Case("avg_pool2d", lambda F, x: F.avg_pool2d(x, 2), (normal(2, 3, 4, 6),)),
     Case("avg_pool2d, overlap", lambda F, x: F.avg_pool2d(x, 3, 2, padding=1), (normal(2, 2, 6, 7),)),
-    Case("avg_pool2d, pad not counted", lambda F, x: F.avg_pool2d(x, 3, 2, 1, count_include_pad=False), (normal(2, 2, 6, 7),)),
+    Case(
+        "avg_pool2d, pad not counted",
+        lambda F, x: F.avg_pool2d(x, 3, 2, 1, count_include_pad=False),
+        (normal(2, 2, 6, 7),),
+    ),
     Case("avg_pool2d, ceil", lambda F, x: F.avg_pool2d(x, 3, 2, 1, ceil_mode=True), (normal(2, 2, 6, 8),)),
     Case("avg_pool2d, divisor", lambda F, x: F.avg_pool2d(x, 2, divisor_override=3), (normal(2, 2, 4, 4),)),
     Case("avg_pool1d", lambda F, x: F.avg_pool1d(x, 3, 2, 1, count_include_pad=False), (normal(2, 3, 8),)),
@@ -145,7 +170,11 @@ CASES = [
         (normal(4, 3, 2), positive(3), normal(3), normal(3), positive(3)),
         constant=(3, 4),
     ),
-    Case("layer_norm", lambda F, x, w, b: F.layer_norm(x, (3, 4), w, b), (normal(2, 5, 3, 4), positive(3, 4), normal(3, 4))),
+    Case(
+        "layer_norm",
+        lambda F, x, w, b: F.layer_norm(x, (3, 4), w, b),
+        (normal(2, 5, 3, 4), positive(3, 4), normal(3, 4)),
+    ),
     Case("layer_norm, plain", lambda F, x: F.layer_norm(x, (6,), eps=1e-3), (normal(4, 6),)),
     Case("group_norm", lambda F, x, w, b: F.group_norm(x, 2, w, b), (normal(3, 4, 2, 3), positive(4), normal(4))),
     Case("instance_norm", lambda F, x, w: F.instance_norm(x, weight=w), (normal(3, 4, 5), positive(4))),
@@ -167,11 +196,20 @@ CASES = [
     Case("relu6", lambda F, x: F.relu6(x), (off_zero(4, 5),)),
     Case("logsigmoid", lambda F, x: F.logsigmoid(x), (normal(4, 5),)),
     Case("mse_loss", lambda F, x, y: F.mse_loss(x, y), (normal(4, 3), normal(4, 3)), batch=False),
-    Case("mse_loss, none", lambda F, x, y: F.mse_loss(x, y, reduction="none"), (normal(4, 3), normal(4, 3)), batch=False),
+    Case(
+        "mse_loss, none", lambda F, x, y: F.mse_loss(x, y, reduction="none"), (normal(4, 3), normal(4, 3)), batch=False
+    ),
     Case("mse_loss, sum", lambda F, x, y: F.mse_loss(x, y, reduction="sum"), (normal(4, 3), normal(4, 3)), batch=False),
     Case("l1_loss", lambda F, x, y: F.l1_loss(x, y), (off_zero(4, 3), lambda rng: np.full((4, 3), 0.05)), batch=False),
-    Case("smooth_l1_loss", lambda F, x, y: F.smooth_l1_loss(x, y, beta=0.8), (off_zero(9), lambda rng: np.zeros(9)), batch=False),
-    Case("huber_loss", lambda F, x, y: F.huber_loss(x, y, delta=1.3), (off_zero(9), lambda rng: np.zeros(9)), batch=False),
+    Case(
+        "smooth_l1_loss",
+        lambda F, x, y: F.smooth_l1_loss(x, y, beta=0.8),
+        (off_zero(9), lambda rng: np.zeros(9)),
+        batch=False,
+    ),
+    Case(
+        "huber_loss", lambda F, x, y: F.huber_loss(x, y, delta=1.3), (off_zero(9), lambda rng: np.zeros(9)), batch=False
+    ),
     Case(
         "binary_cross_entropy",
         lambda F, x, y, w: F.binary_cross_entropy(x, y, weight=w),
@@ -179,7 +217,12 @@ CASES = [
         batch=False,
         constant=(2,),
     ),
-    Case("bce_with_logits", lambda F, x, y: F.binary_cross_entropy_with_logits(x, y), (normal(4, 3), probability(4, 3)), batch=False),
+    Case(
+        "bce_with_logits",
+        lambda F, x, y: F.binary_cross_entropy_with_logits(x, y),
+        (normal(4, 3), probability(4, 3)),
+        batch=False,
+    ),
     Case(
         "bce_with_logits, weights",
         lambda F, x, y, w, p: F.binary_cross_entropy_with_logits(x, y, weight=w, pos_weight=p, reduction="sum"),
@@ -188,9 +231,21 @@ CASES = [
         constant=(2, 3),
     ),
     Case("cross_entropy", lambda F, x, t: F.cross_entropy(x, t), (normal(5, 4), integers(0, 4, 5)), batch=False),
-    Case("cross_entropy, ignored", lambda F, x, t: F.cross_entropy(x, t, ignore_index=2), (normal(5, 4), ints(0, 2, 3, 2, 1)), batch=False),
-    Case("cross_entropy, -100", lambda F, x, t: F.cross_entropy(x, t), (normal(4, 3), ints(0, -100, 2, 1)), batch=False),
-    Case("cross_entropy, none", lambda F, x, t: F.cross_entropy(x, t, reduction="none"), (normal(4, 3), ints(0, -100, 2, 1)), batch=False),
+    Case(
+        "cross_entropy, ignored",
+        lambda F, x, t: F.cross_entropy(x, t, ignore_index=2),
+        (normal(5, 4), ints(0, 2, 3, 2, 1)),
+        batch=False,
+    ),
+    Case(
+        "cross_entropy, -100", lambda F, x, t: F.cross_entropy(x, t), (normal(4, 3), ints(0, -100, 2, 1)), batch=False
+    ),
+    Case(
+        "cross_entropy, none",
+        lambda F, x, t: F.cross_entropy(x, t, reduction="none"),
+        (normal(4, 3), ints(0, -100, 2, 1)),
+        batch=False,
+    ),
     Case(
         "cross_entropy, weight",
         lambda F, x, t, w: F.cross_entropy(x, t, w, label_smoothing=0.2),
@@ -204,8 +259,18 @@ CASES = [
         (normal(5, 4), integers(0, 4, 5)),
         batch=False,
     ),
-    Case("cross_entropy, images", lambda F, x, t: F.cross_entropy(x, t), (normal(2, 3, 2, 2), integers(0, 3, 2, 2, 2)), batch=False),
-    Case("cross_entropy, single", lambda F, x, t: F.cross_entropy(x, t), (normal(4), lambda rng: np.array(2)), batch=False),
+    Case(
+        "cross_entropy, images",
+        lambda F, x, t: F.cross_entropy(x, t),
+        (normal(2, 3, 2, 2), integers(0, 3, 2, 2, 2)),
+        batch=False,
+    ),
+    Case(
+        "cross_entropy, single",
+        lambda F, x, t: F.cross_entropy(x, t),
+        (normal(4), lambda rng: np.array(2)),
+        batch=False,
+    ),
     Case(
         "cross_entropy, probabilities",
         lambda F, x, p, w: F.cross_entropy(x, p, w, label_smoothing=0.1),
@@ -221,9 +286,20 @@ CASES = [
         batch=False,
         constant=(2,),
     ),
-    Case("nll_loss, sum", lambda F, x, t: F.nll_loss(x, t, reduction="sum"), (normal(3), lambda rng: np.array(1)), batch=False),
+    Case(
+        "nll_loss, sum",
+        lambda F, x, t: F.nll_loss(x, t, reduction="sum"),
+        (normal(3), lambda rng: np.array(1)),
+        batch=False,
+    ),
     Case("embedding", lambda F, w, i: F.embedding(i, w), (normal(4, 3), ints([0, 3, 3], [1, 3, 0])), batch=False),
-    Case("embedding, padding", lambda F, w, i: F.embedding(i, w, padding_idx=-1), (normal(4, 3), ints([0, 3, 3], [1, 3, 0])), batch=False, numeric=False),
+    Case(
+        "embedding, padding",
+        lambda F, w, i: F.embedding(i, w, padding_idx=-1),
+        (normal(4, 3), ints([0, 3, 3], [1, 3, 0])),
+        batch=False,
+        numeric=False,
+    ),
     Case("dropout, evaluation", lambda F, x: F.dropout(x, 0.5, training=False), (normal(3, 2),)),
 ]
 IDS = [case.name for case in CASES]
@@ -285,7 +361,11 @@ def test_non_contiguous_inputs_and_gradients(case):
             return t
         spread = ag.stack([t.detach(), t.detach()], -1)[..., 0]  # Every second element in memory.
         backward = ag.flip(spread, (0,)).transpose(0, -1).contiguous().transpose(0, -1)
-        return ag.flip(backward, (0,)).requires_grad_(t.requires_grad) if t.ndim > 1 else spread.requires_grad_(t.requires_grad)
+        return (
+            ag.flip(backward, (0,)).requires_grad_(t.requires_grad)
+            if t.ndim > 1
+            else spread.requires_grad_(t.requires_grad)
+        )
 
     tensors = case.tensors()
     for expected, found in zip(run(*tensors), run(*map(strided, tensors))):
@@ -306,7 +386,9 @@ def test_empty_batch(case):
             assert not host(t.grad).any()
 
 
-@pytest.mark.parametrize("name", ["linear", "conv2d", "avg_pool2d", "layer_norm", "softmax", "gelu", "cross_entropy", "embedding"])
+@pytest.mark.parametrize(
+    "name", ["linear", "conv2d", "avg_pool2d", "layer_norm", "softmax", "gelu", "cross_entropy", "embedding"]
+)
 def test_half_precision_computes_in_float32(name):
     case = next(c for c in CASES if c.name == name)
     exact = case.function(F, *case.tensors())

@@ -1,0 +1,111 @@
+"""The CPU's neural kernels against the portable bodies, at sizes that reach each of their paths."""
+
+import math
+
+import numpy as np
+import pytest
+
+import autograd_core as ag
+import autograd_core.nn.functional as F
+from autograd_core.backends.neural import NeuralKernels
+
+INF = math.inf
+
+
+def cpu():
+    return ag.devices.backend_of("cpu")
+
+
+GEOMETRIES = [
+    # images, weight, stride, padding (top, bottom, left, right), dilation, groups
+    ((5, 3, 9, 8), (4, 3, 3, 2), (1, 1), (0, 0, 0, 0), (1, 1), 1),
+    ((70, 2, 6, 6), (6, 2, 3, 3), (1, 1), (1, 1, 1, 1), (1, 1), 1),  # Several images a block.
+    ((33, 8, 2, 2), (4, 4, 2, 2), (1, 1), (0, 1, 1, 0), (1, 1), 2),
+    ((1, 16, 70, 61), (8, 16, 5, 5), (1, 1), (2, 2, 2, 2), (1, 1), 1),  # Several bands of rows an image.
+    ((3, 4, 65, 50), (6, 2, 7, 3), (3, 2), (3, 0, 1, 4), (2, 3), 2),
+    ((2, 6, 12, 11), (6, 1, 3, 3), (2, 1), (5, 5, 5, 5), (1, 1), 6),  # More padding than kernel.
+    ((4, 5, 7, 7), (3, 5, 1, 1), (2, 2), (0, 0, 0, 0), (1, 1), 1),
+]
+
+
+@pytest.mark.parametrize("images, kernel, stride, padding, dilation, groups", GEOMETRIES)
+def test_convolution_kernels_equal_the_portable_ones(images, kernel, stride, padding, dilation, groups):
+    backend = cpu()
+    rng = np.random.default_rng(0)
+    x, w, b = (rng.standard_normal(s).astype("float32") for s in (images, kernel, kernel[:1]))
+    geometry = (stride, padding, dilation, groups)
+    y = backend.conv2d(x, w, b, *geometry)
+    exact = NeuralKernels.conv2d(backend, *(a.astype("float64") for a in (x, w, b)), *geometry)
+    g = rng.standard_normal(y.shape).astype("float32")
+    wide = g.astype("float64")
+    pairs = [
+        (y, exact),
+        (
+            backend.conv2d_input_grad(g, w, images, *geometry),
+            NeuralKernels.conv2d_input_grad(backend, wide, w.astype("float64"), images, *geometry),
+        ),
+        (
+            backend.conv2d_weight_grad(g, x, kernel, *geometry),
+            NeuralKernels.conv2d_weight_grad(backend, wide, x.astype("float64"), kernel, *geometry),
+        ),
+    ]
+    for found, expected in pairs:
+        assert found.dtype == np.float32 and found.flags.c_contiguous
+        np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5 * np.abs(expected).max())
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("kernel, stride, padding, dilation, size", [
+    ((2, 2), (2, 2), (0, 0), (1, 1), (20, 15)),
+    ((2, 2), (2, 2), (1, 1), (1, 1), (21, 16)),
+    ((3, 3), (2, 2), (1, 1), (1, 1), (20, 16)),
+    ((2, 3), (1, 3), (1, 0), (3, 2), (39, 9)),
+    ((20, 15), (3, 2), (0, 0), (1, 1), (7, 9)),
+])  # fmt: skip
+def test_max_pooling_kernels_equal_the_portable_ones(kernel, stride, padding, dilation, size, dtype):
+    backend = cpu()
+    x = np.random.default_rng(0).integers(-3, 4, (3, 4, 40, 31)).astype(dtype)
+    x[0, 0, :5] = -INF
+    geometry = (kernel, stride, padding, dilation)
+    y, place = backend.max_pool2d(x, *geometry, size)
+    expected, places = NeuralKernels.max_pool2d(backend, x, *geometry, size)
+    np.testing.assert_array_equal(y, expected)
+    np.testing.assert_array_equal(place, places)
+    g = np.random.default_rng(1).standard_normal(y.shape).astype(dtype)
+    found = backend.max_pool2d_backward(g, place, x.shape, *geometry)
+    reference = NeuralKernels.max_pool2d_backward(backend, g, place, x.shape, *geometry)
+    np.testing.assert_allclose(found, reference, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("shape", [(4, 3, 50, 40), (300, 200)])
+def test_normalization_kernels_equal_the_portable_ones(shape):
+    backend = cpu()
+    rng = np.random.default_rng(0)
+    x, g = (rng.standard_normal(shape).astype("float32") for _ in range(2))
+    x += 100  # Where sums of squares would cancel.
+    w, b, wants = rng.standard_normal(shape[1:]).astype("float32"), None, (True, True, True)
+    dims = len(shape) - 1
+    y, mean, rstd = backend.layer_norm(x, w, b, dims, 1e-5)
+    exact = NeuralKernels.layer_norm(backend, x.astype("float64"), w.astype("float64"), b, dims, 1e-5)
+    np.testing.assert_allclose(y, exact[0], rtol=1e-4, atol=2e-5)
+    gradients = backend.layer_norm_backward(g, x, w, mean, rstd, dims, 1e-5, wants)
+    expected = NeuralKernels.layer_norm_backward(backend, g, x, w, mean, rstd, dims, 1e-5, wants)
+    for found, reference in zip(gradients, expected):
+        np.testing.assert_allclose(found, reference, rtol=1e-3, atol=1e-3)
+    m, v = backend.batch_norm_stats(x)
+    np.testing.assert_allclose(m, x.astype("float64").mean((0, *range(2, x.ndim))), rtol=1e-6)
+    np.testing.assert_allclose(v, x.astype("float64").var((0, *range(2, x.ndim))), rtol=1e-4)
+
+
+@pytest.mark.host("it compares the bytes of host arrays")
+def test_gradients_do_not_vary_from_run_to_run():
+    rng = np.random.default_rng(0)
+    w = ag.tensor(rng.standard_normal((50, 8)).astype("float32"), requires_grad=True)
+    k = ag.tensor(rng.standard_normal((4, 1, 3, 3)).astype("float32"), requires_grad=True)
+    index = ag.tensor(rng.integers(0, 50, (64, 64)))
+    seen = set()
+    for _ in range(5):
+        w.grad = k.grad = None
+        F.conv2d(F.embedding(index, w).permute(2, 0, 1).unsqueeze(1), k, stride=2).square().mean().backward()
+        seen.add((w.grad.numpy().tobytes(), k.grad.numpy().tobytes()))
+    assert len(seen) == 1
