@@ -29,7 +29,12 @@ def measure(length: int) -> dict[str, float]:
         if collecting:
             gc.enable()
     assert x.grad is not None and x.grad.item() == (-1.0) ** length
-    return {"length": length, "build": built - start, "backward": differentiated - built, "free": freed - differentiated}
+    return {
+        "length": length,
+        "build": built - start,
+        "backward": differentiated - built,
+        "free": freed - differentiated,
+    }
 
 
 def report(short: int = 100_000, long: int = 1_000_000) -> list[dict[str, Any]]:

@@ -65,7 +65,9 @@ def load_peer(name: str | None) -> Any:
     return torch
 
 
-def measure(workload: Workload, peer: Any = None, *, rounds: int = 25, block: float = 0.02, warmup: float = 0.3) -> Result:
+def measure(
+    workload: Workload, peer: Any = None, *, rounds: int = 25, block: float = 0.02, warmup: float = 0.3
+) -> Result:
     """Time `workload` on autograd-core and, where given, on `peer`, in alternating blocks of about `block` seconds.
 
     Both are warmed up for `warmup` seconds first (kernels compile, caches fill). Which goes first changes with every

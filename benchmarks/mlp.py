@@ -62,4 +62,3 @@ def mlp_small(lib: Any) -> Step:
         return loss
 
     return step
-

@@ -25,7 +25,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     from autograd_core.cli import bench, info, train
 
-    parser = argparse.ArgumentParser(prog="autograd-core", description="Deep learning in pure Python; see --help of each command.")
+    parser = argparse.ArgumentParser(
+        prog="autograd-core", description="Deep learning in pure Python; see --help of each command."
+    )
     parser.add_argument("--version", action="version", version=f"autograd-core {ag.__version__}")
     commands = parser.add_subparsers(dest="command", metavar="command", required=True)
     for command in (info, train, bench):

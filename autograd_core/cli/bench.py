@@ -50,7 +50,11 @@ def run(arguments: argparse.Namespace) -> int:
         threads.set_num_threads(arguments.threads)
     peer = harness.load_peer(None if arguments.peer == "none" else arguments.peer)
     print(_heading(arguments.peer, peer))
-    report: dict[str, Any] = {"version": ag.__version__, "peer": arguments.peer, "peer_version": getattr(peer, "__version__", None)}
+    report: dict[str, Any] = {
+        "version": ag.__version__,
+        "peer": arguments.peer,
+        "peer_version": getattr(peer, "__version__", None),
+    }
     timed = [workload for name in chosen if name in _TIMED for workload in WORKLOADS[name]]
     if timed:
         print(harness.HEADER)
@@ -80,4 +84,3 @@ def _heading(wanted: str, peer: Any) -> str:
     else:
         beside = "alone" if wanted == "none" else "alone (PyTorch is not installed: its columns stay blank)"
     return f"autograd-core {ag.__version__} {beside}, {threads.get_num_threads()} threads each; ratio = ours / peer"
-

@@ -31,7 +31,8 @@ def load(task: str, folder: str | None, download: bool, limit: int | None, seed:
     try:
         if task == "digits":
             images, labels = readers.digits()
-            kept, held_out = readers.stratified_split(labels, 0.2, ag.Generator().manual_seed(seed))
+            split = readers.stratified_split(labels, 0.2, ag.Generator().manual_seed(seed))
+            kept, held_out = (indices.to(labels.device) for indices in split)
             return _data((images[kept], labels[kept]), (images[held_out], labels[held_out]), 16, "held-out", limit)
         folder = folder or "data/mnist"
         train = readers.mnist(folder, train=True, download=download)
@@ -52,11 +53,12 @@ def _data(
         if not len(images):
             raise UserError(f"there are no {part} images in the data")
         if images.shape[1] != images.shape[2] or images.shape[1] < 4 or images.shape[1:] != train[0].shape[1:]:
-            raise UserError(f"the {part} images have {tuple(images.shape[1:])} pixels: expected squares, all of one size")
+            raise UserError(
+                f"the {part} images have {tuple(images.shape[1:])} pixels: expected squares, all of one size"
+            )
         if int(labels.max()) > 9:
             raise UserError(f"the {part} labels reach {int(labels.max())}: expected the digits 0 to 9")
         for tensor in (images, labels):
-            checksum = zlib.crc32(tensor.contiguous().numpy().data, checksum)
+            checksum = zlib.crc32(tensor.cpu().contiguous().numpy().data, checksum)
     images, held_out = (part[0].float().unsqueeze(1) / full_ink for part in (train, test))
     return Data(images, train[1], held_out, test[1], name, checksum)
-

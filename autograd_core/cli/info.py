@@ -10,7 +10,18 @@ from typing import Any
 import autograd_core as ag
 from autograd_core.cli.errors import UserError
 
-_PACKAGES = ("numpy", "numba", "tbb", "safetensors", "cupy-cuda12x", "cupy-cuda13x", "rich", "matplotlib", "scikit-learn", "torch")
+_PACKAGES = (
+    "numpy",
+    "numba",
+    "tbb",
+    "safetensors",
+    "cupy-cuda12x",
+    "cupy-cuda13x",
+    "rich",
+    "matplotlib",
+    "scikit-learn",
+    "torch",
+)
 
 
 def add_parser(commands: Any) -> None:
@@ -78,5 +89,7 @@ def _blas(info: dict[str, Any]) -> str:
     built: Any = numpy.show_config(mode="dicts")
     blas = built.get("Build Dependencies", {}).get("blas", {})
     text = f"{blas.get('name', 'unknown')} {blas.get('version', '')}".strip()
-    pools = [f"{pool['internal_api']} {pool['version']}, {pool['num_threads']} threads" for pool in info.get("blas", ())]
+    pools = [
+        f"{pool['internal_api']} {pool['version']}, {pool['num_threads']} threads" for pool in info.get("blas", ())
+    ]
     return f"{text} ({'; '.join(pools)})" if pools else text

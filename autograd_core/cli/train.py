@@ -21,7 +21,9 @@ def add_parser(commands: Any) -> None:
         description="Train a small convolutional network, and report its accuracy on images it has not seen.",
     )
     parser.add_argument("task", choices=("digits", "mnist"), help="scikit-learn's 8x8 digits, or MNIST's of 28x28")
-    parser.add_argument("--device", default=None, help="cpu, cuda, cuda:N or auto (default: AUTOGRAD_CORE_DEVICE, else cpu)")
+    parser.add_argument(
+        "--device", default=None, help="cpu, cuda, cuda:N or auto (default: AUTOGRAD_CORE_DEVICE, else cpu)"
+    )
     parser.add_argument("--epochs", type=_count, help="passes over the training images (default: digits 20, mnist 5)")
     parser.add_argument("--batch-size", type=_count, help="images a step (default: digits 64, mnist 128)")
     parser.add_argument("--lr", type=_rate, help="learning rate at the start (default: digits 0.004, mnist 0.003)")
@@ -76,7 +78,9 @@ def run(arguments: argparse.Namespace) -> int:
     given = {name: getattr(arguments, name) for name in asdict(DEFAULTS["digits"])}
     if arguments.resume is None:
         out = _new_folder(arguments.task, arguments.out)
-        settings = replace(DEFAULTS[arguments.task], **{name: value for name, value in given.items() if value is not None})
+        settings = replace(
+            DEFAULTS[arguments.task], **{name: value for name, value in given.items() if value is not None}
+        )
         checkpoint, state = out / _CHECKPOINT, None
     else:
         source = _checkpoint_to_resume(arguments)
@@ -123,7 +127,9 @@ def _new_folder(task: str, out: Path | None) -> Path:
     """Where a fresh run writes; never over the checkpoint of another."""
     if out is not None:
         if (out / _CHECKPOINT).exists():
-            raise UserError(f"{out} holds the checkpoint of another run: --resume continues it, or choose another --out", 2)
+            raise UserError(
+                f"{out} holds the checkpoint of another run: --resume continues it, or choose another --out", 2
+            )
         return out
     folder, number = Path("runs", task), 1
     while (folder / _CHECKPOINT).exists():

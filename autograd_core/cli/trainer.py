@@ -137,7 +137,9 @@ class Trainer:
         rights = ag.stack([right for _, right, _ in self._unread]).tolist()
         first = self.step - len(losses) + 1
         images = 0
-        for step, loss, right, (_, _, count) in zip(range(first, self.step + 1), losses, rights, self._unread, strict=True):
+        for step, loss, right, (_, _, count) in zip(
+            range(first, self.step + 1), losses, rights, self._unread, strict=True
+        ):
             if not math.isfinite(loss):
                 self._stop(f"the loss became {loss} at step {step} (epoch {self.epoch + 1})")
             self._loss_sum += loss * count
