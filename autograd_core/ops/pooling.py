@@ -46,7 +46,7 @@ avg_pool2d_backward = unary("avg_pool2d_backward", _avg_backward_rule)
 
 
 def _size(n: int, kernel: int, stride: int, padding: int, dilation: int, ceil_mode: bool) -> int:
-    """How many windows stand along an axis of `n`; with `ceil_mode` the last must begin inside input or left padding."""
+    """How many windows stand along an axis of `n`; with `ceil_mode` the last must begin in input or left padding."""
     span = n + 2 * padding - dilation * (kernel - 1) - 1
     count = (-(-span // stride) if ceil_mode else span // stride) + 1
     if ceil_mode and (count - 1) * stride >= n + padding:

@@ -55,7 +55,7 @@ def forward(x: Array, w: Array, b: Array, size: Any, stride: Any, padding: Any, 
     out, inner = w.shape[0], w.shape[1] * w.shape[2] * w.shape[3]
     y = np.empty((x.shape[0], out, *size), np.float32)
     workers = threads.get_num_threads()
-    m, span = _blocks(x.shape[0], inner * groups, *size, workers)
+    m, span = _blocks(x.shape[0], inner * groups, size[0], size[1], workers)
     bias = np.zeros(out, np.float32) if b is None else np.ascontiguousarray(b)
     buffer = np.empty((workers, inner * groups * m * span * size[1]), np.float32)
     block = np.empty((workers, out * m * span * size[1] if m > 1 else 1), np.float32)
