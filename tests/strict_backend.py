@@ -101,7 +101,7 @@ def _strip(value: Any) -> Any:
 
 
 def _owner(x: Any) -> Any:
-    while isinstance(x.base, np.ndarray):
+    while getattr(x, "base", None) is not None:
         x = x.base
     return x
 
