@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from autograd_core import devices, dtypes
+from autograd_core import devices, dtypes, modes
 from autograd_core.ops import elementwise as e
 from autograd_core.primitive import Primitive, V, edge_of, make_node
 from autograd_core.tensor import Tensor, wrap
@@ -25,6 +25,8 @@ def _shape(size: tuple[Any, ...], name: str) -> tuple[int, ...]:
 
 def _made(array: Any, backend: Any, requires_grad: bool) -> Tensor:
     t = wrap(array, backend)
+    if modes.overrides and modes.state.inference:
+        t._inference = True
     return t.requires_grad_() if requires_grad else t
 
 
@@ -247,8 +249,6 @@ def to_backend(x: Tensor, backend: Any) -> Tensor:
     source = x._backend
     t = wrap(backend.from_host(source.to_host(x._data)), backend)
     edge = edge_of(x)
-    from autograd_core import modes
-
     if edge is not None and modes.state.grad:
         t._node = make_node(_TO_DEVICE, backend, (edge,), (), (source,), t._data.shape)
     return t
