@@ -36,11 +36,12 @@ class DigitNet(nn.Module):
 def main(epochs: int = 15) -> float:
     """Train on four fifths of scikit-learn's digits; return the accuracy on the held-out fifth."""
     ag.manual_seed(0)
-    images, labels = digits()
+    device = ag.get_default_device()
+    images, labels = (tensor.to(device) for tensor in digits())
     images = images.float().unsqueeze(1) / 16
     kept, held_out = stratified_split(labels, 0.2)
 
-    model = DigitNet()
+    model = DigitNet().to(device)
     optimizer = optim.Adam(model.parameters(), lr=3e-3)
     loader = DataLoader(TensorDataset(images[kept], labels[kept]), batch_size=64, shuffle=True)
     for epoch in range(epochs):

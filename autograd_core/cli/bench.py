@@ -18,7 +18,7 @@ def add_parser(commands: Any) -> None:
     parser = commands.add_parser(
         "bench",
         help="time workloads, with PyTorch beside where it is installed",
-        description="Time workloads in alternating blocks with a peer. A ratio below 1 means that autograd-core is faster.",
+        description="Time workloads in alternating blocks with a peer; at a ratio below 1 autograd-core is faster.",
     )
     parser.add_argument(
         "workloads", nargs="*", metavar="workload", help=f"any of {', '.join([*_TIMED, *_OTHERS])} (default: all)"

@@ -12,7 +12,7 @@ from autograd_core.utils.data import readers
 
 @dataclass(frozen=True)
 class Data:
-    """Images are float32 (N, 1, size, size) in [0, 1], labels int64 (N,); `checksum` tells one data set from another."""
+    """Images are float32 (N, 1, size, size) in [0, 1], labels int64 (N,); `checksum` tells data sets apart."""
 
     train_images: ag.Tensor
     train_labels: ag.Tensor

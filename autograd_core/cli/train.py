@@ -91,7 +91,7 @@ def run(arguments: argparse.Namespace) -> int:
             if value is not None and value != getattr(settings, name):
                 flag = name if name == "task" else "--" + name.replace("_", "-")
                 raise UserError(
-                    f"{source} is of a run with {flag} {getattr(settings, name)}, got {value}; leave it out to continue",
+                    f"{source} is of a run with {flag} {getattr(settings, name)}, got {value}; leave it out",
                     status=2,
                 )
     data = datasets.load(settings.task, arguments.data, arguments.download, settings.limit, settings.seed)
