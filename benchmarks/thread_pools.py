@@ -68,13 +68,13 @@ def report(with_torch: bool, processes: int = 3) -> list[dict[str, Any]]:
     for _ in range(processes):
         for title, names in rows.items():
             found[title].append(run_child(names))
-    medians = [
-        {"imports": title, **{name: statistics.median(times[name] for times in found[title]) for name in names}}
+    medians = {
+        title: {name: statistics.median(times[name] for times in found[title]) for name in names}
         for title, names in rows.items()
-    ]
-    base = medians[0].get(_TORCH)
+    }
+    base = medians.get("PyTorch alone", {}).get(_TORCH)
     print(f"\n{'784-512-512-10 step, ms':26}{'ours':>8}{'torch':>8}{'ours / torch alone':>20}{'torch slowed by':>17}")
-    for row in medians:
+    for title, row in medians.items():
         ours, torch = row.get(_ALONE), row.get(_TORCH)
         cells = [
             (8, "" if ours is None else f"{ours:.2f}"),
@@ -82,5 +82,5 @@ def report(with_torch: bool, processes: int = 3) -> list[dict[str, Any]]:
             (20, "" if ours is None or base is None else f"{ours / base:.2f}"),
             (17, "" if ours is None or torch is None or base is None else f"{torch / base - 1:+.0%}"),
         ]
-        print(f"{row['imports']:26}{''.join(f'{text:>{width}}' for width, text in cells)}".rstrip(), flush=True)
-    return medians
+        print(f"{title:26}{''.join(f'{text:>{width}}' for width, text in cells)}".rstrip(), flush=True)
+    return [{"imports": title, **row} for title, row in medians.items()]

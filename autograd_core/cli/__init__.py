@@ -54,5 +54,5 @@ def _fail(command: str, message: str, status: int) -> int:
     return status
 
 
-def _show_warning(message: Any, *_: Any) -> None:
+def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
     print(f"warning: {message}", file=sys.stderr)
