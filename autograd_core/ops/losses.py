@@ -8,11 +8,13 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from autograd_core import dtypes
 from autograd_core.ops.checks import composite, require_float, require_same, require_tensors
 from autograd_core.primitive import V, primitive, promote_operands
 from autograd_core.tensor import Tensor, wrap
 
 _F: Any = V
+_INT64 = dtypes.int64.native
 
 
 class LossShapeError(ValueError, RuntimeError):
@@ -46,11 +48,13 @@ def _same_shape(name: str, input: Tensor, target: Tensor) -> None:
 
 def _operands(name: str, input: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
     """Input and target of a regression, of one shape and in their common floating-point dtype."""
-    require_tensors(name, input=input, target=target)
+    if not (isinstance(input, Tensor) and isinstance(target, Tensor)):
+        require_tensors(name, input=input, target=target)
     _same_shape(name, input, target)
     if input._data.dtype != target._data.dtype or input._backend is not target._backend:
         input, target, _ = promote_operands(name, True, input, target)
-    require_float(name, input)
+    if input._data.dtype.kind != "f":
+        require_float(name, input)
     return input, target
 
 
@@ -99,7 +103,8 @@ def mse_loss(
     >>> ag.nn.functional.mse_loss(ag.tensor([1.0, 2.0]), ag.tensor([1.0, 4.0]))
     tensor(2.)
     """
-    reduction = _reduction("mse_loss", size_average, reduce, reduction)
+    if reduction != "mean" or size_average is not None or reduce is not None:
+        reduction = _reduction("mse_loss", size_average, reduce, reduction)
     input, target = _operands("mse_loss", input, target)
     if reduction == "mean" and weight is None:
         return _mse_loss(input, target)  # type: ignore[no-any-return]
@@ -399,6 +404,12 @@ def cross_entropy(
     >>> ag.nn.functional.cross_entropy(ag.tensor([[0.0, 0.0]]), ag.tensor([1]))
     tensor(0.6931)
     """
+    if weight is None and reduction == "mean" and not label_smoothing and size_average is None and reduce is None:
+        # The common case first: its checks are most of the cost of a small batch.
+        if isinstance(input, Tensor) and isinstance(target, Tensor) and input._backend is target._backend:
+            x, t = input._data, target._data
+            if x.ndim == 2 and t.dtype is _INT64 and t.shape == x.shape[:1] and x.dtype.kind == "f" and x.size:
+                return _cross_entropy(input, target, ignore_index)  # type: ignore[no-any-return]
     reduction = _reduction("cross_entropy", size_average, reduce, reduction)
     require_tensors("cross_entropy", input=input, target=target, weight=weight)
     require_float("cross_entropy", input)
@@ -407,8 +418,6 @@ def cross_entropy(
     if input.ndim and target._data.dtype.kind == "f" and target._data.shape == input._data.shape:
         return _soft_cross_entropy(input, target, weight, ignore_index, reduction, label_smoothing)
     target = _check_classes("cross_entropy", input, target, weight)
-    if input.ndim == 2 and weight is None and reduction == "mean" and not label_smoothing and input.numel():
-        return _cross_entropy(input, target, ignore_index)  # type: ignore[no-any-return]
     logp = _F.log_softmax(input, 0 if input.ndim == 1 else 1)
     return _nll(logp, target, weight, ignore_index, reduction, label_smoothing)
 

@@ -29,6 +29,9 @@ class CpuNeuralKernels(NeuralKernels):
         if x.dtype is not _float32 and x.dtype is not _float64:
             return super().linear(x, w, b)
         if x.ndim == 2:
+            if x.shape[0] <= 16 and x.shape[1] >= 256 and b is not None:
+                # Few rows: the transposed product is faster (10 x 784 x 30: 10.5 us against 13.5).
+                return np.add(w.dot(x.T).T, b, order="C")
             y = x.dot(w.T)
         else:
             rows = 1
