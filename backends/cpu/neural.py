@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from autograd_core.backends.cpu import conv_kernels, norm_kernels, pool_kernels
+from autograd_core.backends.cpu import activation_kernels, conv_kernels, norm_kernels, pool_kernels
 from autograd_core.backends.neural import NeuralKernels
 from autograd_core.backends.neural_conv import _output_shape
 
@@ -61,6 +61,7 @@ def install(backend: Any) -> None:
         batch_norm_backward, layer_norm, layer_norm_backward, cross_entropy, cross_entropy_backward, embedding_backward,
     ):  # fmt: skip
         setattr(backend, function.__name__, _bound(function, backend))
+    activation_kernels.install(backend)
 
 
 def _bound(function: Callable[..., Any], backend: Any) -> Callable[..., Any]:
