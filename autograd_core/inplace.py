@@ -72,12 +72,14 @@ def check_writable(x: Tensor, operation: str, *others: Any) -> bool:
         )
     if x._inference and not modes.state.inference:
         raise RuntimeError(
-            f"{operation}: inplace update of an inference tensor outside inference_mode is not allowed; change a clone()"
+            f"{operation}: inplace update of an inference tensor outside inference_mode is not allowed; change a "
+            "clone()"
         )
     for other in others:
         if isinstance(other, Tensor) and _overlaps_partly(x, other):
             raise RuntimeError(
-                f"{operation}: unsupported operation: some elements of the input tensor (shape {tuple(other.shape)}) and "
+                f"{operation}: unsupported operation: some elements of the input tensor (shape "
+                f"{tuple(other.shape)}) and "
                 f"the written-to tensor (shape {tuple(shape)}) refer to a single memory location. Please clone() the "
                 "input before performing the operation."
             )

@@ -62,7 +62,13 @@ class Primitive:
 
 
 def unary(
-    name: str, vjp: Rule, *, saves: tuple[int, ...] = (), saves_output: bool = False, floating: bool = False, view: bool = False
+    name: str,
+    vjp: Rule,
+    *,
+    saves: tuple[int, ...] = (),
+    saves_output: bool = False,
+    floating: bool = False,
+    view: bool = False,
 ) -> Any:
     """Declare a primitive of one tensor and static parameters.
 
@@ -105,7 +111,9 @@ def unary(
             n.saved = (data,) if saves_input else (out,) if saves_output else ()
             n.stamp = tick()
             n.extra = None
-        if view and not (may_copy and not data.flags.c_contiguous and backend.storage_key(out) is not backend.storage_key(data)):
+        if view and not (
+            may_copy and not data.flags.c_contiguous and backend.storage_key(out) is not backend.storage_key(data)
+        ):
             t._base = x if base is None else base
             t._source = x
             t._step = (name, params)
@@ -120,7 +128,13 @@ def unary(
 
 
 def binary(
-    name: str, vjp: Rule, *, saves: tuple[int, ...] = (), floating: bool = False, crosswise: bool = False, mismatch: Any = None
+    name: str,
+    vjp: Rule,
+    *,
+    saves: tuple[int, ...] = (),
+    floating: bool = False,
+    crosswise: bool = False,
+    mismatch: Any = None,
 ) -> Any:
     """Declare a primitive of two tensors that broadcast; either operand of a call may be a Python number.
 
@@ -213,7 +227,7 @@ def _no_gradient(F: Any, g: Any, ctx: Any) -> tuple[Any, ...]:
 def primitive(
     name: str, vjp: Rule, *, inputs: int, saves: tuple[int, ...] = (), saves_output: bool = False, extras: int = 0
 ) -> Any:
-    """Declare a primitive of `inputs` tensors (None where optional) and static parameters; -1: the first argument is a list.
+    """Declare a primitive of `inputs` tensors (None where optional) and static parameters; -1: of a list of tensors.
 
     `extras`: how many arrays the kernel returns beside its output, for the rule alone. They come last in
     `ctx.saved`, raw also under `create_graph`: a rule may only pass them on as parameters.
@@ -264,7 +278,9 @@ def apply(p: Primitive, tensors: tuple[Tensor | None, ...], params: tuple[Any, .
     return result
 
 
-def make_node(p: Primitive, backend: Any, edges: tuple[Any, ...], saved: tuple[Any, ...], params: tuple[Any, ...], shape: Any) -> Node:
+def make_node(
+    p: Primitive, backend: Any, edges: tuple[Any, ...], saved: tuple[Any, ...], params: tuple[Any, ...], shape: Any
+) -> Node:
     n = _new(Node)
     n.primitive, n.backend, n.inputs, n.params, n.shape = p, backend, edges, params, shape
     n.saved, n.stamp, n.extra = saved, tick(), None
@@ -289,7 +305,9 @@ def pick_node(backend: Any, parent: Node, position: int, outputs: int, shape: An
     return n
 
 
-def apply_many(p: Primitive, tensors: tuple[Tensor | None, ...], params: tuple[Any, ...], outputs: int) -> tuple[Tensor, ...]:
+def apply_many(
+    p: Primitive, tensors: tuple[Tensor | None, ...], params: tuple[Any, ...], outputs: int
+) -> tuple[Tensor, ...]:
     """Like `apply` for a kernel that returns `outputs` differentiable arrays (and `p.extras` more).
 
     The rule's cotangent `g` is a list with one entry an output, None where that output was not used.
@@ -370,7 +388,8 @@ def _as_number(name: str, value: Any) -> Any:
     if hasattr(value, "item") and getattr(value, "shape", None) == ():
         return value.item()  # A NumPy scalar.
     raise TypeError(
-        f"{name}: cannot combine a Tensor with {type(value).__name__}; convert it with ag.tensor(...) or ag.from_numpy(...)"
+        f"{name}: cannot combine a Tensor with {type(value).__name__}; convert it with ag.tensor(...) or "
+        "ag.from_numpy(...)"
     )
 
 
@@ -414,7 +433,9 @@ def result_type(*operands: Any) -> dtypes.dtype:
 
 
 def device_error(name: str, tensors: tuple[Any, ...]) -> RuntimeError:
-    found = ", ".join(f"argument {i}: shape {tuple(t.shape)} on {t.device}" for i, t in enumerate(tensors) if t is not None)
+    found = ", ".join(
+        f"argument {i}: shape {tuple(t.shape)} on {t.device}" for i, t in enumerate(tensors) if t is not None
+    )
     return RuntimeError(f"{name}: expected all tensors on the same device, got {found}. Move one with .to(device).")
 
 

@@ -212,7 +212,9 @@ class Tensor:
                 f"only Tensors of floating point dtype can require gradients, got {self.dtype}; use .float()"
             )
         if requires_grad and self._inference and not modes.state.inference:
-            raise RuntimeError("requires_grad=True on an inference tensor outside inference_mode is not allowed; use a clone()")
+            raise RuntimeError(
+                "requires_grad=True on an inference tensor outside inference_mode is not allowed; use a clone()"
+            )
         self._requires_grad = bool(requires_grad)
         return self
 
@@ -268,7 +270,7 @@ class Tensor:
         backend = self._backend
         old = self._grad
         if create_graph:
-            self._grad = g if old is None else old + g
+            self._grad = g.clone() if old is None else old + g
         elif old is None:
             self._grad = wrap(backend.as_array(g) if steal else backend.clone(g), backend)
         elif old._node is None:

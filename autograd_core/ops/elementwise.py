@@ -104,9 +104,13 @@ neg = unary("neg", lambda F, g, ctx: (F.neg(g),))
 abs = unary("abs", _of_input(lambda F, x: F.sign(x)), saves=(0,))
 sign = unary("sign", _zero)
 square = unary("square", _of_input(lambda F, x: F.mul(x, 2.0)), saves=(0,))
-reciprocal = unary("reciprocal", lambda F, g, ctx: (F.neg(F.mul(g, F.square(ctx.saved[0]))),), saves_output=True, floating=True)
+reciprocal = unary(
+    "reciprocal", lambda F, g, ctx: (F.neg(F.mul(g, F.square(ctx.saved[0]))),), saves_output=True, floating=True
+)
 sqrt = unary("sqrt", lambda F, g, ctx: (F.div(g, F.mul(ctx.saved[0], 2.0)),), saves_output=True, floating=True)
-rsqrt = unary("rsqrt", lambda F, g, ctx: (F.mul(F.mul(g, F.pow_number(ctx.saved[0], 3)), -0.5),), saves_output=True, floating=True)
+rsqrt = unary(
+    "rsqrt", lambda F, g, ctx: (F.mul(F.mul(g, F.pow_number(ctx.saved[0], 3)), -0.5),), saves_output=True, floating=True
+)
 exp = unary("exp", lambda F, g, ctx: (F.mul(g, ctx.saved[0]),), saves_output=True, floating=True)
 expm1 = unary("expm1", lambda F, g, ctx: (F.mul(g, F.add(ctx.saved[0], 1.0)),), saves_output=True, floating=True)
 log = unary("log", lambda F, g, ctx: (F.div(g, ctx.saved[0]),), saves=(0,), floating=True)
@@ -196,7 +200,9 @@ def _add(input: Any, other: Any, *, alpha: Any = 1) -> Tensor:
 def _scaled(name: str, input: Any, other: Any, alpha: Any) -> Any:
     """alpha * other, in the dtype of `other`."""
     if isinstance(alpha, float) and not result_type(input, other).is_floating_point:
-        raise RuntimeError(f"{name}: for integral input tensors, argument alpha must not be a floating point number, got {alpha}")
+        raise RuntimeError(
+            f"{name}: for integral input tensors, argument alpha must not be a floating point number, got {alpha}"
+        )
     if isinstance(other, Tensor) and other._data.dtype.kind == "b":
         return mul(other, builtins.bool(alpha))
     return mul(other, alpha) if isinstance(other, Tensor) else other * alpha
@@ -217,7 +223,9 @@ def _refuse_bool(name: str, *operands: Any) -> None:
     if any(isinstance(x, Tensor) and x._data.dtype.kind == "b" for x in operands) and all(
         isinstance(x, bool) or (isinstance(x, Tensor) and x._data.dtype.kind == "b") for x in operands
     ):
-        raise RuntimeError(f"{name} with bool tensors is not supported; use ^, logical_xor() or ~ (logical_not()) instead")
+        raise RuntimeError(
+            f"{name} with bool tensors is not supported; use ^, logical_xor() or ~ (logical_not()) instead"
+        )
 
 
 def subtract_operator(self: Any, other: Any) -> Tensor:
@@ -258,11 +266,15 @@ def _div(input: Any, other: Any, *, rounding_mode: str | None = None) -> Tensor:
 def _check_zero_division(name: str, input: Any, other: Any) -> None:
     d = result_type(input, other)
     if d is dtypes.bool_:
-        raise NotImplementedError(f"{name} is not implemented for bool tensors; convert one operand with .long() or .float()")
+        raise NotImplementedError(
+            f"{name} is not implemented for bool tensors; convert one operand with .long() or .float()"
+        )
     if not d.is_floating_point:
         zero = other == 0
         if zero if isinstance(zero, bool) else bool(zero.any()):
-            raise RuntimeError(f"{name}: ZeroDivisionError: an integer was divided by zero; convert one operand with .float()")
+            raise RuntimeError(
+                f"{name}: ZeroDivisionError: an integer was divided by zero; convert one operand with .float()"
+            )
 
 
 def floor_divide(input: Any, other: Any) -> Tensor:
@@ -318,7 +330,9 @@ def pow(input: Any, exponent: Any) -> Tensor:
             raise RuntimeError("Integers to negative integer powers are not allowed: convert with .float() first")
     if result_type(input, exponent) is dtypes.bool_:
         if not isinstance(exponent, bool):
-            raise NotImplementedError("pow is not implemented for bool tensors; convert one operand with .long() or .float()")
+            raise NotImplementedError(
+                "pow is not implemented for bool tensors; convert one operand with .long() or .float()"
+            )
         return logical_or(input, not exponent)  # type: ignore[no-any-return]
     return _pow(input, exponent)  # type: ignore[no-any-return]
 
@@ -362,7 +376,7 @@ def _rounding(primitive: Any) -> Any:
 
 
 def where(condition: Tensor, input: Any = None, other: Any = None) -> Any:
-    """Elements of `input` where `condition` is true, else of `other`, all broadcast; with a condition alone, its indices.
+    """Elements of `input` where `condition` is true, else of `other`, all broadcast; of a condition alone, its indices.
 
     >>> import autograd_core as ag
     >>> ag.where(ag.tensor([True, False]), 1.0, 0.0)
@@ -371,7 +385,10 @@ def where(condition: Tensor, input: Any = None, other: Any = None) -> Any:
     if input is None and other is None:
         return condition.nonzero(as_tuple=True)
     if condition._data.dtype.kind != "b":
-        raise RuntimeError(f"where expected condition to be a boolean tensor, but got a tensor with dtype {condition.dtype}; use condition != 0")
+        raise RuntimeError(
+            f"where expected condition to be a boolean tensor, but got a tensor with dtype {condition.dtype}; use "
+            "condition != 0"
+        )
     if not isinstance(input, Tensor) or not isinstance(other, Tensor):
         d = result_type(*(x for x in (input, other)))
         input = input if isinstance(input, Tensor) else condition.new_full((), input, dtype=d)
@@ -432,7 +449,10 @@ def _bitwise(name: str, function: Any) -> Any:
     def call(input: Any, other: Any) -> Tensor:
         for x in (input, other):
             if isinstance(x, float) or (isinstance(x, Tensor) and x._data.dtype.kind == "f"):
-                raise NotImplementedError(f"{name} is for bool and integer tensors, got {getattr(x, 'dtype', 'a float')}; use logical_{name[8:]}")
+                raise NotImplementedError(
+                    f"{name} is for bool and integer tensors, got {getattr(x, 'dtype', 'a float')}; use "
+                    f"logical_{name[8:]}"
+                )
         return function(input, other)  # type: ignore[no-any-return]
 
     call.__name__ = call.__qualname__ = name
@@ -446,7 +466,7 @@ bitwise_xor = _bitwise("bitwise_xor", _bitwise_xor)
 
 
 def bitwise_not(input: Tensor) -> Tensor:
-    """All bits inverted; logical not for bool tensors. Raises `NotImplementedError` (a `RuntimeError`) for floating-point tensors.
+    """All bits inverted; logical not for bool tensors. Raises `NotImplementedError` for floating-point tensors.
 
     >>> import autograd_core as ag
     >>> ag.bitwise_not(ag.tensor([True, False]))
@@ -484,7 +504,9 @@ def isclose(input: Tensor, other: Tensor, rtol: float = 1e-05, atol: float = 1e-
         raise RuntimeError(f"isclose: dtypes differ, {input.dtype} and {other.dtype}; convert one with .to()")
     if input._data.dtype.kind == "b":
         return eq(input, other)  # type: ignore[no-any-return]
-    near = logical_or(eq(input, other), logical_and(isfinite(other), le(abs(sub(input, other)), add(mul(abs(other), rtol), atol))))
+    near = logical_or(
+        eq(input, other), logical_and(isfinite(other), le(abs(sub(input, other)), add(mul(abs(other), rtol), atol)))
+    )
     return logical_or(near, logical_and(isnan(input), isnan(other))) if equal_nan else near  # type: ignore[no-any-return]
 
 
@@ -538,7 +560,9 @@ def addcdiv(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: Any = 1) 
     tensor([1.5000])
     """
     if not result_type(tensor1, tensor2).is_floating_point:
-        raise RuntimeError(f"addcdiv: integer division of {tensor1.dtype} by {tensor2.dtype} is not supported; convert with .float()")
+        raise RuntimeError(
+            f"addcdiv: integer division of {tensor1.dtype} by {tensor2.dtype} is not supported; convert with .float()"
+        )
     quotient = div(tensor1, tensor2)
     return add(input, quotient if value == 1 else mul(quotient, value))  # type: ignore[no-any-return]
 
@@ -556,7 +580,8 @@ def rsub(input: Tensor, other: Any, *, alpha: Any = 1) -> Tensor:
 # Public name -> function, where a public form wraps the primitive of that name.
 PUBLIC = {
     "add": _add, "sub": _sub, "subtract": _sub, "div": _div, "divide": _div, "true_divide": div, "multiply": mul,
-    "remainder": _remainder, "fmod": _fmod, "negative": neg, "absolute": abs, "square": _square, "clip": clamp, "not_equal": ne,
+    "remainder": _remainder, "fmod": _fmod, "negative": neg, "absolute": abs, "square": _square, "clip": clamp,
+    "not_equal": ne,
     "greater": gt, "greater_equal": ge, "less": lt, "less_equal": le, "arctan2": atan2, "arcsin": asin,
     "arccos": acos, "arctan": atan, "floor": _rounding(floor), "ceil": _rounding(ceil), "trunc": _rounding(trunc),
     "fix": _rounding(trunc),
@@ -571,9 +596,27 @@ _BINARY = (
     "mul", "pow", "maximum", "minimum", "atan2", "floor_divide", "eq", "ne", "lt", "le", "gt", "ge", "bitwise_and",
     "bitwise_or", "bitwise_xor", "logical_and", "logical_or", "logical_xor", "lerp", "addcmul", "addcdiv",
 )  # fmt: skip
-FUNCTIONS = (*PUBLIC, *_UNARY, *_BINARY, "clone", "isnan", "isinf", "isfinite", "where", "isclose", "allclose", "equal", "rsub")
+FUNCTIONS = (
+    *PUBLIC,
+    *_UNARY,
+    *_BINARY,
+    "clone",
+    "isnan",
+    "isinf",
+    "isfinite",
+    "where",
+    "isclose",
+    "allclose",
+    "equal",
+    "rsub",
+)
 METHODS = tuple(name for name in FUNCTIONS if name != "where")
-INPLACE = (*PUBLIC, *(n for n in _UNARY if n not in ("sign",)), "sign", *(n for n in _BINARY if n not in ("maximum", "minimum")))
+INPLACE = (
+    *PUBLIC,
+    *(n for n in _UNARY if n not in ("sign",)),
+    "sign",
+    *(n for n in _BINARY if n not in ("maximum", "minimum")),
+)
 OPERATORS = {
     "__add__": add, "__radd__": lambda self, other: add(other, self), "__sub__": subtract_operator,
     "__rsub__": lambda self, other: sub(other, self), "__mul__": mul, "__rmul__": lambda self, other: mul(other, self),

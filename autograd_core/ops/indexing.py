@@ -30,7 +30,10 @@ _index_put = primitive("index_put", _index_put_rule, inputs=2)
 replace = primitive("replace", lambda F, g, ctx: (F.fill(g, 0.0), g), inputs=2)
 
 _gather = primitive(
-    "gather", lambda F, g, ctx: (F.gather_backward(g, ctx.saved[0], tuple(ctx.inputs[0].shape), ctx.params[0]), None), inputs=2, saves=(1,)
+    "gather",
+    lambda F, g, ctx: (F.gather_backward(g, ctx.saved[0], tuple(ctx.inputs[0].shape), ctx.params[0]), None),
+    inputs=2,
+    saves=(1,),
 )
 _gather_backward = primitive(
     "gather_backward", lambda F, g, ctx: (F.gather(g, ctx.saved[0], ctx.params[1]), None), inputs=2, saves=(1,)
@@ -96,10 +99,18 @@ def _parse(x: Tensor, index: Any) -> tuple[tuple[Any, ...] | None, tuple[Any, ..
     """
     items = list(index) if isinstance(index, tuple) else [index]
     items = [_item(x, i) for i in items]
-    used = builtins.sum(i.ndim if _is_mask(i) else 1 for i in items if i is not None and i is not Ellipsis and not isinstance(i, bool))
+    used = builtins.sum(
+        i.ndim if _is_mask(i) else 1 for i in items if i is not None and i is not Ellipsis and not isinstance(i, bool)
+    )
     if used > x._data.ndim:
-        raise IndexError(f"too many indices for tensor of dimension {x._data.ndim} (shape {tuple(x.shape)}): got {used}")
-    if items.count(Ellipsis) > 1 if all(not hasattr(i, "dtype") for i in items) else builtins.sum(i is Ellipsis for i in items) > 1:
+        raise IndexError(
+            f"too many indices for tensor of dimension {x._data.ndim} (shape {tuple(x.shape)}): got {used}"
+        )
+    if (
+        items.count(Ellipsis) > 1
+        if all(not hasattr(i, "dtype") for i in items)
+        else builtins.sum(i is Ellipsis for i in items) > 1
+    ):
         raise IndexError("an index can only have a single ellipsis ('...')")
     if not any(hasattr(i, "dtype") or isinstance(i, bool) for i in items):
         return tuple(items), None
@@ -144,28 +155,36 @@ def _item(x: Tensor, item: Any) -> Any:
         if hasattr(item, "dtype"):
             item = interop.tensor(item, device=x.device)
         else:
-            raise TypeError(f"only integers, slices (`:`), ellipsis (`...`), None and long or byte Tensors are valid indices (got {type(item).__name__})")
+            raise TypeError(
+                "only integers, slices (`:`), ellipsis (`...`), None and long or byte Tensors are valid indices "
+                f"(got {type(item).__name__})"
+            )
     if item._backend is not x._backend:
         if item._backend.name != "cpu":
-            raise RuntimeError(f"indexing: the index is on {item.device}, the tensor on {x.device}; move one with .to()")
+            raise RuntimeError(
+                f"indexing: the index is on {item.device}, the tensor on {x.device}; move one with .to()"
+            )
         item = item.to(x.device)
     kind = item._data.dtype.kind
     if kind == "f":
-        raise IndexError(f"tensors used as indices must be long, int, byte or bool tensors, got {item.dtype}; use .long()")
+        raise IndexError(
+            f"tensors used as indices must be long, int, byte or bool tensors, got {item.dtype}; use .long()"
+        )
     if item._data.dtype.char == "B":
         item = e.ne(item, 0)  # uint8 counts as a mask, as in PyTorch.
     return item._data
 
 
 def _check_range(x: Tensor, arrays: tuple[Any, ...]) -> None:
-    """A mask must have the shape of the dimensions that it selects from. (Ranges of integers are the kernel's to check.)"""
+    """A mask must have the shape of the dimensions that it selects from. (The kernel checks ranges of integers.)"""
     axis = 0
     for item in arrays:
         if _is_mask(item) and item.ndim:
             covered = x._data.shape[axis : axis + item.ndim]
             if tuple(item.shape) != tuple(covered):
                 raise IndexError(
-                    f"The shape of the mask {tuple(item.shape)} at index {axis} does not match the shape of the indexed "
+                    f"The shape of the mask {tuple(item.shape)} at index {axis} does not match the shape of the "
+                    "indexed "
                     f"tensor {tuple(x.shape)} at index {axis}"
                 )
             axis += item.ndim
@@ -203,7 +222,8 @@ def setitem(self: Tensor, index: Any, value: Any) -> None:
         raise _index_error(self, error) from None
     except ValueError:
         raise RuntimeError(
-            f"shape mismatch: value tensor of shape {tuple(value.shape)} cannot be broadcast to the indexing result of a "
+            f"shape mismatch: value tensor of shape {tuple(value.shape)} cannot be broadcast to the indexing "
+            "result of a "
             f"tensor of shape {tuple(target.shape)}"
         ) from None
 
@@ -220,14 +240,20 @@ def _fit(target: Tensor, value: Tensor) -> Tensor:
     """`value` on the device of `target`, its shape checked for broadcasting (leading 1s may be too many)."""
     if value._backend is not target._backend:
         if value._data.ndim:
-            raise RuntimeError(f"assignment: expected all tensors on the same device, got {target.device} and {value.device}; use .to()")
+            raise RuntimeError(
+                f"assignment: expected all tensors on the same device, got {target.device} and {value.device}; "
+                "use .to()"
+            )
         value = value.to(target.device)
     shape, into = value._data.shape, target._data.shape
     while len(shape) > len(into) and shape[0] == 1:
         value = value.squeeze(0)
         shape = value._data.shape
     if len(shape) > len(into) or any(a not in (1, b) for a, b in zip(reversed(shape), reversed(into))):
-        raise RuntimeError(f"The expanded size of the tensor {tuple(into)} must match the existing size {tuple(value.shape)}: cannot assign")
+        raise RuntimeError(
+            f"The expanded size of the tensor {tuple(into)} must match the existing size {tuple(value.shape)}: "
+            "cannot assign"
+        )
     return value
 
 
@@ -260,10 +286,15 @@ def _check_index(name: str, x: Tensor, dim: int, index: Tensor) -> int:
     if index._data.dtype.char not in "lqi":
         raise RuntimeError(f"{name}(): expected dtype int64 for index, got {index.dtype}; use .long()")
     if max(index.ndim, 1) != max(x.ndim, 1):
-        raise RuntimeError(f"{name}(): index tensor must have the same number of dimensions as input, got {index.ndim} and {x.ndim}")
+        raise RuntimeError(
+            f"{name}(): index tensor must have the same number of dimensions as input, got {index.ndim} and {x.ndim}"
+        )
     for d in range(index.ndim):
         if d != axis and index._data.shape[d] > x._data.shape[d]:
-            raise RuntimeError(f"{name}(): size of index {tuple(index.shape)} exceeds input {tuple(x.shape)} at dimension {d} apart from dim {axis}")
+            raise RuntimeError(
+                f"{name}(): size of index {tuple(index.shape)} exceeds input {tuple(x.shape)} at dimension {d} "
+                f"apart from dim {axis}"
+            )
     return axis
 
 
@@ -272,7 +303,9 @@ def _check_bounds(name: str, index: Tensor, n: int) -> None:
         host = index._backend.to_host(index._data)
         low, high = int(host.min()), int(host.max())
         if low < 0 or high >= n:
-            raise RuntimeError(f"{name}(): index {low if low < 0 else high} is out of bounds for dimension with size {n}")
+            raise RuntimeError(
+                f"{name}(): index {low if low < 0 else high} is out of bounds for dimension with size {n}"
+            )
 
 
 def gather(input: Tensor, dim: int, index: Tensor, *, sparse_grad: bool = False) -> Tensor:
@@ -304,7 +337,9 @@ def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None) -> Te
     return gather(input, dim, indices)
 
 
-def scatter(input: Tensor, dim: int, index: Tensor, src: Any = None, *, value: Any = None, reduce: str | None = None) -> Tensor:
+def scatter(
+    input: Tensor, dim: int, index: Tensor, src: Any = None, *, value: Any = None, reduce: str | None = None
+) -> Tensor:
     """A copy of `input` with `src` (a tensor or a number) written at `index` along `dim`.
 
     >>> import autograd_core as ag
@@ -394,10 +429,15 @@ def masked_fill(input: Tensor, mask: Tensor, value: Any) -> Tensor:
     tensor([0., 1.])
     """
     if mask._data.dtype.kind != "b":
-        raise RuntimeError(f"masked_fill_ only supports boolean masks, but got mask with dtype {mask.dtype}; use mask != 0")
+        raise RuntimeError(
+            f"masked_fill_ only supports boolean masks, but got mask with dtype {mask.dtype}; use mask != 0"
+        )
     if isinstance(value, Tensor):
         if value.ndim:
-            raise RuntimeError(f"masked_fill only supports a 0-dimensional value tensor, but got tensor with {value.ndim} dimension(s).")
+            raise RuntimeError(
+                f"masked_fill only supports a 0-dimensional value tensor, but got tensor with {value.ndim} "
+                "dimension(s)."
+            )
         value = value.to(input.dtype)
     else:
         value = input.new_full((), value)

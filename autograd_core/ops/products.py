@@ -48,7 +48,10 @@ def _check(name: str, x: Any, y: Any) -> None:
     if not (isinstance(x, Tensor) and isinstance(y, Tensor)):
         raise TypeError(f"{name}: expected two Tensors, got {type(x).__name__} and {type(y).__name__}")
     if x._data.dtype is not y._data.dtype and x._data.dtype != y._data.dtype:
-        raise RuntimeError(f"{name}: expected both operands to have the same dtype, but got {x.dtype} and {y.dtype}; convert one with .to()")
+        raise RuntimeError(
+            f"{name}: expected both operands to have the same dtype, but got {x.dtype} and {y.dtype}; convert one "
+            "with .to()"
+        )
     if x._data.dtype.kind == "b":
         raise NotImplementedError(f"{name}: not defined for bool tensors; convert with .float()")
     if x._backend is not y._backend:
@@ -69,7 +72,9 @@ def matmul(input: Tensor, other: Tensor) -> Tensor:
     if len(a) == 2 and len(b) == 2:
         return _matmul(input, other)  # type: ignore[no-any-return]
     if not a or not b:
-        raise RuntimeError(f"matmul: both arguments need to be at least 1D, but they are {len(a)}D and {len(b)}D; use * for scalars")
+        raise RuntimeError(
+            f"matmul: both arguments need to be at least 1D, but they are {len(a)}D and {len(b)}D; use * for scalars"
+        )
     if a[-1] != b[-2 if len(b) > 1 else 0]:
         raise _mismatch("matmul", input, other)
     x = input if len(a) > 1 else _reshape(input, (1, a[0]))
@@ -176,7 +181,7 @@ def baddbmm(input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: Any = 1, alp
 
 
 def einsum(equation: str, *operands: Any) -> Tensor:
-    """Sum of products by index letters: 'ik,kj->ij' is the matrix product. '...' stands for further, broadcast dimensions.
+    """Sum of products by index letters: 'ik,kj->ij' is the matrix product; '...' stands for further dimensions.
 
     Each operand's dimensions are moved to the order of all letters, multiplied with broadcasting, and summed over the
     letters that the output lacks; two operands go through `matmul`.
@@ -225,7 +230,9 @@ def _parse_einsum(equation: str, parts: list[Tensor]) -> tuple[list[list[str]], 
         output = labels(right, None, widest)
     else:
         flat = [c for s in inputs for c in s]
-        output = [str(i) for i in reversed(range(widest))] + sorted(c for c in set(flat) if flat.count(c) == 1 and c.isalpha())
+        output = [str(i) for i in reversed(range(widest))] + sorted(
+            c for c in set(flat) if flat.count(c) == 1 and c.isalpha()
+        )
     unknown = set(output) - {c for s in inputs for c in s}
     if unknown or len(set(output)) != len(output):
         raise RuntimeError(f"einsum(): output subscript {right!r} repeats a letter or names one that no operand has")
@@ -259,7 +266,9 @@ def _contract(x: Tensor, a: list[str], y: Tensor, b: list[str], needed: set[str]
     def arrange(t: Tensor, letters: list[str], *groups: list[str]) -> Tensor:
         order = [letters.index(c) for group in groups for c in group]
         t = t.permute(*order) if order else t
-        full = [sizes[c] if c in batch or c in inner else n for c, n in zip([c for g in groups for c in g], t._data.shape)]
+        full = [
+            sizes[c] if c in batch or c in inner else n for c, n in zip([c for g in groups for c in g], t._data.shape)
+        ]
         t = t.expand(*full) if list(t._data.shape) != full else t
         shape, start = [], 0
         for group in groups:

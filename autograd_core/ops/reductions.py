@@ -64,9 +64,7 @@ mean_ = unary("mean", _mean_rule)
 amax_ = primitive("amax", _extremum_rule, inputs=1, saves=(0,), saves_output=True)
 amin_ = primitive("amin", _extremum_rule, inputs=1, saves=(0,), saves_output=True)
 norm2 = primitive("norm2", _norm2_rule, inputs=1, saves=(0,), saves_output=True)
-cumsum_ = unary(
-    "cumsum", lambda F, g, ctx: (F.flip(F.cumsum(F.flip(g, ctx.params), ctx.params[0]), ctx.params),)
-)
+cumsum_ = unary("cumsum", lambda F, g, ctx: (F.flip(F.cumsum(F.flip(g, ctx.params), ctx.params[0]), ctx.params),))
 
 
 # -- helpers ----------------------------------------------------------------------------------------------
@@ -121,7 +119,9 @@ def sum(input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: dtypes.
         return sum_(input, None, keepdim)  # type: ignore[no-any-return]
     if dtype is not None and not dtypes.as_dtype(dtype).is_floating_point:
         # Integers are added as int64, and wrap where they are narrowed.
-        return e.cast(sum_(_as_sum_dtype(input, dtypes.int64), axes_of(input, dim), keepdim), dtypes.as_dtype(dtype).native)
+        return e.cast(
+            sum_(_as_sum_dtype(input, dtypes.int64), axes_of(input, dim), keepdim), dtypes.as_dtype(dtype).native
+        )
     return sum_(_as_sum_dtype(input, dtype), axes_of(input, dim), keepdim)  # type: ignore[no-any-return]
 
 
@@ -193,7 +193,10 @@ def amin(input: Tensor, dim: Any = (), keepdim: bool = False) -> Tensor:
 def _extremum(name: str, input: Tensor, dim: Any, keepdim: bool, pairwise: Any) -> Any:
     if dim is None:
         if not input.numel():
-            raise RuntimeError(f"{name}(): expected the reduction dim to be specified for an input without elements; got {tuple(input.shape)}")
+            raise RuntimeError(
+                f"{name}(): expected the reduction dim to be specified for an input without elements; got "
+                f"{tuple(input.shape)}"
+            )
         return V.amax(input, None, False) if name == "max" else V.amin(input, None, False)
     if isinstance(dim, Tensor):
         return pairwise(input, dim)
@@ -297,7 +300,9 @@ def cumsum(input: Tensor, dim: int, *, dtype: dtypes.dtype | None = None) -> Ten
     return cumsum_(x, axis) if x._data.ndim else x.clone()  # type: ignore[no-any-return]
 
 
-def var(input: Tensor, dim: Any = None, unbiased: bool | None = None, keepdim: bool = False, *, correction: Any = None) -> Tensor:
+def var(
+    input: Tensor, dim: Any = None, unbiased: bool | None = None, keepdim: bool = False, *, correction: Any = None
+) -> Tensor:
     """The variance over `dim`: sum((x - mean)^2) / (n - correction), correction 1 by default (`unbiased=False`: 0).
 
     >>> import autograd_core as ag
@@ -316,7 +321,9 @@ def var(input: Tensor, dim: Any = None, unbiased: bool | None = None, keepdim: b
     return e.div(total, float(divisor) if divisor > 0 else 0.0)  # type: ignore[no-any-return]
 
 
-def std(input: Tensor, dim: Any = None, unbiased: bool | None = None, keepdim: bool = False, *, correction: Any = None) -> Tensor:
+def std(
+    input: Tensor, dim: Any = None, unbiased: bool | None = None, keepdim: bool = False, *, correction: Any = None
+) -> Tensor:
     """The standard deviation over `dim`: the square root of `var`.
 
     >>> import autograd_core as ag
@@ -343,7 +350,9 @@ def logsumexp(input: Tensor, dim: Any, keepdim: bool = False) -> Tensor:
     return e.add(out, top if keepdim else top.reshape(out._data.shape))  # type: ignore[no-any-return]
 
 
-def norm(input: Tensor, p: Any = "fro", dim: Any = None, keepdim: bool = False, dtype: dtypes.dtype | None = None) -> Tensor:
+def norm(
+    input: Tensor, p: Any = "fro", dim: Any = None, keepdim: bool = False, dtype: dtypes.dtype | None = None
+) -> Tensor:
     """The vector norm (sum |x|^p)^(1/p) over `dim`; 'fro' and None mean p = 2, and p may be 0 or infinite.
 
     >>> import autograd_core as ag

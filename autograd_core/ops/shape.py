@@ -99,7 +99,7 @@ def _reshape_to(x: Tensor, sizes: tuple[int, ...]) -> Tensor:
 
 
 def view(self: Tensor, *shape: Any) -> Tensor:
-    """Like `reshape`, but never a copy: `RuntimeError` where the strides do not allow a view. (`view(dtype)` raises.)"""
+    """Like `reshape`, but never a copy: `RuntimeError` where the strides allow no view. (`view(dtype)` raises.)"""
     if len(shape) == 1 and isinstance(shape[0], dtypes.dtype):
         raise RuntimeError("view(dtype) is not supported: use .to(dtype) to convert the values")
     t = _reshape(self, _resolve(self, _sizes(shape, "view"), "view"))
