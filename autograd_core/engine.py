@@ -49,6 +49,9 @@ class Node:
     def __repr__(self) -> str:
         return f"<{self.name()}>"
 
+    def __lt__(self, other: Node) -> bool:
+        return False  # The heap compares nodes of one stamp: those already freed, whatever their order.
+
     @property
     def next_functions(self) -> tuple[tuple[Any, int], ...]:
         """The edges, as PyTorch shows them: `(node or leaf or None, 0)`."""
@@ -331,7 +334,8 @@ def _run_hooks(owner: Any, hooks: dict[int, Any], g: Any, vocabulary: Any) -> An
                     f"a gradient hook returned shape {tuple(changed.shape)}, expected {tuple(tensor.shape)}"
                 )
             g = changed if vocabulary is not None else changed._data
-    return g
+    # A hook may keep what it saw or returned: as a view, it is never taken over as somebody's `.grad`.
+    return g if vocabulary is not None else (getattr(owner, "backend", None) or owner._backend).slice(g, (Ellipsis,))
 
 
 def _before_rule(node: Node, g: Any, vocabulary: Any) -> Any:
@@ -372,12 +376,12 @@ def _raise_nan(node: Node, position: int) -> None:
     assert node.extra is not None and node.extra.trace is not None
     trace = node.extra.trace
     text = f"backward of {trace.operation} returned NaN for its input {position}; recorded at {trace.line}"
-    first, stack, seen = None, [node], {node}
-    while stack:  # The NaN may be older: look for a forward result that held one, all of whose inputs had none.
+    first, oldest, stack, seen = None, 0, [node], {node}
+    while stack:  # The NaN may be older: look for the first forward result that held one.
         current = stack.pop()
         found = current.extra.trace if current.extra is not None else None
-        if found is not None and found.nan_in_forward:
-            first = found
+        if found is not None and found.nan_in_forward and (first is None or current.stamp < oldest):
+            first, oldest = found, current.stamp
         for edge in current.inputs:
             if edge.__class__ is Node and edge not in seen:
                 seen.add(edge)
@@ -401,6 +405,6 @@ def _finish(
         if wanted is not None:
             results[wanted[leaf]] = g
             continue
-        steal = leaf in owned or (vocabulary is None and id(g) not in taken and leaf._backend.storage_key(g) is g)
+        steal = (leaf in owned and leaf._hooks is None) or (vocabulary is None and id(g) not in taken and leaf._backend.storage_key(g) is g)
         taken.add(id(g))
         leaf._accumulate_grad(g, vocabulary is not None, steal)

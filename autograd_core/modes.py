@@ -115,6 +115,10 @@ class no_grad(_Mode):
 
     _value = False
 
+    def __new__(cls, function: Any = None) -> Any:
+        made = super().__new__(cls)
+        return made if function is None else made(function)  # `@no_grad` without parentheses.
+
     def __enter__(self) -> None:
         self._before = _set("grad", self._value)
 

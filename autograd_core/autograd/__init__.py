@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from autograd_core import engine
+from autograd_core import engine, modes
 from autograd_core.autograd.function import Function as Function
 from autograd_core.autograd.function import FunctionCtx as FunctionCtx
 from autograd_core.autograd.function import once_differentiable as once_differentiable
@@ -63,7 +63,7 @@ def backward(
     edges, cotangents = _roots(outputs, grad_tensors, create_graph)
     retain = create_graph if retain_graph is None else retain_graph
     if inputs is None:
-        engine.run_backward(edges, cotangents, retain_graph=retain, vocabulary=V if create_graph else None)
+        _walk(edges, cotangents, retain, create_graph)
         return
     targets = _as_tuple(inputs)
     if not targets:
@@ -121,6 +121,15 @@ def grad(
     return tuple(results)
 
 
+def _walk(
+    edges: list[Any], cotangents: list[Any], retain: bool, create_graph: bool, wanted: dict[Any, int] | None = None
+) -> list[Any]:
+    if not create_graph:
+        return engine.run_backward(edges, cotangents, retain_graph=retain, wanted=wanted)
+    with modes.enable_grad():  # As in PyTorch, also when called within no_grad.
+        return engine.run_backward(edges, cotangents, retain_graph=retain, wanted=wanted, vocabulary=V)
+
+
 def _as_tuple(value: Any) -> tuple[Tensor, ...]:
     return (value,) if isinstance(value, Tensor) else tuple(value)
 
@@ -137,9 +146,7 @@ def _run_for(
                 f"One of the differentiated Tensors does not require grad: input {i} of shape {tuple(target.shape)}"
             )
         order.append(wanted.setdefault(edge, len(wanted)))
-    found = engine.run_backward(
-        edges, cotangents, retain_graph=retain, vocabulary=V if create_graph else None, wanted=wanted
-    )
+    found = _walk(edges, cotangents, retain, create_graph, wanted)
     return [found[i] for i in order]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -32,7 +33,7 @@ class FunctionCtx:
     @property
     def saved_tensors(self) -> tuple[Tensor | None, ...]:
         if self._node is not None:
-            engine._check_saved(self._node)
+            engine._check_saved(self._node())
         return tuple(restore(self) for restore in self._saved)
 
     _saved: tuple[Callable[[FunctionCtx], Tensor | None], ...] = ()
@@ -99,7 +100,7 @@ class Function:
         backend = next(o for o in results if isinstance(o, Tensor))._backend
         several = len(results) > 1
         node = make_node(
-            _primitive_for(cls, ctx, results, several),
+            _primitive_for(cls, ctx, args, results, several),
             backend,
             edges,
             (),
@@ -143,9 +144,7 @@ def _bind_saved(
         edge = next((e for a, e in zip(args, edges) if a is t), None)
         position = next((i for i, o in enumerate(outputs) if o is t), None)
         if edge is None and position is not None and node is not None:
-            history = results[position]._node
-            # A single output's history is the node itself, which must not come to own itself through the context.
-            saved.append(_saved_output(t._data, t._backend, None if history is node else history))
+            saved.append(_saved_output(t._data, t._backend, position, len(results)))
         elif edge is None and t.requires_grad and t._node is not None:
             saved.append(_constant(t._data, t._backend, t._node))
         else:
@@ -155,17 +154,27 @@ def _bind_saved(
     ctx._to_save = ()
     if node is not None:
         node.saved = tuple(arrays)
+        ctx._node = weakref.ref(node)
 
 
 def _constant(array: Any, backend: Any, edge: Any) -> Callable[[FunctionCtx], Tensor]:
     return lambda ctx: wrap(array, backend, edge)
 
 
-def _saved_output(array: Any, backend: Any, history: Any) -> Callable[[FunctionCtx], Tensor]:
-    return lambda ctx: wrap(array, backend, ctx._node if history is None else history)
+def _saved_output(array: Any, backend: Any, position: int, outputs: int) -> Callable[[FunctionCtx], Tensor]:
+    """An output with its history, made at each call: held here, it would make the node own itself."""
+
+    def restore(ctx: FunctionCtx) -> Tensor:
+        node = ctx._node()
+        return wrap(array, backend, node if outputs == 1 else pick_node(backend, node, position, outputs, array.shape))
+
+    return restore
 
 
-def _primitive_for(cls: type[Function], ctx: FunctionCtx, results: tuple[Any, ...], several: bool) -> Primitive:
+def _primitive_for(
+    cls: type[Function], ctx: FunctionCtx, args: tuple[Any, ...], results: tuple[Any, ...], several: bool
+) -> Primitive:
+    inputs = [(a._data.shape, a._data.dtype, a._backend) if isinstance(a, Tensor) else None for a in args]
     shapes = [(o._data.shape, o._data.dtype, o._backend) if isinstance(o, Tensor) else None for o in results]
 
     def rule(F: Any, g: Any, node: Any) -> tuple[Any, ...]:
@@ -178,12 +187,8 @@ def _primitive_for(cls: type[Function], ctx: FunctionCtx, results: tuple[Any, ..
                 cotangents.append(wrap(backend.zeros(shape, native), backend))
             else:
                 cotangents.append(value if on_tensors or value is None else wrap(F.as_array(value), F))
-        ctx._node = node if isinstance(node, engine.Node) else None
-        try:
-            with modes.set_grad_enabled(on_tensors):
-                returned = cls.backward(ctx, *cotangents)
-        finally:
-            ctx._node = None
+        with modes.set_grad_enabled(on_tensors):
+            returned = cls.backward(ctx, *cotangents)
         grads = returned if isinstance(returned, tuple) else (returned,)
         if len(grads) != len(node.inputs):
             if len(grads) > len(node.inputs) and all(x is None for x in grads[len(node.inputs) :]):
@@ -199,10 +204,31 @@ def _primitive_for(cls: type[Function], ctx: FunctionCtx, results: tuple[Any, ..
                     f"{cls.__name__}.backward: gradient {i} is {type(x).__name__}, expected a Tensor or None"
                 )
         return tuple(
-            None if edge is None or x is None else x if on_tensors else x._data for edge, x in zip(node.inputs, grads)
+            None if edge is None or x is None else _fitted(cls, i, x, meta, on_tensors, edge)
+            for i, (edge, x, meta) in enumerate(zip(node.inputs, grads, inputs))
         )
 
     return Primitive(cls.__name__, rule)
+
+
+def _fitted(cls: type[Function], i: int, x: Tensor, meta: Any, on_tensors: bool, edge: Any) -> Any:
+    """The gradient that the user's `backward` returned, checked against the input that it belongs to."""
+    shape, native, backend = meta
+    found = tuple(x._data.shape)
+    lead = len(found) - len(shape)
+    if lead < 0 or any(m not in (1, n) for m, n in zip(shape, found[lead:])):
+        raise RuntimeError(
+            f"{cls.__name__}.backward returned an invalid gradient at index {i}: got shape {found}, but expected a shape "
+            f"compatible with {tuple(shape)}, that of the input"
+        )
+    if x._backend is not backend:
+        raise RuntimeError(f"{cls.__name__}.backward returned a gradient at index {i} on {x.device}, not that of the input")
+    if x._data.dtype != native:
+        x = V.cast(x, native)
+    if on_tensors:
+        return x
+    # As a view, an array that the user may still hold is never taken over as a leaf's `.grad`.
+    return x._data if edge.__class__ is engine.Node else backend.slice(x._data, (Ellipsis,))
 
 
 def once_differentiable(backward: Callable[..., Any]) -> Callable[..., Any]:
