@@ -173,6 +173,149 @@ class OptimizerKernels:
         param -= rate.astype(dtype) * (grad / (self.xp.sqrt(sum) + eps.astype(dtype)))
         return param
 
+    def radam_(
+        self,
+        param: Array,
+        grad: Array,
+        exp_avg: Array,
+        exp_avg_sq: Array,
+        step: Array,
+        lr: Array,
+        beta1: Array,
+        beta2: Array,
+        eps: Array,
+        weight_decay: Array | None,
+        decoupled: bool,
+        maximize: bool,
+    ) -> Array:
+        """Adam, rectified by `r_t`, where the mean's length `rho_t` exceeds 5; else `p -= lr m / (1 - b1^t)`."""
+        xp, dtype = self.xp, param.dtype
+        step += 1
+        t = step.astype("float64")
+        grad = self._decayed(param, grad, None if decoupled else weight_decay, maximize)
+        if decoupled and weight_decay is not None:
+            param *= (1 - lr * weight_decay).astype(dtype)
+        self._moments(grad, exp_avg, exp_avg_sq, beta1, beta2)
+        correction = 1 - beta2**t
+        longest = 2 / (1 - beta2) - 1
+        length = longest - 2 * t * beta2**t / correction
+        rectified = length > 5
+        # Both sides of a `where` are computed: the other one's numbers only have to exist.
+        length = xp.maximum(length, 5)
+        longest = xp.maximum(longest, 5)
+        ratio = (length - 4) * (length - 2) * longest / ((longest - 4) * (longest - 2) * length)
+        rate = lr / (1 - beta1**t) * xp.where(rectified, xp.sqrt(ratio * correction), 1.0)
+        root = xp.where(rectified, xp.sqrt(exp_avg_sq) + eps.astype(dtype), xp.ones_like(exp_avg_sq))
+        param -= rate.astype(dtype) * (exp_avg / root)
+        return param
+
+    def adadelta_(
+        self,
+        param: Array,
+        grad: Array,
+        square_avg: Array,
+        acc_delta: Array,
+        step: Array,
+        lr: Array,
+        rho: Array,
+        eps: Array,
+        weight_decay: Array | None,
+        maximize: bool,
+    ) -> Array:
+        """`v = r v + (1 - r) g^2`, `d = sqrt(u + eps) / sqrt(v + eps) g`, `u = r u + (1 - r) d^2`, `p -= lr d`."""
+        dtype = param.dtype
+        step += 1
+        grad = self._decayed(param, grad, weight_decay, maximize)
+        keep, rest, small = rho.astype(dtype), (1 - rho).astype(dtype), eps.astype(dtype)
+        square_avg *= keep
+        square_avg += rest * grad * grad
+        self._flush(square_avg)
+        delta = self.xp.sqrt(acc_delta + small) / self.xp.sqrt(square_avg + small) * grad
+        acc_delta *= keep
+        acc_delta += rest * delta * delta
+        self._flush(acc_delta)
+        param -= lr.astype(dtype) * delta
+        return param
+
+    def adamax_(
+        self,
+        param: Array,
+        grad: Array,
+        exp_avg: Array,
+        exp_inf: Array,
+        step: Array,
+        lr: Array,
+        beta1: Array,
+        beta2: Array,
+        eps: Array,
+        weight_decay: Array | None,
+        maximize: bool,
+    ) -> Array:
+        """`m = b1 m + (1 - b1) g`, `u = max(b2 u, |g| + eps)`, `p -= lr / (1 - b1^t) m / u`."""
+        dtype = param.dtype
+        step += 1
+        grad = self._decayed(param, grad, weight_decay, maximize)
+        exp_avg += (grad - exp_avg) * (1 - beta1).astype(dtype)
+        self._flush(exp_avg)
+        exp_inf[...] = self.xp.maximum(exp_inf * beta2.astype(dtype), self.xp.absolute(grad) + eps.astype(dtype))
+        param -= (lr / (1 - beta1 ** step.astype("float64"))).astype(dtype) * (exp_avg / exp_inf)
+        return param
+
+    def asgd_(
+        self,
+        param: Array,
+        grad: Array,
+        ax: Array,
+        eta: Array,
+        mu: Array,
+        step: Array,
+        lr: Array,
+        lambd: Array,
+        alpha: Array,
+        t0: Array,
+        weight_decay: Array | None,
+        maximize: bool,
+    ) -> Array:
+        """`p = (1 - lambd eta) p - eta g`, `ax += mu (p - ax)`; then `eta = lr / (1 + lambd lr t)^alpha` and `mu`."""
+        xp, dtype = self.xp, param.dtype
+        step += 1
+        t = step.astype("float64")
+        grad = self._decayed(param, grad, weight_decay, maximize)
+        rate = eta.astype("float64")
+        param *= (1 - lambd * rate).astype(dtype)
+        param -= rate.astype(dtype) * grad
+        # Exactly the parameter while the mean has not begun.
+        ax[...] = xp.where(mu == 1, param, ax + (param - ax) * mu.astype(dtype))
+        eta[...] = (lr / (1 + lambd * lr * t) ** alpha).astype(eta.dtype)
+        mu[...] = (1 / xp.maximum(t - t0, 1)).astype(mu.dtype)
+        return param
+
+    def rprop_(
+        self,
+        param: Array,
+        grad: Array,
+        prev: Array,
+        step_size: Array,
+        step: Array,
+        eta_minus: Array,
+        eta_plus: Array,
+        step_min: Array,
+        step_max: Array,
+        maximize: bool,
+    ) -> Array:
+        """Steps grow by `eta_plus` where the gradient keeps its sign; where not they shrink, and `p` and sign rest."""
+        xp, dtype = self.xp, param.dtype
+        step += 1
+        grad = self._decayed(param, grad, None, maximize)
+        agreement = grad * prev
+        turned = agreement < 0
+        one = xp.ones_like(param)
+        factor = xp.where(turned, eta_minus.astype(dtype), xp.where(agreement > 0, eta_plus.astype(dtype), one))
+        step_size[...] = xp.minimum(xp.maximum(step_size * factor, step_min.astype(dtype)), step_max.astype(dtype))
+        prev[...] = xp.where(turned, xp.zeros_like(grad), grad)
+        param -= xp.sign(prev) * step_size
+        return param
+
     # -- shared terms -----------------------------------------------------------------------------------
 
     def _decayed(self, param: Array, grad: Array, weight_decay: Array | None, maximize: bool) -> Array:

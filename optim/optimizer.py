@@ -68,8 +68,8 @@ class Optimizer:
     0.5
     """
 
-    # Of a subclass: options that reach its kernel as live scalars (beta1 and beta2 stand for `betas`), and the state
-    # that has its parameter's shape.
+    # Of a subclass: options that reach its kernel as live scalars (those in pairs under the names of `_PAIRS`), and the
+    # state that has its parameter's shape.
     _live_options: tuple[str, ...] = ()
     _elementwise_state: tuple[str, ...] = ()
     _opt_called = False
@@ -357,13 +357,20 @@ _AT_LEAST_ZERO = {
     "momentum_decay": "momentum_decay value",
 }
 # Live under another name, or of no effect on the update.
-_NOT_GUARDED = {"params", "param_names", "betas", "initial_lr", "foreach", "fused", "capturable"}
+_NOT_GUARDED = {
+    "params", "param_names", "betas", "etas", "step_sizes", "initial_lr", "max_lr", "min_lr", "base_momentum",
+    "max_momentum", "foreach", "fused", "capturable",
+}  # fmt: skip
+_PAIRS = {
+    "beta1": ("betas", 0), "beta2": ("betas", 1), "eta_minus": ("etas", 0), "eta_plus": ("etas", 1),
+    "step_min": ("step_sizes", 0), "step_max": ("step_sizes", 1),
+}  # fmt: skip
 
 
 def _getter(group: Group, name: str) -> Callable[[], Any]:
-    if name in ("beta1", "beta2"):
-        i = int(name[-1]) - 1
-        return lambda: group["betas"][i]
+    if name in _PAIRS:
+        pair, i = _PAIRS[name]
+        return lambda: group[pair][i]
     return lambda: group[name]
 
 

@@ -120,6 +120,11 @@ OPTIMIZERS: list[tuple[str, dict[str, Any]]] = [
     ("NAdam", {"lr": 0.05}),
     ("RMSprop", {"lr": 0.01, "centered": True, "momentum": 0.5}),
     ("Adagrad", {"lr": 0.1, "lr_decay": 0.1}),
+    ("RAdam", {"lr": 0.05, "betas": (0.9, 0.9)}),
+    ("Adadelta", {"lr": 0.5}),
+    ("Adamax", {"lr": 0.05, "weight_decay": 0.1}),
+    ("ASGD", {"lr": 0.05, "t0": 2}),
+    ("Rprop", {"lr": 0.01}),
 ]
 
 

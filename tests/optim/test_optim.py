@@ -37,6 +37,17 @@ CASES: list[tuple[str, dict[str, Any]]] = [
     ("Adagrad", {}),
     ("Adagrad", {"lr": 0.1, "lr_decay": 0.1, "weight_decay": 0.1, "eps": 1e-3}),
     ("Adagrad", {"lr": 0.1, "initial_accumulator_value": 0.5, "maximize": True}),
+    ("RAdam", {}),
+    ("RAdam", {"lr": 0.05, "betas": (0.8, 0.95), "eps": 1e-3, "weight_decay": 0.1, "maximize": True}),
+    ("RAdam", {"lr": 0.05, "betas": (0.5, 0.6), "weight_decay": 0.1, "decoupled_weight_decay": True}),
+    ("Adadelta", {}),
+    ("Adadelta", {"lr": 0.5, "rho": 0.7, "eps": 1e-3, "weight_decay": 0.1, "maximize": True}),
+    ("Adamax", {}),
+    ("Adamax", {"lr": 0.05, "betas": (0.8, 0.95), "eps": 1e-3, "weight_decay": 0.1, "maximize": True}),
+    ("ASGD", {}),
+    ("ASGD", {"lr": 0.1, "lambd": 0.01, "alpha": 0.5, "t0": 10, "weight_decay": 0.1, "maximize": True}),
+    ("Rprop", {}),
+    ("Rprop", {"lr": 0.1, "etas": (0.3, 1.5), "step_sizes": (1e-3, 0.3), "maximize": True}),
 ]
 IDS = [f"{name}-{'-'.join(options)}" for name, options in CASES]
 TOLERANCE = {"float64": 1e-10, "float32": 1e-5}
@@ -125,11 +136,15 @@ def test_state_moves_between_the_libraries(name: str, options: dict[str, Any], t
         for lib, params, optimizer in ((source, first, a), (target, second, b)):
             set_gradients(lib, params, step)
             optimizer.step()
-    # PyTorch keeps NAdam's float32 product in the parameter's dtype once it is loaded.
-    assert_close(first, second, 1e-6 if name == "NAdam" else 1e-10)
+    # PyTorch keeps NAdam's float32 product and ASGD's float32 rate in the parameter's dtype once they are loaded.
+    assert_close(first, second, 1e-6 if name in ("NAdam", "ASGD") else 1e-10)
 
 
 # -- by hand ------------------------------------------------------------------------------------------------
+
+
+_LENGTH = 19 - 12 * 0.9**6 / (1 - 0.9**6)
+RECTIFICATION = ((_LENGTH - 4) * (_LENGTH - 2) * 19 / (15 * 17 * _LENGTH)) ** 0.5
 
 
 def stepped(name: str, gradients: list[float], start: float = 1.0, **options: Any) -> float:
@@ -168,16 +183,50 @@ def stepped(name: str, gradients: list[float], start: float = 1.0, **options: An
         ("Adagrad", {"lr": 0.5, "eps": 0.0}, [3.0, 4.0], 0.5 - 0.5 * 4 / 5),
         ("Adagrad", {"lr": 0.5, "eps": 0.0, "lr_decay": 1.0}, [3.0, 4.0], 0.5 - 0.25 * 4 / 5),
         ("Adagrad", {"lr": 0.5, "eps": 0.0, "initial_accumulator_value": 16.0}, [3.0], 1 - 0.5 * 3 / 5),
+        # rho_inf is 19, and rho_t first exceeds 5 at the sixth step.
+        ("RAdam", {"lr": 0.1, "betas": (0.0, 0.9), "eps": 0.0}, [2.0] * 5, 1 - 0.1 * 5 * 2),
+        ("RAdam", {"lr": 0.1, "betas": (0.0, 0.9), "eps": 0.0}, [1.0] * 6, 1 - 0.1 * (5 + RECTIFICATION)),
+        ("RAdam", {"lr": 0.5, "weight_decay": 0.5, "decoupled_weight_decay": True}, [1.0], 0.25),
+        ("Adadelta", {"rho": 0.75, "eps": 0.25}, [1.0], 1 - (0.25 / 0.5) ** 0.5),
+        # v = 0.75 0.25 + 0.25, u = 0.25 (the square of the first step, 0.5).
+        ("Adadelta", {"rho": 0.75, "eps": 0.25}, [1.0] * 2, 1 - (0.25 / 0.5) ** 0.5 - (0.375 / 0.6875) ** 0.5),
+        ("Adamax", {"lr": 1.0, "betas": (0.5, 0.5), "eps": 0.0}, [2.0, 0.0], 0 - (0.5 / 0.75) / 1),
+        ("ASGD", {"lr": 0.5, "lambd": 0.5}, [1.0], 0.25),
+        ("ASGD", {"lr": 0.5, "lambd": 2.0, "alpha": 1.0}, [1.0, 2.0], -0.75),  # eta = 0.5, then 0.25
+        ("Rprop", {"lr": 0.5}, [3.0, 2.0], 1 - 0.5 - 0.6),
+        ("Rprop", {"lr": 0.5, "step_sizes": (0.1, 0.55)}, [3.0, 2.0], 1 - 0.5 - 0.55),
+        ("Rprop", {"lr": 0.5}, [3.0, 2.0, -1.0], 1 - 0.5 - 0.6),  # It turned: the element rests ...
+        ("Rprop", {"lr": 0.5}, [3.0, 2.0, -1.0, -1.0], 1 - 0.5 - 0.6 + 0.3),  # ... and goes on at half the size.
     ],
 )
 def test_by_hand(name: str, options: dict[str, Any], gradients: list[float], expected: float) -> None:
     assert stepped(name, gradients, **options) == pytest.approx(expected, rel=1e-12, abs=1e-12)
 
 
+def test_asgd_averages_the_parameters_after_t0() -> None:
+    p = ag.tensor([1.0], requires_grad=True)
+    optimizer = ag.optim.ASGD([p], lr=0.25, lambd=0.0, t0=0)
+    found = []
+    for _ in range(4):
+        p.grad = ag.ones(1)
+        optimizer.step()
+        found.append(optimizer.state[p]["ax"].tolist()[0])
+    # The parameter goes 0.75, 0.5, 0.25, 0; the weights of the mean are 1, 1, 1/2, 1/3.
+    assert found == pytest.approx([0.75, 0.5, 0.375, 0.25])
+
+
+def test_the_first_step_sizes_are_the_rate_even_if_that_is_a_tensor() -> None:
+    p = ag.ones(3, requires_grad=True)
+    optimizer = ag.optim.Rprop([p], lr=ag.tensor(0.5))
+    p.grad = ag.tensor([1.0, -2.0, 0.0])
+    optimizer.step()
+    assert p.tolist() == [0.5, 1.5, 1.0] and optimizer.state[p]["step_size"].tolist() == [0.5] * 3
+
+
 # -- behaviour ----------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["SGD", "Adam", "AdamW", "NAdam", "RMSprop", "Adagrad"])
+@pytest.mark.parametrize("name", sorted({name for name, _ in CASES}))
 def test_a_nan_stays_where_it_is(name: str) -> None:
     p = ag.ones(3, requires_grad=True)
     optimizer = getattr(ag.optim, name)([p], lr=0.1, **({"momentum": 0.9} if name in ("SGD", "RMSprop") else {}))
@@ -371,6 +420,11 @@ def leaf() -> ag.Tensor:
         ("RMSprop", {"alpha": -1}, ValueError, "Invalid alpha value"),
         ("Adagrad", {"lr_decay": -1}, ValueError, "Invalid lr_decay value"),
         ("Adagrad", {"initial_accumulator_value": -1}, ValueError, "Invalid initial_accumulator_value"),
+        ("RAdam", {"betas": (0.9, 1.0)}, ValueError, "beta parameter at index 1: 1.0"),
+        ("Adadelta", {"rho": 1.5}, ValueError, "Invalid rho value: 1.5"),
+        ("Adamax", {"lr": -1}, ValueError, "Invalid learning rate: -1"),
+        ("ASGD", {"weight_decay": -1}, ValueError, "Invalid weight_decay value: -1"),
+        ("Rprop", {"etas": (0.5, 0.9)}, ValueError, "Invalid eta values: 0.5, 0.9"),
     ],
 )
 def test_options_out_of_range(name: str, options: dict[str, Any], error: type[Exception], message: str) -> None:

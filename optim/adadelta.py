@@ -1,0 +1,81 @@
+"""Adadelta."""
+
+from __future__ import annotations
+
+from autograd_core.optim.optimizer import Group, Optimizer, Params, _is_zero
+from autograd_core.storage import mark_mutated
+from autograd_core.tensor import Tensor
+
+__all__ = ["Adadelta"]
+
+
+class Adadelta(Optimizer):
+    """Steps of the size of earlier steps: no unit of `lr` is left to choose.
+
+    `v = rho v + (1 - rho) g^2`, `d = sqrt(u + eps) / sqrt(v + eps) g`, `u = rho u + (1 - rho) d^2`, `p -= lr d`.
+
+    params: Tensors or groups. lr: a number or one-element Tensor. `maximize` ascends instead.
+    `foreach` and `capturable` choose an implementation in PyTorch; here one kernel a parameter serves all.
+
+    Raises ValueError for an option out of range, NotImplementedError for `differentiable=True`.
+    Source: Zeiler, "ADADELTA: an adaptive learning rate method" (2012).
+
+    >>> import autograd_core as ag
+    >>> p = ag.ones(2, requires_grad=True); optimizer = ag.optim.Adadelta([p], rho=0.75, eps=0.25)
+    >>> p.sum().backward(); optimizer.step(); p
+    tensor([0.2929, 0.2929], requires_grad=True)
+    """
+
+    _live_options = ("lr", "rho", "eps", "weight_decay")
+    _elementwise_state = ("square_avg", "acc_delta")
+
+    def __init__(
+        self,
+        params: Params,
+        lr: float | Tensor = 1.0,
+        rho: float = 0.9,
+        eps: float = 1e-6,
+        weight_decay: float = 0,
+        foreach: bool | None = None,
+        *,
+        capturable: bool = False,
+        maximize: bool = False,
+        differentiable: bool = False,
+    ) -> None:
+        defaults = dict(
+            lr=lr, rho=rho, eps=eps, weight_decay=weight_decay, maximize=maximize, capturable=capturable,
+            foreach=foreach, differentiable=differentiable,
+        )  # fmt: skip
+        super().__init__(params, defaults)
+
+    def _check(self, group: Group) -> None:
+        super()._check(group)
+        if not 0.0 <= group["rho"] <= 1.0:
+            raise ValueError(f"Adadelta: Invalid rho value: {group['rho']}; expected a number in [0, 1]")
+
+    def _update(self, index: int, group: Group) -> None:
+        maximize = group["maximize"]
+        backend = None
+        for p in group["params"]:
+            grad = p._grad
+            if grad is None:
+                continue
+            if p._backend is not backend:
+                backend = p._backend
+                lr, rho, eps, decay = self._scalars(index, group, backend)
+                if _is_zero(group["weight_decay"]):
+                    decay = None
+            state = self.state[p]
+            if not state:
+                state["step"] = self._scalar_state(p, 0.0)
+                state["square_avg"] = self._zeros_like(p)
+                state["acc_delta"] = self._zeros_like(p)
+            step = state["step"]
+            if step._backend is not backend:
+                raise self._misplaced(p, step)
+            array = p._data
+            backend.adadelta_(
+                array, grad._data, state["square_avg"]._data, state["acc_delta"]._data, step._data,
+                lr, rho, eps, decay, maximize,
+            )  # fmt: skip
+            mark_mutated(backend, array, "Adadelta.step")

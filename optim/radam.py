@@ -1,0 +1,80 @@
+"""RAdam."""
+
+from __future__ import annotations
+
+from autograd_core.optim.optimizer import Group, Optimizer, Params, _is_zero
+from autograd_core.storage import mark_mutated
+from autograd_core.tensor import Tensor
+
+__all__ = ["RAdam"]
+
+
+class RAdam(Optimizer):
+    """Adam whose adaptive rate is held back while its second moment has seen too few steps.
+
+    `rho_inf = 2 / (1 - beta2) - 1` and `rho_t = rho_inf - 2 t beta2^t / (1 - beta2^t)`; for `rho_t > 5` Adam's step
+    times `r_t = sqrt((rho_t - 4) (rho_t - 2) rho_inf / ((rho_inf - 4) (rho_inf - 2) rho_t))`, before that
+    `p -= lr m / (1 - beta1^t)`. `weight_decay` adds `weight_decay p` to the gradient, or with `decoupled_weight_decay`
+    shrinks `p` by `lr weight_decay`.
+
+    params: Tensors or groups. lr: a number or one-element Tensor. `maximize` ascends instead.
+    `foreach` and `capturable` choose an implementation in PyTorch; here one kernel a parameter serves all.
+
+    Raises ValueError for an option out of range, NotImplementedError for `differentiable=True`.
+    Source: Liu et al., "On the variance of the adaptive learning rate and beyond" (2020).
+
+    >>> import autograd_core as ag
+    >>> p = ag.ones(2, requires_grad=True); optimizer = ag.optim.RAdam([p], lr=0.5)
+    >>> p.sum().backward(); optimizer.step(); p
+    tensor([0.5000, 0.5000], requires_grad=True)
+    """
+
+    _live_options = ("lr", "beta1", "beta2", "eps", "weight_decay")
+    _elementwise_state = ("exp_avg", "exp_avg_sq")
+
+    def __init__(
+        self,
+        params: Params,
+        lr: float | Tensor = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 0,
+        decoupled_weight_decay: bool = False,
+        *,
+        foreach: bool | None = None,
+        maximize: bool = False,
+        capturable: bool = False,
+        differentiable: bool = False,
+    ) -> None:
+        defaults = dict(
+            lr=lr, betas=betas, eps=eps, weight_decay=weight_decay, maximize=maximize, foreach=foreach,
+            capturable=capturable, decoupled_weight_decay=decoupled_weight_decay, differentiable=differentiable,
+        )  # fmt: skip
+        super().__init__(params, defaults)
+
+    def _update(self, index: int, group: Group) -> None:
+        decoupled, maximize = group["decoupled_weight_decay"], group["maximize"]
+        backend = None
+        for p in group["params"]:
+            grad = p._grad
+            if grad is None:
+                continue
+            if p._backend is not backend:
+                backend = p._backend
+                lr, beta1, beta2, eps, decay = self._scalars(index, group, backend)
+                if _is_zero(group["weight_decay"]):
+                    decay = None
+            state = self.state[p]
+            if not state:
+                state["step"] = self._scalar_state(p, 0.0)
+                state["exp_avg"] = self._zeros_like(p)
+                state["exp_avg_sq"] = self._zeros_like(p)
+            step = state["step"]
+            if step._backend is not backend:
+                raise self._misplaced(p, step)
+            array = p._data
+            backend.radam_(
+                array, grad._data, state["exp_avg"]._data, state["exp_avg_sq"]._data, step._data,
+                lr, beta1, beta2, eps, decay, decoupled, maximize,
+            )  # fmt: skip
+            mark_mutated(backend, array, "RAdam.step")
