@@ -11,6 +11,7 @@ and does not notice a change in a constant or function imported from another fil
 from __future__ import annotations
 
 import atexit
+import hashlib
 import os
 import shutil
 import sys
@@ -98,21 +99,29 @@ def _remove_in_process(pid: int, folder: Path) -> None:
 def compile_kernel(function: Callable[..., Any], parallel: bool = False, **options: Any) -> Any:
     """Numba's dispatcher of `function`, cached in `cache_dir()`; `options` are those of `numba.njit`.
 
-    A `parallel` dispatcher must be called as `threads.parallel` does.
+    Division by zero follows IEEE 754 unless `error_model` says otherwise: the check that Numba makes for Python's
+    exception also keeps loops from vectorising. A `parallel` dispatcher must be called as `threads.parallel` does.
     """
     import numba
+
+    options = {"error_model": "numpy", **options}
 
     namespace = function.__globals__
     if namespace.get("prange") is range:
         namespace["prange"] = numba.prange
     try:
-        # Numba's key does not hold the options, hence a folder for each kind.
-        with _numba_cache_folder(cache_dir() / ("parallel" if parallel else "serial")):
+        with _numba_cache_folder(cache_dir() / _kind(parallel, options)):
             return numba.njit(cache=True, parallel=parallel, **options)(function)
     except RuntimeError as error:
         if "cannot cache" not in str(error):
             raise
         return numba.njit(parallel=parallel, **options)(function)
+
+
+def _kind(parallel: bool, options: dict[str, Any]) -> str:
+    """A folder name for these options, which Numba's own key does not hold."""
+    parts = [(name, sorted(value) if isinstance(value, set) else value) for name, value in sorted(options.items())]
+    return f"{'parallel' if parallel else 'serial'}-{hashlib.sha256(repr(parts).encode()).hexdigest()[:8]}"
 
 
 @contextmanager

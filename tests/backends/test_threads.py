@@ -331,7 +331,7 @@ class TestCache:
         assert run(script, AUTOGRAD_CORE_CACHE=folder).split() == ["0", "0", "0"]
         assert run(script, AUTOGRAD_CORE_CACHE=folder).split() == ["1", "1", "1"]
         files = [path.relative_to(folder).parts for path in Path(folder).rglob("*.nbc")]
-        assert sorted(parts[0] for parts in files) == ["parallel", "serial", "serial"]
+        assert sorted(parts[0].split("-")[0] for parts in files) == ["parallel", "serial", "serial"]
         assert not list((shared_cache / "source").rglob("*.nb?")), "something was written beside the source"
 
     def test_users_own_numba_code_keeps_its_cache(self, run: Any, tmp_path: Path) -> None:
