@@ -14,9 +14,11 @@ from autograd_core.ops import (
     activations,
     convolution,
     creation,
+    cumulative,
     elementwise,
     embedding,
     indexing,
+    joining,
     linear,
     losses,
     normalization,
@@ -24,11 +26,15 @@ from autograd_core.ops import (
     products,
     reductions,
     shape,
+    special,
+    statistics,
 )
 from autograd_core.tensor import Tensor
 
-FAMILIES: tuple[Any, ...] = (elementwise, reductions, shape, indexing, products, creation)
+FAMILIES: tuple[Any, ...] = (elementwise, reductions, shape, joining, indexing, products, creation)
 FAMILIES += (linear, convolution, pooling, normalization, activations, losses, embedding)
+FURTHER: tuple[Any, ...] = (special, cumulative, statistics)
+FAMILIES += FURTHER
 
 
 def _collect() -> dict[str, Any]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from autograd_core.ops.shape import cat, flip, narrow
+from autograd_core.ops.joining import cat
+from autograd_core.ops.shape import flip, narrow
 from autograd_core.primitive import V
 from autograd_core.tensor import Tensor
 

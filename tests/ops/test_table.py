@@ -16,7 +16,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from table import OPS, Op
+from table import OPS as TABLE
+from table import Op
+from table_functions import FUNCTION_OPS
 
 import autograd_core as ag
 from autograd_core import ops
@@ -25,6 +27,7 @@ try:
     import torch
 except ImportError:
     torch = None
+OPS = (*TABLE, *FUNCTION_OPS)
 needs_torch = pytest.mark.skipif(torch is None, reason="comparisons with PyTorch need torch==2.13.0")
 
 # Stated once: relative and absolute tolerance by dtype.
@@ -230,7 +233,7 @@ def _promised(op: Op, dtype: str) -> str:
     integral = np.dtype(dtype).kind in "bui"
     return {
         "same": dtype, "float": "float32" if integral else dtype, "bool": "bool", "index": "int64",
-        "sum": "int64" if integral else dtype,
+        "sum": "int64" if integral else dtype, "double": "float64",
     }[op.result]  # fmt: skip
 
 
@@ -408,7 +411,7 @@ def test_errors(name: str, call: Any, error: Any, message: str, where: str) -> N
 
 def test_table_is_complete() -> None:
     """Each public function of the families has a row."""
-    families = (ops.elementwise, ops.reductions, ops.shape, ops.indexing, ops.products, ops.creation)
+    families = (ops.elementwise, ops.reductions, ops.shape, ops.joining, ops.indexing, ops.products, ops.creation, *ops.FURTHER)
     named = {op.name.split(".")[0].split(" ")[0] for op in OPS}
     missing = {n for f in families for n in (*f.FUNCTIONS, *f.METHODS)} - named
     assert missing == {"broadcast_shapes", "cuda"}, f"operations without a row in table.py: {sorted(missing)}"
