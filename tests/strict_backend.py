@@ -138,8 +138,7 @@ class _Call:
         self._function = function
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        with np.errstate(all="ignore"):
-            result = self._function(*_strip(args), **_strip(kwargs))
+        result = self._function(*_strip(args), **_strip(kwargs))
         return _wrap(result, (*args, *kwargs.values()))
 
     def __getattr__(self, name: str) -> Any:
@@ -163,8 +162,7 @@ class _Namespace:
 
 def _operator(name: str) -> Any:
     def call(self: StrictArray, *other: Any) -> Any:
-        with np.errstate(all="ignore"):
-            result = getattr(self._host, name)(*_strip(other))
+        result = getattr(self._host, name)(*_strip(other))
         return result if result is NotImplemented else _wrap(result, (self, *other))
 
     return call
@@ -172,8 +170,7 @@ def _operator(name: str) -> Any:
 
 def _method(name: str) -> Any:
     def call(self: StrictArray, *args: Any, **kwargs: Any) -> Any:
-        with np.errstate(all="ignore"):
-            result = getattr(self._host, name)(*_strip(args), **_strip(kwargs))
+        result = getattr(self._host, name)(*_strip(args), **_strip(kwargs))
         return _wrap(result, (self, *args, *kwargs.values()))
 
     return call

@@ -582,7 +582,7 @@ def _changed_view(x: ag.Tensor) -> ag.Tensor:
     return base
 
 
-def test_a_thousand_training_steps_leave_memory_flat_without_the_collector() -> None:
+def test_a_thousand_training_steps_leave_memory_flat_without_the_collector(device: str) -> None:
     model = nn.Sequential(nn.Linear(8, 16), nn.Tanh(), nn.Dropout(0.1), nn.Linear(16, 3))
     optimizer = ag.optim.Adam(model.parameters(), lr=1e-3)
     inputs, targets = ag.randn(4, 8), ag.tensor([0, 1, 2, 0])
@@ -605,7 +605,8 @@ def test_a_thousand_training_steps_leave_memory_flat_without_the_collector() -> 
     finally:
         tracemalloc.stop()
         gc.enable()
-    assert grown < 20_000 and objects < 100, f"{grown} bytes and {objects} objects more after 1000 steps"
+    # The strict backend's many small Python objects fill Python's free lists slowly: up to 2000 tuples of each length.
+    assert grown < (20_000 if device == "cpu" else 1_000_000) and objects < 100, f"{grown} bytes and {objects} objects more after 1000 steps"
 
 
 def test_buffers_are_freed_as_backward_consumes_them() -> None:
