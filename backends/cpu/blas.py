@@ -2,20 +2,18 @@
 
 A kernel that works image by image needs a product for each, by one thread, while the kernel's other threads do the
 same; through NumPy each call would cost microseconds and wake BLAS's own threads. The library that NumPy's wheels
-bring is found beside NumPy, and its `sgemm` made known to LLVM under a fixed name, which keeps the kernels cacheable.
+bring is found beside NumPy, and its products made known to LLVM under fixed names, which keeps the kernels cacheable.
 Where it is not found (NumPy built another way), `available()` is false and the portable bodies run.
 """
 
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Iterator
-from contextlib import contextmanager
+import os
+import threading
 from functools import cache
 from pathlib import Path
 from typing import Any
-
-_SYMBOL = "autograd_core_cblas_sgemm"
 
 
 @cache
@@ -28,7 +26,8 @@ def _library() -> Any:
         for path in sorted(folder.glob("*openblas64_*")):
             try:
                 library = ctypes.CDLL(str(path))
-                library.scipy_cblas_sgemm64_, library.scipy_openblas_set_num_threads64_  # noqa: B018
+                for name in ("cblas_sgemm64_", "cblas_dgemm64_", "openblas_set_num_threads64_"):
+                    getattr(library, f"scipy_{name}")
                 library.scipy_openblas_get_num_threads64_.restype = ctypes.c_int
             except (OSError, AttributeError):
                 continue
@@ -41,29 +40,62 @@ def available() -> bool:
 
 
 @cache
-def sgemm() -> Any:
-    """`cblas_sgemm` as Numba's external function: (order, transa, transb, m, n, k, alpha, a, lda, b, ldb, beta, c,
-    ldc)."""
+def gemm(letter: str) -> Any:
+    """`cblas_sgemm` ('s') or `cblas_dgemm` ('d') as Numba's external function.
+
+    Its arguments: order, transa, transb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc.
+    """
     import llvmlite.binding
     from numba import types
 
-    library = _library()
-    llvmlite.binding.add_symbol(_SYMBOL, ctypes.cast(library.scipy_cblas_sgemm64_, ctypes.c_void_p).value)
-    flag, size, number, pointer = types.int32, types.int64, types.float32, types.CPointer(types.float32)
+    symbol = f"autograd_core_cblas_{letter}gemm"
+    function = getattr(_library(), f"scipy_cblas_{letter}gemm64_")
+    llvmlite.binding.add_symbol(symbol, ctypes.cast(function, ctypes.c_void_p).value)
+    flag, size, number = types.int32, types.int64, types.float32 if letter == "s" else types.float64
+    pointer = types.CPointer(number)
     arguments = (flag, flag, flag, size, size, size, number, pointer, size, pointer, size, number, pointer, size)
-    return types.ExternalFunction(_SYMBOL, types.void(*arguments))
+    return types.ExternalFunction(symbol, types.void(*arguments))
 
 
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """BLAS calls in this block run on the thread that makes them; the setting is restored afterwards."""
-    library = _library()
-    before = library.scipy_openblas_get_num_threads64_()
-    if before == 1:
-        yield
-        return
-    library.scipy_openblas_set_num_threads64_(1)
-    try:
-        yield
-    finally:
-        library.scipy_openblas_set_num_threads64_(before)
+class _OneThread:
+    """In its `with` block BLAS runs each call on the thread that makes it; the last to leave restores the setting.
+
+    Blocks of several Python threads overlap, hence the count: restoring while another is inside would change its
+    rounding.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._inside = 0
+        self._before = 1
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if not self._inside:
+                library = _library()
+                self._before = library.scipy_openblas_get_num_threads64_()
+                if self._before != 1:
+                    library.scipy_openblas_set_num_threads64_(1)
+            self._inside += 1
+
+    def __exit__(self, *error: object) -> None:
+        with self._lock:
+            self._inside -= 1
+            if not self._inside and self._before != 1:
+                _library().scipy_openblas_set_num_threads64_(self._before)
+
+    def _forked(self) -> None:
+        """In a child, whose other threads are gone: nobody else is inside, nor holds the lock."""
+        inside, self._lock, self._inside = self._inside, threading.Lock(), 0
+        if inside and self._before != 1:
+            _library().scipy_openblas_set_num_threads64_(self._before)
+
+
+_one_thread = _OneThread()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_one_thread._forked)
+
+
+def one_thread() -> _OneThread:
+    """A `with` block in which BLAS calls run on the thread that makes them."""
+    return _one_thread

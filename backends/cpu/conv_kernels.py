@@ -1,7 +1,9 @@
 """Convolution in float32 by Numba: each thread lays out the windows of its images and multiplies them by BLAS.
 
 The images are cut into blocks: `m` whole images, or, for large ones, `span` rows of the output of one image. A block's
-windows, (inner, pixels), stay in the thread's cache. Blocks go to workers by a fixed rule, so sums have a fixed order.
+windows, (inner, pixels), stay in the thread's cache. Blocks are dealt to tasks by the shapes alone, so sums have a
+fixed order, whatever the number of threads.
+
 Each kernel is self-contained (see `cache.py`), hence the repeated layout loops. Their innermost indices are unsigned:
 with signed ones Numba tests each for being negative, and the loops do not vectorise (measured: 3 to 8 times slower).
 """
@@ -12,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from autograd_core.backends.cpu import blas, threads
+from autograd_core.backends.cpu import blas
 from autograd_core.backends.cpu.cache import kernel, prange
 
 Array = Any
@@ -21,6 +23,7 @@ _sgemm: Any = None  # Set before the first kernel is compiled.
 _BLOCK = 1 << 16  # Elements of one block's windows: 256 KiB, for the second-level cache.
 _PIXELS = 256  # So many columns a product has at least, where there are so many.
 _SMALL = 1 << 15  # Fewer multiplications than this by one thread.
+_TASKS = 8  # Into which the work is cut.
 
 
 def usable(*arrays: Array) -> bool:
@@ -31,16 +34,16 @@ def usable(*arrays: Array) -> bool:
 def _prepare() -> None:
     global _sgemm
     if _sgemm is None:
-        _sgemm = blas.sgemm()
+        _sgemm = blas.gemm("s")
 
 
-def _blocks(n: int, inner: int, rows: int, columns: int, workers: int) -> tuple[int, int]:
+def _blocks(n: int, inner: int, rows: int, columns: int) -> tuple[int, int]:
     """Images and rows of one block."""
     pixels = rows * columns
     fits = max(1, _BLOCK // max(inner, 1))
     if pixels > max(fits, _PIXELS):
         return 1, max(1, max(fits, _PIXELS) // columns)
-    return max(1, min(max(_PIXELS, fits) // pixels, -(-n // workers))), rows
+    return max(1, min(max(_PIXELS, fits) // pixels, -(-n // _TASKS))), rows
 
 
 def _run(kernel: Any, work: int, *args: Any) -> None:
@@ -54,13 +57,10 @@ def forward(x: Array, w: Array, b: Array, size: Any, stride: Any, padding: Any, 
     x, w = np.ascontiguousarray(x), np.ascontiguousarray(w)
     out, inner = w.shape[0], w.shape[1] * w.shape[2] * w.shape[3]
     y = np.empty((x.shape[0], out, *size), np.float32)
-    workers = threads.get_num_threads()
-    m, span = _blocks(x.shape[0], inner * groups, size[0], size[1], workers)
+    m, span = _blocks(x.shape[0], inner * groups, size[0], size[1])
     bias = np.zeros(out, np.float32) if b is None else np.ascontiguousarray(b)
-    buffer = np.empty((workers, inner * groups * m * span * size[1]), np.float32)
-    block = np.empty((workers, out * m * span * size[1] if m > 1 else 1), np.float32)
     _run(
-        _forward, y.size * inner, x, w.reshape(out, inner), bias, y, buffer, block, m, span,
+        _forward, y.size * inner, x, w.reshape(out, inner), bias, y, _TASKS, m, span,
         *w.shape[2:], *stride, padding[0], padding[2], *dilation, groups,
     )  # fmt: skip
     return y
@@ -72,19 +72,18 @@ def weight_grad(g: Array, x: Array, shape: Any, stride: Any, padding: Any, dilat
     g, x = np.ascontiguousarray(g), np.ascontiguousarray(x)
     n, out, rows, columns = g.shape
     inner = shape[1] * shape[2] * shape[3]
-    workers = threads.get_num_threads()
-    m, span = _blocks(n, inner * groups, rows, columns, workers)
-    gw = np.zeros((workers, out, inner), np.float32)
-    buffer = np.empty((workers, inner * groups * m * span * columns), np.float32)
-    block = np.empty((workers, out * m * span * columns if m > 1 else 1), np.float32)
+    m, span = _blocks(n, inner * groups, rows, columns)
+    # A sum for each task, as long as these do not outweigh the images.
+    tasks = max(2, min(_TASKS, (1 << 20) // (out * inner)))
+    gw = np.zeros((tasks, out, inner), np.float32)
     _run(
-        _weight_grad, g.size * inner, g, x, gw, buffer, block, m, span,
+        _weight_grad, g.size * inner, g, x, gw, tasks, m, span,
         *shape[2:], *stride, padding[0], padding[2], *dilation, groups,
     )  # fmt: skip
     total = gw[0]
     for part in gw[1:]:
-        total = total + part
-    return total.reshape(shape)
+        total += part
+    return total.reshape(shape).copy()  # The other tasks' sums need not stay.
 
 
 def input_grad(g: Array, w: Array, shape: Any, stride: Any, padding: Any, dilation: Any, groups: int) -> Array:
@@ -93,32 +92,28 @@ def input_grad(g: Array, w: Array, shape: Any, stride: Any, padding: Any, dilati
     g, w = np.ascontiguousarray(g), np.ascontiguousarray(w)
     n, out, rows, columns = g.shape
     inner = w.shape[1] * w.shape[2] * w.shape[3]
-    workers = threads.get_num_threads()
-    m, span = _blocks(n, inner * groups, rows, columns, workers)
+    m, span = _blocks(n, inner * groups, rows, columns)
     gx = np.zeros(shape, np.float32)
-    buffer = np.empty((workers, inner * groups * m * span * columns), np.float32)
-    block = np.empty((workers, out * m * span * columns if m > 1 else 1), np.float32)
     _run(
-        _input_grad, g.size * inner, g, w.reshape(out, inner), gx, buffer, block, m, span,
+        _input_grad, g.size * inner, g, w.reshape(out, inner), gx, _TASKS, m, span,
         *w.shape[2:], *stride, padding[0], padding[2], *dilation, groups,
     )  # fmt: skip
     return gx
 
 
 @kernel(parallel=True)
-def _forward(x, w, b, y, buffer, block, m, span, kh, kw, sh, sw, top, left, dh, dw, groups):
+def _forward(x, w, b, y, tasks, m, span, kh, kw, sh, sw, top, left, dh, dw, groups):
     n, channels, height, width = x.shape
     out, rows, columns = y.shape[1], y.shape[2], y.shape[3]
     inner = w.shape[1]
     per_group = out // groups
     images = (n + m - 1) // m
     bands = (rows + span - 1) // span
-    workers = buffer.shape[0]
     x_flat, y_flat, w_flat = x.reshape(-1), y.reshape(-1), w.reshape(-1)
-    for worker in prange(workers):
-        windows = buffer[worker]
-        product = block[worker]
-        for item in range(worker * images * bands // workers, (worker + 1) * images * bands // workers):
+    for task in prange(tasks):
+        windows = np.empty(inner * groups * m * span * columns, np.float32)
+        product = np.empty(out * m * span * columns if m > 1 else 1, np.float32)
+        for item in range(task * images * bands // tasks, (task + 1) * images * bands // tasks):
             first = item // bands * m
             count = min(m, n - first)
             top_row = item % bands * span
@@ -180,21 +175,20 @@ def _forward(x, w, b, y, buffer, block, m, span, kh, kw, sh, sw, top, left, dh, 
 
 
 @kernel(parallel=True)
-def _weight_grad(g, x, gw, buffer, block, m, span, kh, kw, sh, sw, top, left, dh, dw, groups):
+def _weight_grad(g, x, gw, tasks, m, span, kh, kw, sh, sw, top, left, dh, dw, groups):
     n, channels, height, width = x.shape
     out, rows, columns = g.shape[1], g.shape[2], g.shape[3]
     inner = gw.shape[2]
     per_group = out // groups
     images = (n + m - 1) // m
     bands = (rows + span - 1) // span
-    workers = buffer.shape[0]
     area = rows * columns
     x_flat, g_flat = x.reshape(-1), g.reshape(-1)
-    for worker in prange(workers):
-        windows = buffer[worker]
-        gathered = block[worker]
-        total = gw[worker].reshape(-1)
-        for item in range(worker * images * bands // workers, (worker + 1) * images * bands // workers):
+    for task in prange(tasks):
+        windows = np.empty(inner * groups * m * span * columns, np.float32)
+        gathered = np.empty(out * m * span * columns if m > 1 else 1, np.float32)
+        total = gw[task].reshape(-1)
+        for item in range(task * images * bands // tasks, (task + 1) * images * bands // tasks):
             first = item // bands * m
             count = min(m, n - first)
             top_row = item % bands * span
@@ -247,21 +241,20 @@ def _weight_grad(g, x, gw, buffer, block, m, span, kh, kw, sh, sw, top, left, dh
 
 
 @kernel(parallel=True)
-def _input_grad(g, w, gx, buffer, block, m, span, kh, kw, sh, sw, top, left, dh, dw, groups):
+def _input_grad(g, w, gx, tasks, m, span, kh, kw, sh, sw, top, left, dh, dw, groups):
     n, channels, height, width = gx.shape
     out, rows, columns = g.shape[1], g.shape[2], g.shape[3]
     inner = w.shape[1]
     per_group = out // groups
     images = (n + m - 1) // m
     bands = (rows + span - 1) // span
-    workers = buffer.shape[0]
     area = rows * columns
     g_flat, w_flat, gx_flat = g.reshape(-1), w.reshape(-1), gx.reshape(-1)
-    for worker in prange(workers):
-        windows = buffer[worker]
-        gathered = block[worker]
-        # Bands of one image overlap in gx: whole images go to one worker.
-        for item in range(worker * images // workers * bands, (worker + 1) * images // workers * bands):
+    for task in prange(tasks):
+        windows = np.empty(inner * groups * m * span * columns, np.float32)
+        gathered = np.empty(out * m * span * columns if m > 1 else 1, np.float32)
+        # Bands of one image overlap in gx: whole images go to one task.
+        for item in range(task * images // tasks * bands, (task + 1) * images // tasks * bands):
             first = item // bands * m
             count = min(m, n - first)
             top_row = item % bands * span
