@@ -49,10 +49,11 @@ class CpuBackend(CpuNeuralKernels, Backend):
         for name, ufunc in _UFUNCS.items():
             setattr(self, name, ufunc)
         if kernels_enabled():
-            from autograd_core.backends.cpu import neural, optimizers, scalar
+            from autograd_core.backends.cpu import neural, optimizers, philox_kernels, scalar
 
             scalar.install(self)
             optimizers.install(self)
+            philox_kernels.install(self)
             neural.install(self)
 
     def describe(self) -> str:
