@@ -12,7 +12,10 @@ from autograd_core.backends.neural_conv import ConvolutionKernels
 from autograd_core.backends.neural_loss import LossKernels
 from autograd_core.backends.neural_norm import NormalizationKernels
 from autograd_core.backends.neural_pool import PoolingKernels
+from autograd_core.backends.neural_recurrent import RecurrentKernels
 
 
-class NeuralKernels(ConvolutionKernels, PoolingKernels, NormalizationKernels, ActivationKernels, LossKernels):
+class NeuralKernels(
+    ConvolutionKernels, PoolingKernels, NormalizationKernels, ActivationKernels, LossKernels, RecurrentKernels
+):
     """Mixed into `Backend`."""

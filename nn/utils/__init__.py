@@ -7,6 +7,7 @@ from typing import Any
 
 import autograd_core as ag
 from autograd_core import Tensor
+from autograd_core.nn.utils import rnn as rnn
 
 
 def _tensors(parameters: Tensor | Iterable[Tensor]) -> list[Tensor]:
