@@ -115,6 +115,8 @@ def _slabs(name: str, y: Tensor, x: Tensor | None, dx: Any, dim: int) -> tuple[T
     """Twice the areas between neighbouring points along an axis."""
     if x is not None and dx is not None:
         raise TypeError(f"{name}: give either x or dx, not both")
+    if y._data.dtype.kind == "b" or (x is not None and x._data.dtype.kind == "b"):
+        raise RuntimeError(f"{name}: received a bool input, which is not supported; convert with .float()")
     if not y._data.ndim:
         raise RuntimeError(f"{name}: expected y with at least one dimension")
     axis = y._dim(dim)
@@ -127,8 +129,6 @@ def _slabs(name: str, y: Tensor, x: Tensor | None, dx: Any, dim: int) -> tuple[T
         width = diff(x, dim=along)
         if x._data.ndim == 1:
             width = width.reshape((-1,) + (1,) * (y._data.ndim - 1 - axis))
-    if y._data.dtype.kind == "b":
-        y = y.to(dtypes.int64)
     m = builtins.max(n - 1, 0)
     return (y.narrow(axis, n - m, m) + y.narrow(axis, 0, m)) * width, axis
 

@@ -108,8 +108,8 @@ def _quantile(
 ) -> Tensor:
     if interpolation not in ("linear", "lower", "higher", "midpoint", "nearest"):
         raise RuntimeError(f"{name}() interpolation must be one of linear, lower, higher, midpoint or nearest, got {interpolation!r}")
-    if input.dtype not in (dtypes.float32, dtypes.float64):
-        raise RuntimeError(f"{name}() input tensor must be either float or double dtype, got {input.dtype}")
+    if input._data.dtype.kind != "f":
+        raise RuntimeError(f"{name}() input tensor must be of floating-point numbers, got {input.dtype}; use .float()")
     if not input.numel():
         raise RuntimeError(f"{name}() input tensor must be non-empty, got shape {tuple(input.shape)}")
     if isinstance(q, Tensor):
@@ -302,7 +302,7 @@ def bincount(input: Tensor, weights: Tensor | None = None, minlength: int = 0) -
         return wrap(backend.bincount(index, None, minlength), backend)
     w = weights.detach()
     out = wrap(backend.bincount(index, w.to(dtypes.float64)._data, minlength), backend)
-    return out.to(w.dtype) if w._data.dtype.kind == "f" else out  # type: ignore[no-any-return]
+    return out.to(w.dtype) if w.dtype is dtypes.float32 else out  # type: ignore[no-any-return]
 
 
 def histc(input: Tensor, bins: int = 100, min: float = 0, max: float = 0) -> Tensor:
