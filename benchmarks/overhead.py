@@ -1,7 +1,7 @@
 """What one operation costs when the arrays are tiny: the price of the library itself, forward and backward.
 
 - `chain of 200`: one chain of 200 operations from a leaf to a sum.
-- `mix of 200`: 25 rounds of the eight operations below, with a weight that needs its gradient.
+- `mix of 200`: 25 times the eight operations below in a row, from a leaf and a weight, then one backward.
 - each operation of the mix alone: 50 leaves, the operation on each, one backward through all of them.
 
 Every array has at most 64 float32 elements.
@@ -42,16 +42,13 @@ def chain(lib: Any) -> Step:
 
 def mix(lib: Any) -> Step:
     x = lib.from_numpy(_normal(0, 8, 8)).requires_grad_()
-    w = lib.from_numpy(0.1 * _normal(1, 8, 8)).requires_grad_()
-    a = lib.from_numpy(_normal(2, 8))
+    w = lib.from_numpy(_normal(1, 8, 8)).requires_grad_()
+    a, b = lib.from_numpy(_normal(2, 8)), lib.from_numpy(_normal(3, 8))
+    backward = lib.autograd.backward
 
     def step() -> None:
         x.grad = w.grad = None
-        h = x
-        for _ in range(25):
-            y = ((h @ w) * a).tanh()
-            h = y + y.exp().reshape(4, 16)[1:3].sum()
-        h.sum().backward()
+        backward([((x @ w) * a + b).tanh().exp().reshape(4, 16)[1:3].sum() for _ in range(25)])
 
     return step
 

@@ -77,36 +77,32 @@ def run(arguments: argparse.Namespace) -> int:
 
     given = {name: getattr(arguments, name) for name in asdict(DEFAULTS["digits"])}
     if arguments.resume is None:
-        out = _new_folder(arguments.task, arguments.out)
-        settings = replace(
-            DEFAULTS[arguments.task], **{name: value for name, value in given.items() if value is not None}
-        )
-        checkpoint, state = out / _CHECKPOINT, None
+        source, state = None, None
+        chosen = {name: value for name, value in given.items() if value is not None}
+        settings = replace(DEFAULTS[arguments.task], **chosen)
     else:
         source = _checkpoint_to_resume(arguments)
         settings, state = read_checkpoint(source, device)
-        out = arguments.out or source.parent
-        checkpoint = out / _CHECKPOINT
         for name, value in given.items():
             if value is not None and value != getattr(settings, name):
                 flag = name if name == "task" else "--" + name.replace("_", "-")
                 raise UserError(
-                    f"{source} is of a run with {flag} {getattr(settings, name)}, got {value}; leave it out",
-                    status=2,
+                    f"{source} is of a run with {flag} {getattr(settings, name)}, got {value}; leave it out", status=2
                 )
+    _check_free(arguments.out, source)
     data = datasets.load(settings.task, arguments.data, arguments.download, settings.limit, settings.seed)
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(f"cannot make the folder {out}: {error}") from None
-    trainer = Trainer(settings, data, device, checkpoint, arguments.checkpoint_every)
-    if state is not None:
+    out = arguments.out or (source.parent if source else None)
+    out = _make_folder(settings.task, out)
+    trainer = Trainer(settings, data, device, out / _CHECKPOINT, arguments.checkpoint_every)
+    if source is not None and state is not None:
         trainer.restore(state, source)
         print(f"continuing {source} at step {trainer.step} of {trainer.steps}", flush=True)
     try:
         trainer.run()
     except KeyboardInterrupt:
-        hint = f"; continue from step {trainer.saved_step} with --resume {checkpoint}" if trainer.saved_step else ""
+        hint = (
+            f"; continue from step {trainer.saved_step} with --resume {trainer.save_to}" if trainer.saved_step else ""
+        )
         raise UserError(f"interrupted at step {trainer.step}{hint}", status=130) from None
     _finish(trainer, data, out)
     return 0
@@ -123,19 +119,28 @@ def _device(text: str | None) -> ag.device:
         raise UserError(str(error)) from None
 
 
-def _new_folder(task: str, out: Path | None) -> Path:
-    """Where a fresh run writes; never over the checkpoint of another."""
-    if out is not None:
-        if (out / _CHECKPOINT).exists():
-            raise UserError(
-                f"{out} holds the checkpoint of another run: --resume continues it, or choose another --out", 2
-            )
-        return out
-    folder, number = Path("runs", task), 1
-    while (folder / _CHECKPOINT).exists():
-        number += 1
-        folder = Path("runs", f"{task}-{number}")
-    return folder
+def _check_free(out: Path | None, source: Path | None) -> None:
+    """Refuse to write over the checkpoint of another run."""
+    if out is None or not (out / _CHECKPOINT).exists():
+        return
+    if source is None or not source.samefile(out / _CHECKPOINT):
+        raise UserError(f"{out} holds the checkpoint of another run: --resume continues it, or choose another --out", 2)
+
+
+def _make_folder(task: str, out: Path | None) -> Path:
+    """The folder `out`, or a new one: runs/TASK, runs/TASK-2, ..."""
+    number = 1
+    while True:
+        folder = out or Path("runs", task if number == 1 else f"{task}-{number}")
+        try:
+            folder.mkdir(parents=True, exist_ok=out is not None)
+            return folder
+        except FileExistsError as error:
+            if out is not None:
+                raise UserError(f"cannot make the folder {folder}: {error}") from None
+            number += 1
+        except OSError as error:
+            raise UserError(f"cannot make the folder {folder}: {error}") from None
 
 
 def _checkpoint_to_resume(arguments: argparse.Namespace) -> Path:

@@ -181,6 +181,9 @@ def damage(data: Path, out: Path, what: str) -> list[str]:
         assert train(data, out, "--epochs", "1") == 0
         if what == "other settings":
             command += ["--resume", "--lr", "0.5"]
+        elif what == "resume into a taken folder":
+            assert train(data, out.with_name("other"), "--epochs", "1") == 0
+            command += ["--resume", str(out.with_name("other") / CHECKPOINT)]
         elif what == "other data":
             rng = np.random.default_rng(1)
             write_idx(images, rng.integers(0, 256, (96, 8, 8)))
@@ -203,6 +206,7 @@ MISTAKES = [
     ("foreign checkpoint", 1, "is no checkpoint of `autograd-core train`"),
     ("other settings", 2, "is of a run with --lr 0.003, got 0.5"),
     ("other data", 1, "comes from a run on other data"),
+    ("resume into a taken folder", 2, "holds the checkpoint of another run"),
     ("taken folder", 2, "holds the checkpoint of another run"),
 ]
 
