@@ -12,6 +12,8 @@ from autograd_core import random
 from autograd_core.inplace import inplace
 from autograd_core.ops import (
     activations,
+    arrangement,
+    contractions,
     convolution,
     creation,
     cumulative,
@@ -25,6 +27,7 @@ from autograd_core.ops import (
     pooling,
     products,
     reductions,
+    selection,
     shape,
     special,
     statistics,
@@ -33,7 +36,7 @@ from autograd_core.tensor import Tensor
 
 FAMILIES: tuple[Any, ...] = (elementwise, reductions, shape, joining, indexing, products, creation)
 FAMILIES += (linear, convolution, pooling, normalization, activations, losses, embedding)
-FURTHER: tuple[Any, ...] = (special, cumulative, statistics)
+FURTHER: tuple[Any, ...] = (special, cumulative, statistics, selection, arrangement, contractions)
 FAMILIES += FURTHER
 
 

@@ -13,8 +13,8 @@ from typing import Any
 from autograd_core import dtypes
 from autograd_core.ops import elementwise as e
 from autograd_core.ops.indexing import gather
-from autograd_core.ops.reductions import ValuesAndIndices, _as_sum_dtype
 from autograd_core.ops.joining import cat
+from autograd_core.ops.reductions import ValuesAndIndices, _as_sum_dtype
 from autograd_core.ops.special import logaddexp
 from autograd_core.tensor import Tensor, wrap
 
@@ -88,7 +88,9 @@ def logcumsumexp(input: Tensor, dim: int) -> Tensor:
     return _scan(input, axis, logaddexp)
 
 
-def diff(input: Tensor, n: int = 1, dim: int = -1, prepend: Tensor | None = None, append: Tensor | None = None) -> Tensor:
+def diff(
+    input: Tensor, n: int = 1, dim: int = -1, prepend: Tensor | None = None, append: Tensor | None = None
+) -> Tensor:
     """Differences of neighbours along `dim`, `n` times; `prepend` and `append` are joined to the input first.
 
     >>> import autograd_core as ag
@@ -125,7 +127,9 @@ def _slabs(name: str, y: Tensor, x: Tensor | None, dx: Any, dim: int) -> tuple[T
     if x is not None:
         along = -1 if x._data.ndim == 1 else axis - y._data.ndim
         if x._data.shape[along] not in (1, n) or (n != 1 and x._data.shape[along] == 1):
-            raise RuntimeError(f"{name}: There must be one x value for each sample point, got {x._data.shape[along]} for {n}")
+            raise RuntimeError(
+                f"{name}: There must be one x value for each sample point, got {x._data.shape[along]} for {n}"
+            )
         width = diff(x, dim=along)
         if x._data.ndim == 1:
             width = width.reshape((-1,) + (1,) * (y._data.ndim - 1 - axis))

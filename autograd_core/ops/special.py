@@ -8,7 +8,7 @@ from typing import Any
 
 from autograd_core import dtypes
 from autograd_core.ops import elementwise as e
-from autograd_core.ops.activations import erf
+from autograd_core.ops.activations import erf as erf
 from autograd_core.ops.reductions import norm
 from autograd_core.primitive import binary, predicate, result_type, unary
 from autograd_core.tensor import Tensor, wrap
@@ -409,4 +409,3 @@ OPERATORS = {
     "__rshift__": bitwise_right_shift,
     "__rrshift__": lambda self, other: bitwise_right_shift(self.new_full((), other), self),
 }
-

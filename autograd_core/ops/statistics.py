@@ -9,7 +9,17 @@ from typing import Any, NamedTuple
 from autograd_core import dtypes
 from autograd_core.ops import elementwise as e
 from autograd_core.ops.indexing import argsort, gather, sort
-from autograd_core.ops.reductions import ValuesAndIndices, _extremum_rule, _need_elements, amax, amin, axes_of, mean, std, var
+from autograd_core.ops.reductions import (
+    ValuesAndIndices,
+    _extremum_rule,
+    _need_elements,
+    amax,
+    amin,
+    axes_of,
+    mean,
+    std,
+    var,
+)
 from autograd_core.primitive import primitive
 from autograd_core.tensor import Tensor, wrap
 
@@ -42,7 +52,9 @@ def _numbers(name: str, input: Tensor) -> None:
 
 
 def _squeezed(values: Tensor, indices: Tensor, axis: int, keepdim: bool) -> ValuesAndIndices:
-    return ValuesAndIndices(values, indices) if keepdim else ValuesAndIndices(values.squeeze(axis), indices.squeeze(axis))
+    return (
+        ValuesAndIndices(values, indices) if keepdim else ValuesAndIndices(values.squeeze(axis), indices.squeeze(axis))
+    )
 
 
 def kthvalue(input: Tensor, k: int, dim: int = -1, keepdim: bool = False) -> ValuesAndIndices:
@@ -107,14 +119,18 @@ def _quantile(
     name: str, input: Tensor, q: Any, dim: int | None, keepdim: bool, interpolation: str, skip_nan: bool
 ) -> Tensor:
     if interpolation not in ("linear", "lower", "higher", "midpoint", "nearest"):
-        raise RuntimeError(f"{name}() interpolation must be one of linear, lower, higher, midpoint or nearest, got {interpolation!r}")
+        raise RuntimeError(
+            f"{name}() interpolation must be one of linear, lower, higher, midpoint or nearest, got {interpolation!r}"
+        )
     if input._data.dtype.kind != "f":
         raise RuntimeError(f"{name}() input tensor must be of floating-point numbers, got {input.dtype}; use .float()")
     if not input.numel():
         raise RuntimeError(f"{name}() input tensor must be non-empty, got shape {tuple(input.shape)}")
     if isinstance(q, Tensor):
         if q.dtype is not input.dtype:
-            raise RuntimeError(f"{name}() q tensor must be same dtype as the input tensor, got {q.dtype} and {input.dtype}")
+            raise RuntimeError(
+                f"{name}() q tensor must be same dtype as the input tensor, got {q.dtype} and {input.dtype}"
+            )
         if q._data.ndim > 1:
             raise RuntimeError(f"{name}() q must be a scalar or 1D tensor, got shape {tuple(q.shape)}")
         if q.numel() and not bool(e.logical_and(q >= 0, q <= 1).all()):
@@ -185,7 +201,11 @@ def msort(input: Tensor) -> Tensor:
 
 
 def unique(
-    input: Tensor, sorted: bool = True, return_inverse: bool = False, return_counts: bool = False, dim: int | None = None
+    input: Tensor,
+    sorted: bool = True,
+    return_inverse: bool = False,
+    return_counts: bool = False,
+    dim: int | None = None,
 ) -> Any:
     """The distinct elements (or slices along `dim`), in order in any case; on request where each element's equal stands
     among them, and how often each occurs. The shape depends on the data: on CUDA this synchronises.
@@ -224,7 +244,9 @@ def nanmean(input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: dty
     tensor(2.)
     """
     if input._data.dtype.kind != "f":
-        raise RuntimeError(f"nanmean(): expected input to have floating point dtype but got {input.dtype}; use .float()")
+        raise RuntimeError(
+            f"nanmean(): expected input to have floating point dtype but got {input.dtype}; use .float()"
+        )
     count = e.logical_not(e.isnan(input)).sum(dim, keepdim)
     return nansum(input, dim, keepdim, dtype=dtype) / count
 
@@ -276,7 +298,9 @@ def aminmax(input: Tensor, *, dim: int | None = None, keepdim: bool = False) -> 
     """
     axes = axes_of(input, dim)
     if not input.numel() and (axes is None or input._data.shape[axes[0]] == 0):
-        raise RuntimeError("aminmax(): cannot compute aminmax over an empty dimension as the operation has no identity.")
+        raise RuntimeError(
+            "aminmax(): cannot compute aminmax over an empty dimension as the operation has no identity."
+        )
     over = () if dim is None else dim
     return MinAndMax(amin(input, over, keepdim), amax(input, over, keepdim))
 
@@ -295,7 +319,9 @@ def bincount(input: Tensor, weights: Tensor | None = None, minlength: int = 0) -
     if input._data.ndim != 1 or bool((input < 0).any()):
         raise RuntimeError(f"bincount only supports 1-d non-negative integral inputs, got shape {tuple(input.shape)}")
     if weights is not None and weights.shape != input.shape:
-        raise RuntimeError(f"bincount: weights should be 1-d and have the same length as input, got {tuple(weights.shape)}")
+        raise RuntimeError(
+            f"bincount: weights should be 1-d and have the same length as input, got {tuple(weights.shape)}"
+        )
     backend = input._backend
     index = input.to(dtypes.int64)._data
     if weights is None:
@@ -345,7 +371,9 @@ def cov(
             [-1.,  1.]])
     """
     if input._data.ndim > 2:
-        raise RuntimeError(f"cov(): expected input to have two or fewer dimensions but got an input with {input._data.ndim} dimensions")
+        raise RuntimeError(
+            f"cov(): expected input to have two or fewer dimensions but got an input with {input._data.ndim} dimensions"
+        )
     if input._data.dtype.kind == "b":
         raise RuntimeError("cov(): bool dtype is not supported for input; convert with .float()")
     x = input.reshape(1, -1) if input._data.ndim < 2 else input
@@ -356,9 +384,13 @@ def cov(
         if given is None:
             continue
         if tuple(given.shape) != (n,):
-            raise RuntimeError(f"cov(): expected {name} to have one weight for each of {n} observations, got {tuple(given.shape)}")
+            raise RuntimeError(
+                f"cov(): expected {name} to have one weight for each of {n} observations, got {tuple(given.shape)}"
+            )
         if (given._data.dtype.kind == "f") is not floating or given._data.dtype.kind == "b":
-            raise RuntimeError(f"cov(): expected {name} to have {'floating point' if floating else 'integral'} dtype, got {given.dtype}")
+            raise RuntimeError(
+                f"cov(): expected {name} to have {'floating point' if floating else 'integral'} dtype, got {given.dtype}"
+            )
         if bool((given < 0).any()):
             raise RuntimeError(f"cov(): {name} cannot be negative")
         weights = given.to(x.dtype) if weights is None else weights * given.to(x.dtype)

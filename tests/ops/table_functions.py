@@ -29,7 +29,13 @@ def _digamma(x: Any) -> Any:
 
     def one(v: float) -> float:
         y = v + 1000
-        return math.log(y) - 1 / (2 * y) - 1 / (12 * y**2) + 1 / (120 * y**4) - float(np.sum(np.flip(1 / (v + np.arange(1000)))))
+        return (
+            math.log(y)
+            - 1 / (2 * y)
+            - 1 / (12 * y**2)
+            + 1 / (120 * y**4)
+            - float(np.sum(np.flip(1 / (v + np.arange(1000)))))
+        )
 
     return _vector(one, otypes=[float])(x)
 
@@ -109,11 +115,12 @@ SPECIAL = (
 )  # fmt: skip
 
 
-
 def _running(ufunc: Any) -> Any:
     def ref(x: Any) -> Any:
         values = ufunc.accumulate(x, 1)
-        indices = np.array([[max(j for j in range(i + 1) if row[j] == top[i]) for i in range(len(row))] for row, top in zip(x, values)])
+        indices = np.array(
+            [[max(j for j in range(i + 1) if row[j] == top[i]) for i in range(len(row))] for row, top in zip(x, values)]
+        )
         return values, indices
 
     return ref
@@ -132,7 +139,8 @@ SCANS = (
     _op("cummax.nan", lambda t, x: t.cummax(x, 1), lambda x: (np.maximum.accumulate(x, 1), np.array([[0, 1, 1], [0, 0, 0]])), WITH_NAN, differentiable=False),
     _op("logcumsumexp", lambda t, x: t.logcumsumexp(x, 1), lambda x: np.log(np.cumsum(np.exp(x), 1)), real(2, 5), kinds="f"),
     _op("logcumsumexp.large", lambda t, x: t.logcumsumexp(x + 1000.0, 0), lambda x: np.logaddexp.accumulate(x + 1000.0, 0), real(3, 2), kinds="f"),
-    _op("diff", lambda t, x: t.diff(x), np.diff, real(2, 4), bools(5), empty=((real(1),), (real(0),))),
+    _op("diff", lambda t, x: t.diff(x), np.diff, real(2, 4), empty=((real(1),), (real(0),))),
+    _op("diff.bool", lambda t, x: t.diff(x), np.diff, bools(5), differentiable=False),
     _op("diff.2", lambda t, x, a, b: t.diff(x, 2, 0, a, b), lambda x, a, b: np.diff(x, 2, 0, a, b), (real(3, 2), real(1, 2), real(2, 2))),
     _op("trapezoid", lambda t, y: t.trapezoid(y, dx=0.5, dim=0), lambda y: np.trapezoid(y, dx=0.5, axis=0), real(4, 2), real(1, 2), kinds="if"),
     _op("trapezoid.x", lambda t, y, x: t.trapezoid(y, x), np.trapezoid, (real(2, 4), real(4)), (real(2, 3), real(2, 3))),
@@ -192,4 +200,127 @@ STATISTICS = (
     _op("corrcoef", lambda t, x: t.corrcoef(x), np.corrcoef, real(2, 5), kinds="if"),
 )  # fmt: skip
 
-FUNCTION_OPS: tuple[Op, ...] = (*SPECIAL, *SCANS, *STATISTICS)
+
+def _copied(write: Any) -> Any:
+    """A reference that writes into a copy of its first argument."""
+
+    def ref(x: Any, *rest: Any) -> Any:
+        out = x.copy()
+        write(out, *rest)
+        return out
+
+    return ref
+
+
+def _put_along(out: Any, index: Any, source: Any) -> None:
+    out[:, index] = source
+
+
+def _put_flat(out: Any, index: Any, source: Any) -> None:
+    out.reshape(-1)[index] = source
+
+
+def _masked(out: Any, mask: Any, source: Any) -> None:
+    out[mask] = source.reshape(-1)[: mask.sum()]
+
+
+_REDUCE = {"sum": np.sum, "mean": np.mean, "prod": np.prod, "amax": np.max, "amin": np.min}
+
+
+def _scatter_reduced(reduce: str, include_self: bool) -> Any:
+    def ref(x: Any, index: Any, src: Any) -> Any:
+        out = x.copy()
+        for place in np.ndindex(x.shape):
+            sent = [src[i, place[1]] for i in range(index.shape[0]) if index[i, place[1]] == place[0]]
+            if sent:
+                out[place] = _REDUCE[reduce](([x[place]] if include_self else []) + sent)
+        return out
+
+    return ref
+
+
+def _scatter_reduce(reduce: str, include_self: bool) -> Op:
+    return _op(f"scatter_reduce.{reduce}.{include_self}", lambda t, x, i, s: t.scatter_reduce(x, 0, i, s, reduce, include_self=include_self),
+               _scatter_reduced(reduce, include_self), (real(3, 2), np.array([[0, 2], [0, 0], [2, 2], [0, 2]]), real(4, 2)), twice=reduce != "prod")  # fmt: skip
+
+
+VECTOR, SORTED = np.array([2, 0]), np.array([-0.7, -0.2, 0.1, 0.1, 0.6])
+SELECTION = (
+    _op("take", lambda t, x, i: t.take(x, i), lambda x, i: x.reshape(-1)[i], (real(2, 3), np.array([[5, -1], [0, 2]])), (real(), np.array([0]))),
+    _op("put", lambda t, x, i, s: t.put(x, i, s), _copied(_put_flat), (real(2, 3), np.array([4, -6]), real(2))),
+    _op("put.accumulate", lambda t, x, i, s: t.put(x, i, s, True), _copied(lambda out, i, s: np.add.at(out.reshape(-1), i, s)), (real(2, 3), np.array([4, 4]), real(2))),
+    _op("index_fill", lambda t, x, i: t.index_fill(x, 1, i, 2), _copied(lambda out, i: _put_along(out, i, 2.0)), (real(2, 3), VECTOR)),
+    _op("index_fill.tensor", lambda t, x, i, v: t.index_fill(x, -1, i, v), _copied(_put_along), (real(2, 3), VECTOR, real())),
+    _op("index_copy", lambda t, x, i, s: t.index_copy(x, 1, i, s), _copied(_put_along), (real(2, 3), VECTOR, real(2, 2))),
+    _op("masked_scatter", lambda t, x, m, s: t.masked_scatter(x, m, s), _copied(_masked), (real(2, 3), bools(2, 3), real(5)), empty=((real(0), bools(0), real(0)),)),
+    *(_scatter_reduce(reduce, include) for reduce in _REDUCE for include in (True, False)),
+    _op("scatter_reduce.zeros", lambda t, x, i, s: t.scatter_reduce(x, 0, i, s, "prod"), _scatter_reduced("prod", True),
+        (np.array([[2.0, 3.0], [0.0, 1.5], [2.5, 1.0]]), np.array([[0, 2], [1, 0], [2, 0]]), np.array([[0.0, 1.2], [3.0, 0.0], [0.7, 0.0]])), twice=False),
+    _op("argwhere", lambda t, x: t.argwhere(x), np.argwhere, ints(2, 3), bools(4), differentiable=False),
+    *(_op(f"searchsorted.{side}", lambda t, s, x, side=side: (t.searchsorted(s, x, side=side), t.searchsorted(s, 0.1, right=side == "right"), t.searchsorted(s, x, right=side == "right", out_int32=True)),
+          lambda s, x, side=side: (np.searchsorted(s, x, side), np.searchsorted(s, 0.1, side), np.searchsorted(s, x, side)),
+          (SORTED, real(2, 3)), (SORTED, np.array([0.1, np.inf, -np.inf])), (SORTED[:0], real(2)), differentiable=False) for side in ("left", "right")),
+    _op("searchsorted", lambda t, s, x: t.searchsorted(s, x), lambda s, x: np.stack([np.searchsorted(a, b) for a, b in zip(s, x)]),
+        (np.sort(real(2, 5)), real(2, 3)), differentiable=False),
+    _op("searchsorted.sorter", lambda t, s, i, x: t.searchsorted(s, x, sorter=i), lambda s, i, x: np.searchsorted(s, x, sorter=i),
+        (np.array([3.0, 1.0, 2.0]), np.array([1, 2, 0]), real(4)), differentiable=False),
+    _op("bucketize", lambda t, x, b: (t.bucketize(x, b), t.bucketize(x, b, right=True)), lambda x, b: (np.searchsorted(b, x), np.searchsorted(b, x, "right")),
+        (ints(2, 3), np.array([0, 1, 2])), (real(3), SORTED), differentiable=False),
+    _op("select_scatter", lambda t, x, s: t.select_scatter(x, s, 1, -1), _copied(lambda out, s: _put_along(out, -1, s)), (real(2, 3), real(2))),
+    _op("slice_scatter", lambda t, x, s: t.slice_scatter(x, s, 1, 0, 4, 2), _copied(lambda out, s: _put_along(out, slice(0, 4, 2), s)), (real(2, 4), real(2, 2))),
+    _op("diagonal_scatter", lambda t, x, s: t.diagonal_scatter(x, s, 1), _copied(lambda out, s: out.__setitem__((np.arange(2), np.arange(2) + 1), s)), (real(3, 3), real(2))),
+)  # fmt: skip
+
+
+A, B = real(2, 3), real(2, 3)
+ARRANGEMENT = (
+    *(_op(name, lambda t, x, y, name=name: getattr(t, name)((x, y)), lambda x, y, ref=ref: ref((x, y)), (real(3), real(3)), (A, B))
+      for name, ref in (("dstack", np.dstack), ("column_stack", np.column_stack))),
+    *(_op(name, lambda t, x, name=name: getattr(t, name)(x), getattr(np, name), real(), real(3), A, empty=((real(0),),)) for name in ("atleast_1d", "atleast_2d", "atleast_3d")),
+    _op("atleast_2d.several", lambda t, x, y: t.atleast_2d(x, y), lambda x, y: np.atleast_2d(x, y), (real(), real(3))),
+    _op("tensor_split", lambda t, x: (*t.tensor_split(x, 3), *t.tensor_split(x, (1, 4), dim=-1), *t.tensor_split(x, t.tensor([2]), dim=1)),
+        lambda x: (*np.array_split(x, 3), *np.split(x, (1, 4), 1), *np.split(x, [2], 1)), real(2, 5)),
+    _op("hsplit", lambda t, x: t.hsplit(x, 2), lambda x: np.hsplit(x, 2), real(2, 4), real(4)),
+    _op("vsplit", lambda t, x: t.vsplit(x, (1,)), lambda x: np.vsplit(x, (1,)), real(3, 2)),
+    _op("dsplit", lambda t, x: t.dsplit(x, 2), lambda x: np.dsplit(x, 2), real(2, 1, 4)),
+    _op("split_with_sizes", lambda t, x: t.split_with_sizes(x, [1, 2], 1), lambda x: np.split(x, [1], 1), A),
+    _op("fliplr", lambda t, x: t.fliplr(x), np.fliplr, A), _op("flipud", lambda t, x: t.flipud(x), np.flipud, A, real(3)),
+    *(_op(f"rot90.{k}", lambda t, x, k=k: t.rot90(x, k, (0, -1)), lambda x, k=k: np.rot90(x, k, (0, 2)), real(2, 2, 3)) for k in (-1, 0, 1, 2)),
+    _op("diag_embed", lambda t, x: t.diag_embed(x), lambda x: x[..., None] * np.eye(3), A, real(3)),
+    _op("diag_embed.dims", lambda t, x: t.diag_embed(x, 1, 0, 2), lambda x: np.stack([np.diag(row, 1) for row in x], 1), A),
+    _op("diagflat", lambda t, x: t.diagflat(x, -1), lambda x: np.diagflat(x, -1), A, real()),
+    _op("block_diag", lambda t, x, y, z: t.block_diag(x, y, z), lambda x, y, z: np.block([[x, np.zeros((2, 3))], [np.zeros((1, 3)), y[None], np.zeros((1, 1))], [np.zeros((1, 5)), z.reshape(1, 1)]]),
+        (A, real(2), real())),
+    _op("cartesian_prod", lambda t, x, y: t.cartesian_prod(x, y), lambda x, y: np.array([[a, b] for a in x for b in y]), (real(2), real(3))),
+    _op("cartesian_prod.one", lambda t, x: t.cartesian_prod(x), np.copy, real(2)),
+    _op("combinations", lambda t, x: t.combinations(x), lambda x: np.array([[x[0], x[1]], [x[0], x[2]], [x[1], x[2]]]), real(3)),
+    _op("combinations.repeated", lambda t, x: t.combinations(x, 2, True), lambda x: np.array([[x[0], x[0]], [x[0], x[1]], [x[1], x[1]]]), real(2)),
+    _op("fill", lambda t, x: t.fill(x, 2), lambda x: np.full_like(x, 2), A, differentiable=False),
+    _op("fill.tensor", lambda t, x, v: t.fill(x, v), lambda x, v: np.full_like(x, v), (A, real())),
+    _op("sum_to_size", lambda t, x: x.sum_to_size(3, 1), lambda x: x.sum((0, 2))[:, None], real(2, 3, 2)),
+    _op("sum_to_size.same", lambda t, x: x.sum_to_size((2, 3)), np.copy, A),
+)  # fmt: skip
+
+
+def _norms(p: float) -> Any:
+    return lambda x, y: np.linalg.norm(x[..., :, None, :] - y[..., None, :, :], p, -1)
+
+
+FURTHER_PRODUCTS = (
+    _op("addmv", lambda t, c, x, y: t.addmv(c, x, y, beta=2, alpha=3), lambda c, x, y: 2 * c + 3 * x @ y, (real(2), A, real(3)), (real(1), A, real(3)), kinds="if"),
+    _op("addr", lambda t, c, x, y: t.addr(c, x, y, alpha=3), lambda c, x, y: c + 3 * np.outer(x, y), (A, real(2), real(3)), (real(3), real(2), real(3)), kinds="if"),
+    _op("addr.zero", lambda t, c, x, y: t.addr(c, x, y, beta=0), lambda c, x, y: np.outer(x, y), (np.full((2, 3), np.nan), real(2), real(3)), differentiable=False),
+    _op("addbmm", lambda t, c, x, y: t.addbmm(c, x, y, beta=2), lambda c, x, y: 2 * c + (x @ y).sum(0), (real(2, 2), real(3, 2, 3), real(3, 3, 2)), kinds="if"),
+    _op("vdot", lambda t, x, y: t.vdot(x, y), np.vdot, (real(3), real(3)), kinds="if"),
+    _op("inner", lambda t, x, y: t.inner(x, y), np.inner, (A, real(2, 2, 3)), (real(3), real(3)), (real(), A), kinds="if"),
+    _op("tensordot", lambda t, x, y: t.tensordot(x, y), np.tensordot, (real(2, 2, 3), real(2, 3, 2)), kinds="if"),
+    _op("tensordot.dims", lambda t, x, y: t.tensordot(x, y, dims=([0, -1], [2, 1])), lambda x, y: np.tensordot(x, y, ([0, 2], [2, 1])), (real(2, 2, 3), real(4, 3, 2)), kinds="if"),
+    _op("tensordot.outer", lambda t, x, y: t.tensordot(x, y, 0), lambda x, y: np.tensordot(x, y, 0), (real(2), A), kinds="if"),
+    _op("kron", lambda t, x, y: t.kron(x, y), np.kron, (A, real(2, 2)), (real(2), A), (real(), real(2))),
+    _op("cross", lambda t, x, y: t.cross(x, y, dim=-1), np.cross, (A, B), (real(3), real(3)), (A, real(1, 3)), kinds="if"),
+    _op("trace", lambda t, x: t.trace(x), np.trace, A, real(3, 3), kinds="if", result="sum"),
+    *(_op(f"cdist.{p}", lambda t, x, y, p=p: t.cdist(x, y, p), _norms(p), (A, real(4, 3)), (real(2, 1, 2, 3), real(3, 4, 3)), kinds="f") for p in (1.0, 2.0, 3.0, math.inf)),
+    _op("cdist", lambda t, x, y: t.cdist(x, y, compute_mode="use_mm_for_euclid_dist"), _norms(2), (A, real(4, 3)), kinds="f", differentiable=False),
+)  # fmt: skip
+
+FUNCTION_OPS: tuple[Op, ...] = (*SPECIAL, *SCANS, *STATISTICS, *SELECTION, *ARRANGEMENT, *FURTHER_PRODUCTS)
