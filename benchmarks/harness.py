@@ -87,6 +87,7 @@ def measure(
     seconds: list[list[float]] = [[] for _ in steps]
     losses: list[Any] = [None] * len(steps)
     gc.collect()
+    gc.freeze()  # What is alive now stays; looking through it between all blocks would take longer than they do.
     collecting = gc.isenabled()
     gc.disable()
     try:
@@ -100,6 +101,7 @@ def measure(
                 counts[side] += length
             gc.collect()
     finally:
+        gc.unfreeze()
         if collecting:
             gc.enable()
     scale = 1e6 / workload.units

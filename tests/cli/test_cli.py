@@ -300,6 +300,14 @@ def test_weights_that_are_not_finite_are_never_saved(
     )
 
 
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_the_demo_reads_digits(seed: int, tmp_path: Path) -> None:
+    pytest.importorskip("sklearn", reason="the digits come with scikit-learn")
+    assert main(["train", "digits", "--seed", str(seed), "--out", str(tmp_path)]) == 0
+    history = ag.load(tmp_path / CHECKPOINT, map_location="cpu")["history"]
+    assert history[-1]["test_accuracy"] >= 0.985
+
+
 class Stream:
     """A standard output that is or is no terminal."""
 
