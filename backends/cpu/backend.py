@@ -14,6 +14,7 @@ import numpy as np
 from autograd_core.backends.base import Array, Backend
 from autograd_core.backends.cpu.cache import kernels_enabled
 from autograd_core.backends.cpu.neural import CpuNeuralKernels
+from autograd_core.backends.cpu.products import ONE_THREAD, dot
 
 # IEEE infinities and NaNs are results, not accidents: NumPy's warnings about them stay off for our own calls.
 warnings.filterwarnings("ignore", category=RuntimeWarning, module=r"autograd_core(\.|$)")
@@ -143,11 +144,12 @@ class CpuBackend(CpuNeuralKernels, Backend):
         return np.zeros(shape, dtype)
 
     def matmul(self, x: Array, y: Array) -> Array:
-        # `dot` costs half of `matmul` on small matrices.
-        return x.dot(y) if x.ndim == 2 and y.ndim == 2 else np.matmul(x, y)
+        if x.ndim == 2 and y.ndim == 2:  # `ndarray.dot` costs half of `matmul` on small matrices.
+            return x.dot(y) if x.size * y.shape[1] <= ONE_THREAD else dot(x, y)
+        return np.matmul(x, y)
 
     def matmul_nt(self, x: Array, y: Array) -> Array:
-        return x.dot(y.T) if x.ndim == 2 and y.ndim == 2 else np.matmul(x, np.swapaxes(y, -1, -2))
+        return self.matmul(x, y.T if y.ndim == 2 else np.swapaxes(y, -1, -2))
 
     def matmul_tn(self, x: Array, y: Array) -> Array:
-        return x.T.dot(y) if x.ndim == 2 and y.ndim == 2 else np.matmul(np.swapaxes(x, -1, -2), y)
+        return self.matmul(x.T if x.ndim == 2 else np.swapaxes(x, -1, -2), y)

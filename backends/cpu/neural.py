@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from autograd_core.backends.cpu import activation_kernels, conv_kernels, norm_kernels, pool_kernels
+from autograd_core.backends.cpu.products import dot
 from autograd_core.backends.neural import NeuralKernels
 from autograd_core.backends.neural_conv import _output_shape
 
@@ -32,20 +33,25 @@ class CpuNeuralKernels(NeuralKernels):
             if x.shape[0] <= 16 and x.shape[1] >= 256 and b is not None:
                 # Few rows: the transposed product is faster (10 x 784 x 30: 10.5 us against 13.5).
                 return np.add(w.dot(x.T).T, b, order="C")
-            y = x.dot(w.T)
+            y = dot(x, w.T)
         else:
             rows = 1
             for n in x.shape[:-1]:
                 rows *= n
-            y = x.reshape(rows, x.shape[-1]).dot(w.T).reshape(*x.shape[:-1], w.shape[0])
+            y = dot(x.reshape(rows, x.shape[-1]), w.T).reshape(*x.shape[:-1], w.shape[0])
         if b is not None:
             y += b
         return y
 
     def linear_weight_grad(self, g: Array, x: Array) -> Array:
-        if g.ndim == 2 and (x.dtype is _float32 or x.dtype is _float64):
-            return g.T.dot(x)
-        return super().linear_weight_grad(g, x)
+        if x.dtype is not _float32 and x.dtype is not _float64:
+            return super().linear_weight_grad(g, x)
+        if g.ndim != 2:
+            rows = 1
+            for n in g.shape[:-1]:
+                rows *= n
+            g, x = g.reshape(rows, g.shape[-1]), x.reshape(rows, x.shape[-1])
+        return dot(g.T, x)
 
     def mse_loss(self, x: Array, y: Array) -> Array:
         if x.size and (x.dtype is _float32 or x.dtype is _float64):

@@ -20,8 +20,11 @@ _dgemm: Any = None
 
 # Multiplications up to which OpenBLAS uses one thread by itself.
 ONE_THREAD = 1 << 18
-_STRIPS = 8  # At most so many, each of at least _LEAST rows or columns (a multiple of what BLAS takes at once).
-_LEAST = 32
+# From _TWO on the product is cut: at each further _PER_STRIP once more, as every strip lays out the other matrix anew.
+_TWO = 1 << 22
+_PER_STRIP = 1 << 23
+_STRIPS = 8
+_GRAIN = 32  # A strip's rows or columns are a multiple of this: what BLAS takes at once.
 
 _enabled: bool | None = None
 
@@ -40,13 +43,16 @@ def dot(x: Array, y: Array) -> Array:
     """`x @ y` for matrices of any size and layout."""
     if x.size * y.shape[1] <= ONE_THREAD or x.dtype.char not in "fd" or x.dtype != y.dtype or not _ready():
         return x.dot(y)
+    m, k, n = *x.shape, y.shape[1]
+    work = m * k * n
+    if work < _TWO:
+        with blas.one_thread():
+            return x.dot(y)
     a, a_flag = _as_stored(x)
     b, b_flag = _as_stored(y)
-    m, k, n = *x.shape, y.shape[1]
     out = np.empty((m, n), x.dtype)
-    side = max(m, n)
-    strip = max(_LEAST, -(-side // _STRIPS))
-    strip = -(-strip // _LEAST) * _LEAST
+    strip = -(-max(m, n) // max(2, min(_STRIPS, work // _PER_STRIP)))
+    strip = -(-strip // _GRAIN) * _GRAIN
     run = _float32 if x.dtype.char == "f" else _float64
     with blas.one_thread():
         run(a, a_flag, b, b_flag, out, k, strip, m >= n)
