@@ -10,6 +10,7 @@ from autograd_core.optim.adam import Adam as Adam
 from autograd_core.optim.adamax import Adamax as Adamax
 from autograd_core.optim.adamw import AdamW as AdamW
 from autograd_core.optim.asgd import ASGD as ASGD
+from autograd_core.optim.lbfgs import LBFGS as LBFGS
 from autograd_core.optim.nadam import NAdam as NAdam
 from autograd_core.optim.optimizer import Optimizer as Optimizer
 from autograd_core.optim.radam import RAdam as RAdam
