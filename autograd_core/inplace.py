@@ -75,14 +75,6 @@ def check_writable(x: Tensor, operation: str, *others: Any) -> bool:
             f"{operation}: inplace update of an inference tensor outside inference_mode is not allowed; change a "
             "clone()"
         )
-    for other in others:
-        if isinstance(other, Tensor) and _overlaps_partly(x, other):
-            raise RuntimeError(
-                f"{operation}: unsupported operation: some elements of the input tensor (shape "
-                f"{tuple(other.shape)}) and "
-                f"the written-to tensor (shape {tuple(shape)}) refer to a single memory location. Please clone() the "
-                "input before performing the operation."
-            )
     if not modes.state.grad:
         return False
     base = x if x._base is None else x._base
@@ -100,8 +92,11 @@ def check_writable(x: Tensor, operation: str, *others: Any) -> bool:
             f"{operation}: a view of a leaf Variable that requires grad is being used in an in-place operation. "
             "Do it under no_grad(), or on a clone()."
         )
-    if x._requires_grad and x._node is None:
-        raise RuntimeError(f"{operation}: a leaf Variable that requires grad is being used in an in-place operation.")
+    if x._node is None and (x._requires_grad or base.requires_grad):
+        raise RuntimeError(
+            f"{operation}: a leaf Variable that requires grad is being used in an in-place operation: a view that was "
+            "taken before its base got a history. Take the view again, or use a clone()."
+        )
     if x._chain is None:
         raise RuntimeError(
             f"{operation}: this view was created in no_grad mode, or by a function that returns several views, and is "
@@ -126,6 +121,14 @@ def _overlaps_partly(x: Tensor, y: Tensor) -> bool:
 def update(x: Tensor, operation: str, function: Callable[..., Tensor], *args: Any, **kwargs: Any) -> Tensor:
     """`x` becomes `function(x, *args)`: its memory is written, its history and that of its base rewritten."""
     recording = check_writable(x, operation, *args, *kwargs.values())
+    for other in (*args, *kwargs.values()):
+        if isinstance(other, Tensor) and _overlaps_partly(x, other):
+            raise RuntimeError(
+                f"{operation}: unsupported operation: some elements of the input tensor (shape "
+                f"{tuple(other.shape)}) and "
+                f"the written-to tensor (shape {tuple(x.shape)}) refer to a single memory location. Please clone() the "
+                "input before performing the operation."
+            )
     old = x
     if recording and operation not in _IGNORES_SELF:
         # The rule may save the old value, which is about to be overwritten.
@@ -169,6 +172,8 @@ def write(x: Tensor, new: Tensor, operation: str) -> None:
     elif edge is not None or base_edge is not None:
         scattered = make_node(view_scatter.primitive, backend, (base_edge, edge), (), (x._chain,), base._data.shape)
         _set_history(base, scattered)
+        if edge is not None:
+            _set_history(x, edge)  # Until it is next asked for, and made anew from the base's.
 
 
 def inplace(name: str, function: Callable[..., Tensor]) -> Callable[..., Tensor]:

@@ -195,7 +195,8 @@ def _check_range(x: Tensor, arrays: tuple[Any, ...]) -> None:
 def setitem(self: Tensor, index: Any, value: Any) -> None:
     """Write `value` (a number or a tensor that broadcasts) where `index` points."""
     basic, arrays = _parse(self, index)
-    target = self if basic is None else _take(self, basic)
+    whole = index is Ellipsis or (index.__class__ is builtins.slice and index == _FULL)  # Then no view lies between.
+    target = self if basic is None or whole else _take(self, basic)
     if arrays is None:
         if isinstance(value, Tensor):
             value = _fit(target, value)
