@@ -20,11 +20,12 @@ def draw(history: Sequence[dict[str, Any]], path: Path, title: str) -> bool:
     losses, accuracies = figure.subplots(1, 2)
     epochs = [row["epoch"] for row in history]
     losses.plot(epochs, [row["loss"] for row in history], marker=".", label="training")
-    losses.set(xlabel="epoch", ylabel="loss", yscale="log", title=title)
+    losses.set(xlabel="epoch", ylabel="loss", title=title)
     for key, name in (("train_accuracy", "training"), ("test_accuracy", "test")):
         accuracies.plot(epochs, [100 * row[key] for row in history], marker=".", label=name)
     accuracies.set(xlabel="epoch", ylabel="accuracy, %")
     for axes in (losses, accuracies):
+        axes.xaxis.get_major_locator().set_params(integer=True)
         axes.grid(alpha=0.3)
         axes.legend()
     figure.savefig(path, dpi=120)

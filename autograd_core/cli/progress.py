@@ -118,7 +118,7 @@ class _Rich:
         self._bar.update(self._task, completed=step, description=text)
 
     def note(self, text: str) -> None:
-        self._bar.console.print(text, highlight=False, markup=False)
+        self._bar.console.print(text, highlight=False, markup=False, soft_wrap=True)
 
     def close(self) -> None:
         self._bar.stop()

@@ -103,7 +103,7 @@ class Trainer:
                 row = self.history[-1]
                 progress.note(
                     f"epoch {self.epoch:2} of {self.settings.epochs}  loss {row['loss']:.4f}  "
-                    f"training accuracy {row['train_accuracy']:.2%}  test accuracy {accuracy:.2%}  "
+                    f"accuracy {row['train_accuracy']:.2%}  test accuracy {accuracy:.2%}  "
                     f"{time.perf_counter() - start:.1f} s"
                 )
 
