@@ -1,7 +1,7 @@
 """Kernels of the less common functions: special functions, scans, reducing scatters, searching and counting.
 
-Portable bodies in terms of an array namespace, as everywhere in `backends`. Special functions are computed in float64 and
-rounded to the dtype of their input.
+Portable bodies in terms of an array namespace, as everywhere in `backends`. Special functions are computed in
+float64 and rounded to the dtype of their input.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ _LANCZOS = (
 # Bernoulli's numbers B_2, B_4, ... of the asymptotic series of the polygamma functions (Abramowitz & Stegun, 6.4.11).
 _BERNOULLI = (1 / 6, -1 / 30, 1 / 42, -1 / 30, 5 / 66, -691 / 2730, 7 / 6, -3617 / 510)
 _SHIFT = 16
-# Giles, "Approximating the erfinv function" (GPU Computing Gems, 2011): single precision, refined by Halley's steps below.
+# Giles, "Approximating the erfinv function" (GPU Computing Gems, 2011): single precision, refined by Halley's
+# steps below.
 _ERFINV_CENTRE = (
     2.81022636e-08, 3.43273939e-07, -3.5233877e-06, -4.39150654e-06, 0.00021858087, -0.00125372503, -0.00417768164,
     0.246640727, 1.50140941,
@@ -137,7 +138,8 @@ class FunctionKernels:
         return xp.where(pole, xp.full((), math.inf), value).astype(x.dtype)
 
     def polygamma(self, x: Array, n: int) -> Array:
-        """The derivative of order `n` of digamma: recurrence up to x + 16, then the asymptotic series; reflected below 0."""
+        """The derivative of order `n` of digamma: recurrence up to x + 16, then the asymptotic series;
+        reflected below 0."""
         xp = self.xp
         wide = x.astype("float64")
         low = wide < 0
@@ -213,7 +215,8 @@ class FunctionKernels:
         return x
 
     def running_argmax(self, x: Array, axis: int, smallest: bool) -> Array:
-        """Where the greatest (or least) element up to each position stands: the last one among equals, a NaN before all."""
+        """Where the greatest (or least) element up to each position stands: the last one among equals,
+        a NaN before all."""
         xp = self.xp
         moved = xp.moveaxis(x, axis, -1)
         if smallest:
@@ -276,6 +279,7 @@ class FunctionKernels:
         return self.xp.bincount(x, weights, minlength)
 
     def unique(self, x: Array, axis: int | None) -> tuple[Array, Array, Array]:
-        """Distinct elements (or slices) in order, where each element's equal stands among them, and how many there are."""
+        """Distinct elements (or slices) in order, where each element's equal stands among them, and how
+        many there are."""
         found = self.xp.unique(x, return_inverse=True, return_counts=True, axis=axis, equal_nan=False)
         return found[0], found[1], found[2]

@@ -27,6 +27,7 @@ from autograd_core.ops import (
     pooling,
     products,
     reductions,
+    sampling,
     selection,
     shape,
     special,
@@ -36,7 +37,7 @@ from autograd_core.tensor import Tensor
 
 FAMILIES: tuple[Any, ...] = (elementwise, reductions, shape, joining, indexing, products, creation)
 FAMILIES += (linear, convolution, pooling, normalization, activations, losses, embedding)
-FURTHER: tuple[Any, ...] = (special, cumulative, statistics, selection, arrangement, contractions)
+FURTHER: tuple[Any, ...] = (special, cumulative, statistics, selection, arrangement, contractions, sampling)
 FAMILIES += FURTHER
 
 

@@ -86,7 +86,8 @@ def _several(name: str, tensors: Sequence[Tensor], shaped: Any) -> list[Tensor]:
 
 
 def tensor_split(input: Tensor, indices_or_sections: Any, dim: int = 0) -> tuple[Tensor, ...]:
-    """Parts along `dim`: before, between and after the given indices; or that many nearly equal parts, the first ones longer.
+    """Parts along `dim`: before, between and after the given indices; or that many nearly equal parts,
+    the first ones longer.
 
     >>> import autograd_core as ag
     >>> ag.tensor_split(ag.arange(5), 2)
@@ -112,12 +113,13 @@ def tensor_split(input: Tensor, indices_or_sections: Any, dim: int = 0) -> tuple
 def _split_along(name: str, input: Tensor, given: Any, axis: int, ndim: int) -> tuple[Tensor, ...]:
     if input._data.ndim < ndim:
         raise RuntimeError(
-            f"torch.{name} requires a tensor with at least {ndim} dimension, but got a tensor with {input._data.ndim} dimensions!"
+            f"{name} requires a tensor with at least {ndim} dimension, but got a tensor with "
+            f"{input._data.ndim} dimensions!"
         )
     if isinstance(given, int) and (given < 1 or input._data.shape[axis] % given):
         raise RuntimeError(
-            f"{name} attempted to split along dimension {axis}, but the size of the dimension {input._data.shape[axis]} is "
-            f"not divisible by the split_size {given}!"
+            f"{name} attempted to split along dimension {axis}, but the size of the dimension "
+            f"{input._data.shape[axis]} is not divisible by the split_size {given}!"
         )
     return tensor_split(input, given, axis)
 

@@ -18,7 +18,8 @@ def _added(name: str, input: Tensor, product: Tensor, beta: Any, alpha: Any) -> 
     lead = product._data.ndim - input._data.ndim
     if lead < 0 or any(n not in (1, m) for n, m in zip(input._data.shape, product._data.shape[lead:])):
         raise RuntimeError(
-            f"{name}: The expanded size of the tensor {list(product.shape)} must match the existing size {list(input.shape)}"
+            f"{name}: The expanded size of the tensor {list(product.shape)} must match the existing size "
+            f"{list(input.shape)}"
         )
     if alpha != 1:
         product = product * alpha
@@ -80,13 +81,15 @@ def inner(input: Tensor, other: Tensor) -> Tensor:
         return input * other
     if input._data.shape[-1] != other._data.shape[-1]:
         raise RuntimeError(
-            f"inner() the last dimension must match on both input tensors but got shapes {list(input.shape)} and {list(other.shape)}"
+            "inner() the last dimension must match on both input tensors but got shapes "
+            f"{list(input.shape)} and {list(other.shape)}"
         )
     return tensordot(input, other, ([-1], [-1]))
 
 
 def tensordot(a: Tensor, b: Tensor, dims: Any = 2) -> Tensor:
-    """Sums of products over the dimensions `dims`: the last of `a` with the first of `b` (an int), or two lists of dims.
+    """Sums of products over the dimensions `dims`: the last of `a` with the first of `b` (an int),
+    or two lists of dims.
 
     >>> import autograd_core as ag
     >>> ag.tensordot(ag.ones(2, 3), ag.ones(3, 4), dims=1).shape
@@ -107,8 +110,8 @@ def tensordot(a: Tensor, b: Tensor, dims: Any = 2) -> Tensor:
     for i, j in zip(left, right):
         if a._data.shape[i] != b._data.shape[j]:
             raise RuntimeError(
-                f"contracted dimensions need to match, but first has size {a._data.shape[i]} in dim {i} and second has size "
-                f"{b._data.shape[j]} in dim {j}"
+                f"contracted dimensions need to match, but first has size {a._data.shape[i]} in dim {i} "
+                f"and second has size {b._data.shape[j]} in dim {j}"
             )
     rows, columns = (
         [d for d in range(a._data.ndim) if d not in left],
@@ -162,12 +165,14 @@ def cross(input: Tensor, other: Tensor, dim: int | None = None) -> Tensor:
         dim = found[0] - input._data.ndim
     if input._data.ndim != other._data.ndim:
         raise RuntimeError(
-            f"cross: inputs must have the same number of dimensions, got shapes {tuple(input.shape)} and {tuple(other.shape)}"
+            f"cross: inputs must have the same number of dimensions, got shapes {tuple(input.shape)} and "
+            f"{tuple(other.shape)}"
         )
     axis = input._dim(dim)
     if input._data.shape[axis] != 3 or other._data.shape[axis] != 3:
         raise RuntimeError(
-            f"cross: inputs dimension {dim} must have length 3. Got {input._data.shape[axis]} and {other._data.shape[axis]}"
+            f"cross: inputs dimension {dim} must have length 3. Got {input._data.shape[axis]} and "
+            f"{other._data.shape[axis]}"
         )
     if input._data.dtype.kind == "b":
         raise NotImplementedError("cross is not implemented for bool tensors; convert with .long()")
@@ -192,8 +197,8 @@ def trace(input: Tensor) -> Tensor:
 def cdist(x1: Tensor, x2: Tensor, p: float = 2.0, compute_mode: str = "use_mm_for_euclid_dist_if_necessary") -> Tensor:
     """The p-norm distance between each row of `x1` (..., n, d) and each of `x2` (..., m, d): (..., n, m).
 
-    'use_mm_for_euclid_dist' computes p = 2 by |x|^2 + |y|^2 - 2 x.y, which is faster and less exact; the other two modes sum
-    the differences themselves, which is exact also for rows that are close.
+    'use_mm_for_euclid_dist' computes p = 2 by |x|^2 + |y|^2 - 2 x.y, which is faster and less exact; the other two
+    modes sum the differences themselves, which is exact also for rows that are close.
 
     >>> import autograd_core as ag
     >>> ag.cdist(ag.zeros(1, 2), ag.tensor([[3.0, 4.0]]))

@@ -1,7 +1,7 @@
 """Scans along a dimension: running products, extremes and log-sums, differences, and integrals by trapezoids.
 
-A scan of an associative operation runs in log2(n) rounds (Hillis and Steele, "Data parallel algorithms", 1986): each round
-combines every element with the one `step` before it. Its gradients, of any order, are those of the rounds.
+A scan of an associative operation runs in log2(n) rounds (Hillis and Steele, "Data parallel algorithms", 1986):
+each round combines every element with the one `step` before it. Its gradients, of any order, are those of the rounds.
 """
 
 from __future__ import annotations
@@ -138,7 +138,8 @@ def _slabs(name: str, y: Tensor, x: Tensor | None, dx: Any, dim: int) -> tuple[T
 
 
 def trapezoid(y: Tensor, x: Tensor | None = None, *, dx: Any = None, dim: int = -1) -> Tensor:
-    """The integral along `dim` by trapezoids: sum((x[i+1] - x[i]) (y[i+1] + y[i]) / 2); without `x` points are `dx` (1) apart.
+    """The integral along `dim` by trapezoids: sum((x[i+1] - x[i]) (y[i+1] + y[i]) / 2); without `x` points are
+    `dx` (1) apart.
 
     >>> import autograd_core as ag
     >>> ag.trapezoid(ag.tensor([1.0, 5.0, 10.0]))

@@ -93,7 +93,8 @@ def put(input: Tensor, index: Tensor, source: Tensor, accumulate: bool = False) 
         )
     if source.numel() != index.numel():
         raise IndexError(
-            f"put_(): Expected source and index to have the same number of elements, but got {source.numel()} and {index.numel()}"
+            "put_(): Expected source and index to have the same number of elements, but got "
+            f"{source.numel()} and {index.numel()}"
         )
     out = _index_put(input.reshape(-1), source.reshape(-1), (flat._data,), accumulate)
     return out.reshape(input.shape)  # type: ignore[no-any-return]
@@ -128,7 +129,8 @@ def index_fill(input: Tensor, dim: int, index: Tensor, value: Any) -> Tensor:
     if isinstance(value, Tensor):
         if value._data.ndim:
             raise RuntimeError(
-                f"index_fill_ only supports a 0-dimensional value tensor, but got tensor with {value._data.ndim} dimension(s)."
+                "index_fill_ only supports a 0-dimensional value tensor, but got tensor with "
+                f"{value._data.ndim} dimension(s)."
             )
         value = value.to(x.dtype)
     else:
@@ -154,10 +156,12 @@ def index_copy(input: Tensor, dim: int, index: Tensor, source: Tensor) -> Tensor
     if tuple(s.shape) != expected:
         if s._data.ndim == x._data.ndim and s._data.shape[axis] == index.numel():
             raise RuntimeError(
-                f"index_copy_(): Source/destination tensor must have same slice shapes, got {tuple(s.shape)}, expected {expected}"
+                "index_copy_(): Source/destination tensor must have same slice shapes, got "
+                f"{tuple(s.shape)}, expected {expected}"
             )
         raise IndexError(
-            f"index_copy_(): Number of indices ({index.numel()}) should be equal to source.size(dim); source has shape {tuple(s.shape)}"
+            f"index_copy_(): Number of indices ({index.numel()}) should be equal to source.size(dim); "
+            f"source has shape {tuple(s.shape)}"
         )
     return _index_put(x, s, where, False).reshape(input.shape)  # type: ignore[no-any-return]
 
@@ -181,7 +185,8 @@ def masked_scatter(input: Tensor, mask: Tensor, source: Tensor) -> Tensor:
     place = m.reshape(-1).cumsum(0)
     if place.numel() and int(place[-1]) > source.numel():
         raise RuntimeError(
-            f"masked_scatter: Number of elements of source < number of ones in mask ({source.numel()} < {int(place[-1])})"
+            f"masked_scatter: Number of elements of source < number of ones in mask ({source.numel()} < "
+            f"{int(place[-1])})"
         )
     if not source.numel():
         return x + source.sum() if source.requires_grad else x.clone()  # The sum of nothing is 0.
@@ -267,8 +272,9 @@ def searchsorted(
 ) -> Tensor:
     """Where each value of `input` (a tensor or number) belongs in `sorted_sequence`, sorted along its last dimension.
 
-    The index i has seq[i-1] < v <= seq[i]; with `right` (or side='right') seq[i-1] <= v < seq[i]. The leading dimensions are
-    the same, or the sequence is a vector. `sorter` are the indices that sort a sequence that is not sorted.
+    The index i has seq[i-1] < v <= seq[i]; with `right` (or side='right') seq[i-1] <= v < seq[i]. The leading
+    dimensions are the same, or the sequence is a vector. `sorter` are the indices that sort a sequence that is not
+    sorted.
 
     >>> import autograd_core as ag
     >>> ag.searchsorted(ag.tensor([1, 3, 5]), ag.tensor([3, 6]))
@@ -295,15 +301,16 @@ def searchsorted(
         raise RuntimeError("searchsorted(): expected a sorted sequence of at least one dimension")
     if seq._data.ndim != 1 and seq._data.shape[:-1] != input._data.shape[:-1]:
         raise RuntimeError(
-            "searchsorted(): boundaries tensor should be 1 dimension or the first N-1 dimensions of boundaries tensor and "
-            f"input value tensor must match, but got {tuple(seq.shape)} and {tuple(input.shape)}"
+            "searchsorted(): boundaries tensor should be 1 dimension or the first N-1 dimensions of "
+            f"boundaries tensor and input value tensor must match, but got {tuple(seq.shape)} and {tuple(input.shape)}"
         )
     if seq._data.dtype.kind == "b" or input._data.dtype.kind == "b":
         raise NotImplementedError("searchsorted is not implemented for bool tensors; convert with .long()")
     if sorter is not None:
         if sorter.dtype is not dtypes.int64 or sorter.shape != seq.shape:
             raise RuntimeError(
-                f"searchsorted(): sorter must be int64 of shape {tuple(seq.shape)}, got {sorter.dtype} {tuple(sorter.shape)}"
+                f"searchsorted(): sorter must be int64 of shape {tuple(seq.shape)}, got {sorter.dtype} "
+                f"{tuple(sorter.shape)}"
             )
         seq = gather(seq, -1, sorter)
     backend = seq._backend
@@ -334,7 +341,8 @@ def bucketize(input: Any, boundaries: Tensor, *, out_int32: bool = False, right:
 def _written(name: str, input: Tensor, src: Tensor, expected: tuple[int, ...], step: tuple[Any, ...]) -> Tensor:
     if tuple(src.shape) != tuple(expected):
         raise RuntimeError(
-            f"{name}: expected src to have a size equal to the slice of self. src size = {list(src.shape)}, slice size = {list(expected)}"
+            f"{name}: expected src to have a size equal to the slice of self. src size = "
+            f"{list(src.shape)}, slice size = {list(expected)}"
         )
     if src._data.dtype != input._data.dtype:
         src = e.cast(src, input._data.dtype)
@@ -385,7 +393,8 @@ def diagonal_scatter(input: Tensor, src: Tensor, offset: int = 0, dim1: int = 0,
 
 
 FUNCTIONS = (
-    "take", "put", "index_fill", "index_copy", "masked_scatter", "scatter_reduce", "argwhere", "searchsorted", "bucketize",
+    "take", "put", "index_fill", "index_copy", "masked_scatter", "scatter_reduce", "argwhere", "searchsorted",
+    "bucketize",
     "select_scatter", "slice_scatter", "diagonal_scatter",
 )  # fmt: skip
 METHODS = tuple(name for name in FUNCTIONS if name not in ("searchsorted", "bucketize"))

@@ -159,7 +159,7 @@ def signbit(input: Tensor) -> Tensor:
 
     >>> import autograd_core as ag
     >>> ag.signbit(ag.tensor([-0.0, 1.0]))
-    tensor([ True, False])
+    tensor([True, False])
     """
     return _signbit(input) if input._data.dtype.kind == "f" else input < 0
 
@@ -169,7 +169,7 @@ def isposinf(input: Tensor) -> Tensor:
 
     >>> import autograd_core as ag
     >>> ag.isposinf(ag.tensor([float("inf"), 1.0]))
-    tensor([ True, False])
+    tensor([True, False])
     """
     return _equals_infinity(input, math.inf)
 
@@ -179,7 +179,7 @@ def isneginf(input: Tensor) -> Tensor:
 
     >>> import autograd_core as ag
     >>> ag.isneginf(ag.tensor([-float("inf"), 1.0]))
-    tensor([ True, False])
+    tensor([True, False])
     """
     return _equals_infinity(input, -math.inf)
 
@@ -314,7 +314,8 @@ bitwise_right_shift = _integers(
     "bitwise_right_shift", _right_shift, "input / 2^other rounded down by shifting bits, of integer tensors."
 )
 for _name, _doc in (
-    ("exp2", "2^x."), ("asinh", "The inverse of sinh."), ("acosh", "The inverse of cosh."), ("atanh", "The inverse of tanh."),
+    ("exp2", "2^x."), ("asinh", "The inverse of sinh."), ("acosh", "The inverse of cosh."),
+    ("atanh", "The inverse of tanh."),
     ("sinc", "sin(pi x) / (pi x), 1 at 0."), ("erfc", "1 - erf(x), without cancellation for large x."),
     ("erfinv", "The inverse of erf."), ("lgamma", "log |gamma(x)|."),
 ):  # fmt: skip
@@ -362,7 +363,7 @@ def isin(elements: Any, test_elements: Any, *, assume_unique: bool = False, inve
 
     >>> import autograd_core as ag
     >>> ag.isin(ag.tensor([1, 2, 3]), ag.tensor([2, 5]))
-    tensor([False,  True, False])
+    tensor([False, True, False])
     """
     like = elements if isinstance(elements, Tensor) else test_elements
     if not isinstance(like, Tensor):
@@ -397,7 +398,8 @@ _TWO = (
 )  # fmt: skip
 PUBLIC = {"arcsinh": asinh, "arccosh": acosh, "arctanh": atanh}
 FUNCTIONS = (
-    *PUBLIC, *_ONE, *_TWO, "polygamma", "positive", "signbit", "isposinf", "isneginf", "isreal", "fmax", "fmin", "logaddexp",
+    *PUBLIC, *_ONE, *_TWO, "polygamma", "positive", "signbit", "isposinf", "isneginf", "isreal", "fmax",
+    "fmin", "logaddexp",
     "logaddexp2", "isin", "dist",
 )  # fmt: skip
 METHODS = tuple(name for name in FUNCTIONS if name not in ("polygamma", "isin"))

@@ -332,7 +332,8 @@ def bincount(input: Tensor, weights: Tensor | None = None, minlength: int = 0) -
 
 
 def histc(input: Tensor, bins: int = 100, min: float = 0, max: float = 0) -> Tensor:
-    """How many elements lie in each of `bins` equal intervals from `min` to `max` (both 0: of the data); others are left out.
+    """How many elements lie in each of `bins` equal intervals from `min` to `max` (both 0: of the data); others
+    are left out.
 
     >>> import autograd_core as ag
     >>> ag.histc(ag.tensor([1.0, 2.0, 1.0]), bins=4, min=0, max=3)
@@ -363,7 +364,8 @@ def cov(
     """The covariance matrix of variables in rows, observations in columns.
 
     `fweights` (integers) say how often each observation counts, `aweights` how much; the divisor is their total less
-    `correction`. Raises `RuntimeError` for more than two dimensions, bools, negative weights or weights of a wrong shape.
+    `correction`. Raises `RuntimeError` for more than two dimensions, bools, negative weights or weights of a wrong
+    shape.
 
     >>> import autograd_core as ag
     >>> ag.cov(ag.tensor([[0.0, 1.0, 2.0], [2.0, 1.0, 0.0]]))
@@ -389,7 +391,8 @@ def cov(
             )
         if (given._data.dtype.kind == "f") is not floating or given._data.dtype.kind == "b":
             raise RuntimeError(
-                f"cov(): expected {name} to have {'floating point' if floating else 'integral'} dtype, got {given.dtype}"
+                f"cov(): expected {name} to have {'floating point' if floating else 'integral'} dtype, "
+                f"got {given.dtype}"
             )
         if bool((given < 0).any()):
             raise RuntimeError(f"cov(): {name} cannot be negative")
@@ -427,7 +430,8 @@ def corrcoef(input: Tensor) -> Tensor:
 
 
 FUNCTIONS = (
-    "kthvalue", "median", "nanmedian", "quantile", "nanquantile", "msort", "unique", "nansum", "nanmean", "count_nonzero",
+    "kthvalue", "median", "nanmedian", "quantile", "nanquantile", "msort", "unique", "nansum", "nanmean",
+    "count_nonzero",
     "var_mean", "std_mean", "aminmax", "bincount", "histc", "cov", "corrcoef",
 )  # fmt: skip
 METHODS = tuple(name for name in FUNCTIONS if name not in ("var_mean", "std_mean"))

@@ -323,4 +323,16 @@ FURTHER_PRODUCTS = (
     _op("cdist", lambda t, x, y: t.cdist(x, y, compute_mode="use_mm_for_euclid_dist"), _norms(2), (A, real(4, 3)), kinds="f", differentiable=False),
 )  # fmt: skip
 
-FUNCTION_OPS: tuple[Op, ...] = (*SPECIAL, *SCANS, *STATISTICS, *SELECTION, *ARRANGEMENT, *FURTHER_PRODUCTS)
+MAKERS = (
+    _op("scalar_tensor", lambda t: (t.scalar_tensor(2), t.scalar_tensor(3, dtype=t.int64)), lambda: (np.array(2.0), np.array(3)), (), differentiable=False),
+    _op("logspace", lambda t: (t.logspace(0, 2, 5, dtype=t.float64), t.logspace(1, 3, 3, base=2.0), t.logspace(1, 2, 1), t.logspace(0, 1, 0)),
+        lambda: (np.logspace(0, 2, 5), np.array([2.0, 4.0, 8.0]), np.array([10.0]), np.zeros(0)), (), differentiable=False),
+    *(_op(name, lambda t, name=name: (getattr(t, name)(3, 3), getattr(t, name)(2, 4, 1), getattr(t, name)(4, 2, -1), getattr(t, name)(0, 2)),
+          lambda ref=ref: (np.array(ref(3)), np.array(ref(2, 1, 4)), np.array(ref(4, -1, 2)), np.zeros((2, 0))), (), differentiable=False)
+      for name, ref in (("tril_indices", np.tril_indices), ("triu_indices", np.triu_indices))),
+    _op("randint_like", lambda t, x: (t.randint_like(x, 1), t.randint_like(x, 4, 5)), lambda x: (np.zeros_like(x), np.full_like(x, 4)), real(2, 3), ints(2), differentiable=False),
+    _op("multinomial", lambda t, x: (t.multinomial(x, 1), t.multinomial(x, 4, replacement=True), t.multinomial(x, 3, replacement=True).sum(-1)),
+        lambda x: (np.full((2, 1), 1), np.full((2, 4), 1), np.array([3, 3])), np.array([[0.0, 2.0, 0.0], [0.0, 0.5, 0.0]]), kinds="f", differentiable=False),
+)  # fmt: skip
+
+FUNCTION_OPS: tuple[Op, ...] = (*SPECIAL, *SCANS, *STATISTICS, *SELECTION, *ARRANGEMENT, *FURTHER_PRODUCTS, *MAKERS)

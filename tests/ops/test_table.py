@@ -154,7 +154,9 @@ def _check_special_values(op: Op, dtype: str) -> None:
         expected = op.ref(*arrays)
         got = values(op.call(ag, *(ours(a) for a in arrays)))
         rtol, atol = TOLERANCE[dtype]
-        np.testing.assert_allclose(got.astype(float), np.asarray(expected).astype(float), 4 * rtol, atol, err_msg=op.name)
+        np.testing.assert_allclose(
+            got.astype(float), np.asarray(expected).astype(float), 4 * rtol, atol, err_msg=op.name
+        )
         for shape in ((0,), (2, 0)):
             empty = [np.zeros(shape, dtype)] * op.elementwise
             assert values(op.call(ag, *(ours(a) for a in empty))).shape == shape
@@ -242,7 +244,9 @@ def _promised(op: Op, dtype: str) -> str:
 
 
 # Where we differ on purpose: a value where PyTorch refuses ...
-WIDER = {(name, "b") for name in ("abs", "absolute", "abs.kink", "relu", "sub.number", "rsub", "addcmul", "clamp.tensors")}
+WIDER = {
+    (name, "b") for name in ("abs", "absolute", "abs.kink", "relu", "sub.number", "rsub", "addcmul", "clamp.tensors")
+}
 # ... and an error where PyTorch has a value.
 NARROWER = ("sign",)
 # PyTorch multiplies bools where an einsum needs no sum, and refuses them elsewhere; we refuse them always.
@@ -273,7 +277,9 @@ def _check_dtype(op: Op, dtype: str) -> None:
         with pytest.raises(type(theirs)):
             op.call(ag, *(ours(a) for a in sample))
         return
-    if (theirs is None and kind not in op.kinds and (op.name, kind) not in WIDER) or (kind == "b" and op.name in NARROWER):
+    if (theirs is None and kind not in op.kinds and (op.name, kind) not in WIDER) or (
+        kind == "b" and op.name in NARROWER
+    ):
         with pytest.raises(RuntimeError):
             op.call(ag, *(ours(a) for a in sample))
         return
@@ -283,8 +289,12 @@ def _check_dtype(op: Op, dtype: str) -> None:
         for a, b in zip(mine, theirs, strict=True):
             if hasattr(b, "dtype"):
                 assert str(a.dtype)[3:] == str(b.dtype)[6:], f"{op.name} of {dtype}"
-                if dtype != "float16" and not (kind == "i" and op.name.startswith(("topk", "kthvalue"))):  # Ties have no order there.
-                    np.testing.assert_allclose(values(a).astype(float), values(b).astype(float), 3e-6, 3e-6, err_msg=op.name)
+                if dtype != "float16" and not (
+                    kind == "i" and op.name.startswith(("topk", "kthvalue"))
+                ):  # Ties have no order there.
+                    np.testing.assert_allclose(
+                        values(a).astype(float), values(b).astype(float), 3e-6, 3e-6, err_msg=op.name
+                    )
     elif op.elementwise or op.name in ("sum", "prod", "argmax", "cumsum", "cat", "matmul"):
         assert mine[0].dtype.name == _promised(op, dtype), f"{op.name} of {dtype}"
 
@@ -296,6 +306,7 @@ PROMOTING = ("add", "mul", "div", "maximum", "eq", "logical_and", "pow", "where"
 @pytest.mark.parametrize("name", PROMOTING)
 def test_promotion_is_that_of_torch(name: str) -> None:
     """Each pair of dtypes, with and without dimensions, and each dtype with each kind of Python number."""
+
     def call(t: Any, x: Any, y: Any) -> Any:
         if name == "where":
             return t.where(t.ones((), dtype=t.bool), x, y)
@@ -304,9 +315,12 @@ def test_promotion_is_that_of_torch(name: str) -> None:
     shapes = (((2,), (2,)),) if name == "cat" else (((2,), (2,)), ((2,), ()), ((), (2,)), ((), ()))
     for a, b in itertools.product(ALL_DTYPES, ALL_DTYPES):
         for s1, s2 in shapes:
+
             def result(t: Any, a: str = a, b: str = b, s1: Any = s1, s2: Any = s2) -> Any:
                 try:
-                    return str(call(t, t.ones(s1, dtype=getattr(t, a)), t.ones(s2, dtype=getattr(t, b))).dtype).split(".")[1]
+                    return str(call(t, t.ones(s1, dtype=getattr(t, a)), t.ones(s2, dtype=getattr(t, b))).dtype).split(
+                        "."
+                    )[1]
                 except RuntimeError:
                     return "error"
 
@@ -415,7 +429,16 @@ def test_errors(name: str, call: Any, error: Any, message: str, where: str) -> N
 
 def test_table_is_complete() -> None:
     """Each public function of the families has a row."""
-    families = (ops.elementwise, ops.reductions, ops.shape, ops.joining, ops.indexing, ops.products, ops.creation, *ops.FURTHER)
+    families = (
+        ops.elementwise,
+        ops.reductions,
+        ops.shape,
+        ops.joining,
+        ops.indexing,
+        ops.products,
+        ops.creation,
+        *ops.FURTHER,
+    )
     named = {op.name.split(".")[0].split(" ")[0] for op in OPS}
     missing = {n for f in families for n in (*f.FUNCTIONS, *f.METHODS)} - named
     assert missing == {"broadcast_shapes", "cuda"}, f"operations without a row in table.py: {sorted(missing)}"
@@ -424,7 +447,12 @@ def test_table_is_complete() -> None:
 def test_every_inplace_form_equals_its_function(where: str) -> None:
     """`x.name_()` gives what `name(x)` gives, for each elementwise row whose dtype and shape stay."""
     for op in OPS:
-        if op.elementwise and "." not in op.name and not op.name.startswith(("cl", "lerp")) and hasattr(ag.Tensor, f"{op.name}_"):
+        if (
+            op.elementwise
+            and "." not in op.name
+            and not op.name.startswith(("cl", "lerp"))
+            and hasattr(ag.Tensor, f"{op.name}_")
+        ):
             x, *rest = (ours(a) for a in op.samples[0])
             expected = op.call(ag, x, *rest).to(ag.float64)
             assert getattr(x, f"{op.name}_")(*rest) is x
@@ -436,7 +464,9 @@ def _child(environment: dict[str, str], *extra: str) -> subprocess.CompletedProc
     path = os.pathsep.join((str(root / "tests"), str(root)))
     command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *extra, str(Path(__file__)),
                "-k", "(test_forward or gradcheck or special or announces) and not strict and not torch"]  # fmt: skip
-    return subprocess.run(command, env=os.environ | {"PYTHONPATH": path} | environment, cwd=root, capture_output=True, text=True)
+    return subprocess.run(
+        command, env=os.environ | {"PYTHONPATH": path} | environment, cwd=root, capture_output=True, text=True
+    )
 
 
 @pytest.mark.host("the child processes test the CPU backend")
