@@ -65,12 +65,15 @@ long, int, short = int64, int32, int16
 bool = bool_
 
 # Loaded at first use (PEP 562), so that `import autograd_core` stays cheap.
-_LAZY_MODULES = ("backends", "benchmarks", "cuda", "examples", "nn", "optim", "random", "serialization", "utils")
+_LAZY_MODULES = (
+    "backends", "benchmarks", "cuda", "distributions", "examples", "nn", "optim", "random", "serialization", "utils",
+)  # fmt: skip
 _LAZY_NAMES = {"load": "serialization", "save": "serialization"}
 
 if TYPE_CHECKING:
     from autograd_core import backends as backends
     from autograd_core import benchmarks as benchmarks
+    from autograd_core import distributions as distributions
     from autograd_core import nn as nn
     from autograd_core import optim as optim
     from autograd_core import utils as utils
