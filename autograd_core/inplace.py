@@ -65,7 +65,8 @@ def check_writable(x: Tensor, operation: str, *others: Any) -> bool:
     Returns whether the change belongs on the tape.
     """
     shape, strides = x._data.shape, x._data.strides
-    if 0 in strides and x._data.size and any(s == 0 and n > 1 for n, s in zip(shape, strides)):
+    once = operation not in ("fill_", "zero_")  # One number may be written twice.
+    if once and 0 in strides and x._data.size and any(s == 0 and n > 1 for n, s in zip(shape, strides)):
         raise RuntimeError(
             f"{operation}: unsupported operation: more than one element of the written-to tensor refers to a single "
             "memory location. Please clone() the tensor before performing the operation."

@@ -24,6 +24,8 @@ def differs(ours: Any, theirs: Any) -> bool:
         return ours is not theirs
     if isinstance(theirs, list):
         return not isinstance(ours, list) or len(ours) != len(theirs) or any(map(differs, ours, theirs))
+    if ours == theirs or (ours != ours and theirs != theirs):
+        return False
     return not abs(ours - theirs) <= 1e-11 * max(1.0, abs(theirs))
 
 
