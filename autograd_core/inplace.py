@@ -65,8 +65,10 @@ def check_writable(x: Tensor, operation: str, *others: Any) -> bool:
     Returns whether the change belongs on the tape.
     """
     shape, strides = x._data.shape, x._data.strides
-    once = operation not in ("fill_", "zero_")  # One number may be written twice.
-    if once and 0 in strides and x._data.size and any(s == 0 and n > 1 for n, s in zip(shape, strides)):
+    base = x if x._base is None else x._base
+    # One number may be written twice to one place, as long as no gradient passes through.
+    idempotent = operation in ("fill_", "zero_") and not (modes.state.grad and base.requires_grad)
+    if 0 in strides and not idempotent and x._data.size and any(s == 0 and n > 1 for n, s in zip(shape, strides)):
         raise RuntimeError(
             f"{operation}: unsupported operation: more than one element of the written-to tensor refers to a single "
             "memory location. Please clone() the tensor before performing the operation."
@@ -78,7 +80,6 @@ def check_writable(x: Tensor, operation: str, *others: Any) -> bool:
         )
     if not modes.state.grad:
         return False
-    base = x if x._base is None else x._base
     if not (base.requires_grad or x.requires_grad or any(isinstance(o, Tensor) and o.requires_grad for o in others)):
         return False
     if x._base is None:
