@@ -331,3 +331,153 @@ class LogSoftmax(Module):
 
     def extra_repr(self) -> str:
         return f"dim={self.dim}"
+
+
+class GLU(Module):
+    """a * sigmoid(b), a and b the halves of the input along `dim`. Dauphin et al., "Language Modeling with Gated
+    Convolutional Networks", 2017.
+
+    >>> import autograd_core as ag
+    >>> ag.nn.GLU()(ag.tensor([2.0, 0.0]))
+    tensor([1.])
+    """
+
+    def __init__(self, dim: int = -1) -> None:
+        super().__init__()
+        self.dim = dim
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.glu(input, self.dim)
+
+    def extra_repr(self) -> str:
+        return f"dim={self.dim}"
+
+
+class Hardsigmoid(Module):
+    """min(max(x + 3, 0), 6) / 6.
+
+    >>> import autograd_core as ag
+    >>> ag.nn.Hardsigmoid()(ag.tensor([-4.0, 0.0]))
+    tensor([0.0000, 0.5000])
+    """
+
+    def __init__(self, inplace: bool = False) -> None:
+        super().__init__()
+        self.inplace = inplace
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.hardsigmoid(input, self.inplace)
+
+
+class Hardswish(Hardsigmoid):
+    """x * hardsigmoid(x). Howard et al., "Searching for MobileNetV3", 2019.
+
+    >>> import autograd_core as ag
+    >>> ag.nn.Hardswish()(ag.tensor([-1.0, 3.0]))
+    tensor([-0.3333,  3.0000])
+    """
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.hardswish(input, self.inplace)
+
+
+class Mish(_Inplace):
+    """x * tanh(softplus(x)). Misra, "Mish: A Self Regularized Non-Monotonic Activation Function", 2019.
+
+    >>> import autograd_core as ag
+    >>> ag.nn.Mish()(ag.tensor([0.0, 1.0]))
+    tensor([0.0000, 0.8651])
+    """
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.mish(input, self.inplace)
+
+
+class Softsign(Module):
+    """x / (1 + |x|).
+
+    >>> import autograd_core as ag
+    >>> ag.nn.Softsign()(ag.tensor([-1.0, 3.0]))
+    tensor([-0.5000,  0.7500])
+    """
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.softsign(input)
+
+
+class Tanhshrink(Module):
+    """x - tanh(x).
+
+    >>> import autograd_core as ag
+    >>> ag.nn.Tanhshrink()(ag.tensor([0.0, 1.0]))
+    tensor([0.0000, 0.2384])
+    """
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.tanhshrink(input)
+
+
+class Softshrink(Module):
+    """x moved towards 0 by `lambd`, and 0 where |x| <= lambd.
+
+    >>> import autograd_core as ag
+    >>> ag.nn.Softshrink()(ag.tensor([-2.0, 0.25]))
+    tensor([-1.5000,  0.0000])
+    """
+
+    def __init__(self, lambd: float = 0.5) -> None:
+        super().__init__()
+        self.lambd = lambd
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.softshrink(input, self.lambd)
+
+    def extra_repr(self) -> str:
+        return str(self.lambd)
+
+
+class Hardshrink(Softshrink):
+    """x where |x| > lambd, else 0.
+
+    >>> import autograd_core as ag
+    >>> ag.nn.Hardshrink()(ag.tensor([-2.0, 0.25]))
+    tensor([-2.,  0.])
+    """
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.hardshrink(input, self.lambd)
+
+
+class Threshold(Module):
+    """x where x > threshold, else `value`.
+
+    >>> import autograd_core as ag
+    >>> ag.nn.Threshold(0.5, 9.0)(ag.tensor([-1.0, 2.0]))
+    tensor([9., 2.])
+    """
+
+    def __init__(self, threshold: float, value: float, inplace: bool = False) -> None:
+        super().__init__()
+        self.threshold = threshold
+        self.value = value
+        self.inplace = inplace
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.threshold(input, self.threshold, self.value, self.inplace)
+
+    def extra_repr(self) -> str:
+        return f"threshold={self.threshold}, value={self.value}" + (", inplace=True" if self.inplace else "")
+
+
+class Softmax2d(Module):
+    """`Softmax` over the channels of images (N, C, H, W) or (C, H, W). Raises `ValueError` for other inputs.
+
+    >>> import autograd_core as ag
+    >>> ag.nn.Softmax2d()(ag.zeros(1, 2, 1, 1)).reshape(2)
+    tensor([0.5000, 0.5000])
+    """
+
+    def forward(self, input: Tensor) -> Tensor:
+        if input.ndim not in (3, 4):
+            raise ValueError(f"Softmax2d: expected input to be 3D or 4D, got {input.ndim}D")
+        return F.softmax(input, -3)

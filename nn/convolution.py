@@ -19,6 +19,7 @@ class _Conv(Module):
     """What the convolutions share; they differ in the number of spatial dimensions."""
 
     _spatial: int = 0
+    _transposed = False
 
     weight: Parameter
     bias: Parameter | None
@@ -65,8 +66,8 @@ class _Conv(Module):
             raise ValueError(
                 f"{name}: padding_mode must be one of {_PADDING_MODES}, but got padding_mode={padding_mode!r}"
             )
-        shape = (out_channels, in_channels // groups, *self.kernel_size)
-        self.weight = Parameter(ag.empty(shape, device=device, dtype=dtype))
+        rows, columns = (in_channels, out_channels) if self._transposed else (out_channels, in_channels)
+        self.weight = Parameter(ag.empty((rows, columns // groups, *self.kernel_size), device=device, dtype=dtype))
         self.register_parameter(
             "bias", Parameter(ag.empty((out_channels,), device=device, dtype=dtype)) if bias else None
         )
@@ -106,6 +107,9 @@ class _Conv(Module):
             parts.append(f"padding={self.padding}")
         if self.dilation != ones:
             parts.append(f"dilation={self.dilation}")
+        extra = getattr(self, "output_padding", (0,))
+        if any(extra):
+            parts.append(f"output_padding={extra}")
         if self.groups != 1:
             parts.append(f"groups={self.groups}")
         if self.bias is None:
@@ -148,6 +152,94 @@ class Conv2d(_Conv):
     >>> import autograd_core as ag
     >>> ag.nn.Conv2d(3, 8, kernel_size=3, padding=1)(ag.zeros(2, 3, 32, 32)).shape
     ag.Size([2, 8, 32, 32])
+    """
+
+    _spatial = 2
+
+
+class _ConvTranspose(_Conv):
+    """What the transposed convolutions share."""
+
+    _transposed = True
+    output_padding: tuple[int, ...]
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int | tuple[int, ...],
+        stride: int | tuple[int, ...] = 1,
+        padding: int | tuple[int, ...] = 0,
+        output_padding: int | tuple[int, ...] = 0,
+        groups: int = 1,
+        bias: bool = True,
+        dilation: int | tuple[int, ...] = 1,
+        padding_mode: str = "zeros",
+        device: Any = None,
+        dtype: ag.dtype | None = None,
+    ) -> None:
+        name = type(self).__name__
+        if padding_mode != "zeros":
+            raise ValueError(f'{name}: only "zeros" padding mode is supported, got {padding_mode!r}')
+        if isinstance(padding, str):
+            raise TypeError(f"{name}: padding must be an int or ints, got {padding!r}")
+        options = (stride, padding, dilation, groups, bias, padding_mode, device, dtype)
+        super().__init__(in_channels, out_channels, kernel_size, *options)
+        self.output_padding = _sizes(output_padding, self._spatial, f"{name}: output_padding")
+
+    def _extra(self, input: Tensor, output_size: Any) -> tuple[int, ...]:
+        """The output padding that gives `output_size`, one of the sizes that the stride leaves open."""
+        if output_size is None:
+            return self.output_padding
+        dims = self._spatial
+        sizes = tuple(output_size)
+        if len(sizes) == input.ndim:
+            sizes = sizes[-dims:]
+        if len(sizes) != dims:
+            raise ValueError(f"{self}: output_size must have {dims} or {input.ndim} elements, got {tuple(output_size)}")
+        assert isinstance(self.padding, tuple)
+        least = [
+            (n - 1) * s - 2 * p + d * (k - 1) + 1
+            for n, s, p, d, k in zip(input.shape[-dims:], self.stride, self.padding, self.dilation, self.kernel_size)
+        ]
+        most = [n + s - 1 for n, s in zip(least, self.stride)]
+        if any(not low <= size <= high for low, size, high in zip(least, sizes, most)):
+            raise ValueError(
+                f"{self}: requested an output size of {sizes}, but valid sizes range from {least} to {most} (for an "
+                f"input of {tuple(input.shape)})"
+            )
+        return tuple(size - low for size, low in zip(sizes, least))
+
+    def forward(self, input: Tensor, output_size: Any = None) -> Tensor:
+        convolve: Any = F.conv_transpose1d if self._spatial == 1 else F.conv_transpose2d
+        extra = self._extra(input, output_size)
+        options = (self.stride, self.padding, extra, self.groups, self.dilation)
+        return convolve(input, self.weight, self.bias, *options)  # type: ignore[no-any-return]
+
+
+class ConvTranspose1d(_ConvTranspose):
+    """The adjoint of `Conv1d` as a map of its outputs: sequences (N, C, L) or (C, L) grow.
+
+    Length out: (L - 1) stride - 2 padding + dilation (kernel_size - 1) + output_padding + 1; `output_size` in the call
+    picks one of the lengths that the stride leaves open. weight: (in, out / groups, kernel_size), initialised as in
+    `Conv1d`. Raises `ValueError` or `RuntimeError` for arguments that do not fit together.
+
+    >>> import autograd_core as ag
+    >>> ag.nn.ConvTranspose1d(4, 2, 3, stride=2)(ag.zeros(1, 4, 5)).shape
+    ag.Size([1, 2, 11])
+    """
+
+    _spatial = 1
+
+
+class ConvTranspose2d(_ConvTranspose):
+    """The adjoint of `Conv2d` as a map of its outputs: images (N, C, H, W) or (C, H, W) grow. See `ConvTranspose1d`.
+
+    Zeiler et al., "Deconvolutional Networks", 2010.
+
+    >>> import autograd_core as ag
+    >>> ag.nn.ConvTranspose2d(4, 2, 3, stride=2)(ag.zeros(1, 4, 5, 5), output_size=(12, 12)).shape
+    ag.Size([1, 2, 12, 12])
     """
 
     _spatial = 2

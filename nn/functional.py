@@ -18,7 +18,20 @@ from autograd_core.ops.activations import (
     silu,
     softplus,
 )
+from autograd_core.ops.activations_more import (
+    glu,
+    hardshrink,
+    hardsigmoid,
+    hardswish,
+    mish,
+    softshrink,
+    softsign,
+    tanhshrink,
+    threshold,
+)
+from autograd_core.ops.attention import multi_head_attention_forward, scaled_dot_product_attention
 from autograd_core.ops.convolution import conv1d, conv2d, conv_transpose1d, conv_transpose2d
+from autograd_core.ops.distances import cosine_similarity, normalize, pairwise_distance
 from autograd_core.ops.elementwise import relu as _relu
 from autograd_core.ops.elementwise import sigmoid, tanh
 from autograd_core.ops.embedding import embedding, one_hot
@@ -33,6 +46,16 @@ from autograd_core.ops.losses import (
     nll_loss,
     smooth_l1_loss,
 )
+from autograd_core.ops.losses_distribution import gaussian_nll_loss, kl_div, poisson_nll_loss
+from autograd_core.ops.losses_margin import (
+    cosine_embedding_loss,
+    hinge_embedding_loss,
+    margin_ranking_loss,
+    multi_margin_loss,
+    multilabel_soft_margin_loss,
+    soft_margin_loss,
+    triplet_margin_loss,
+)
 from autograd_core.ops.normalization import (
     batch_norm,
     group_norm,
@@ -42,6 +65,7 @@ from autograd_core.ops.normalization import (
     softmax,
     softmin,
 )
+from autograd_core.ops.normalization_more import local_response_norm, rms_norm
 from autograd_core.ops.padding import pad
 from autograd_core.ops.pooling import (
     adaptive_avg_pool1d,
@@ -51,6 +75,7 @@ from autograd_core.ops.pooling import (
     max_pool1d,
     max_pool2d,
 )
+from autograd_core.ops.resampling import interpolate, pixel_shuffle, pixel_unshuffle
 
 __all__ = [
     "adaptive_avg_pool1d",
@@ -65,38 +90,67 @@ __all__ = [
     "conv2d",
     "conv_transpose1d",
     "conv_transpose2d",
+    "cosine_embedding_loss",
+    "cosine_similarity",
     "cross_entropy",
     "dropout",
     "elu",
     "embedding",
+    "gaussian_nll_loss",
     "gelu",
+    "glu",
     "group_norm",
+    "hardshrink",
+    "hardsigmoid",
+    "hardswish",
     "hardtanh",
+    "hinge_embedding_loss",
     "huber_loss",
     "instance_norm",
+    "interpolate",
+    "kl_div",
     "l1_loss",
     "layer_norm",
     "leaky_relu",
     "linear",
+    "local_response_norm",
     "log_softmax",
     "logsigmoid",
+    "margin_ranking_loss",
     "max_pool1d",
     "max_pool2d",
+    "mish",
     "mse_loss",
+    "multi_head_attention_forward",
+    "multi_margin_loss",
+    "multilabel_soft_margin_loss",
     "nll_loss",
+    "normalize",
     "one_hot",
     "pad",
+    "pairwise_distance",
+    "pixel_shuffle",
+    "pixel_unshuffle",
+    "poisson_nll_loss",
     "prelu",
     "relu",
     "relu6",
+    "rms_norm",
+    "scaled_dot_product_attention",
     "selu",
     "sigmoid",
     "silu",
     "smooth_l1_loss",
+    "soft_margin_loss",
     "softmax",
     "softmin",
     "softplus",
+    "softshrink",
+    "softsign",
     "tanh",
+    "tanhshrink",
+    "threshold",
+    "triplet_margin_loss",
 ]
 
 

@@ -199,3 +199,31 @@ class HuberLoss(_Loss):
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
         return F.huber_loss(input, target, reduction=self.reduction, delta=self.delta)
+
+
+class KLDivLoss(_Loss):
+    """target (log target - input), averaged over all elements; input holds log-probabilities, as does the target if
+    `log_target`. reduction='batchmean' (the sum over the batch size) gives the divergence itself.
+
+    Kullback and Leibler, "On Information and Sufficiency", 1951. The shapes must be equal (`ValueError`).
+
+    >>> import autograd_core as ag
+    >>> ag.nn.KLDivLoss(reduction="batchmean")(ag.tensor([[0.0]]), ag.tensor([[0.5]]))
+    tensor(-0.3466)
+    """
+
+    def __init__(
+        self,
+        size_average: bool | None = None,
+        reduce: bool | None = None,
+        reduction: str = "mean",
+        log_target: bool = False,
+    ) -> None:
+        batch = reduction == "batchmean" and size_average is None and reduce is None
+        super().__init__(size_average, reduce, "sum" if batch else reduction)
+        if batch:
+            self.reduction = "batchmean"
+        self.log_target = log_target
+
+    def forward(self, input: Tensor, target: Tensor) -> Tensor:
+        return F.kl_div(input, target, reduction=self.reduction, log_target=self.log_target)

@@ -22,7 +22,8 @@ def _advance(mode: str, gx: Tensor, state: tuple[Tensor, ...], weights: tuple[An
     """The state after one step; weights: (w_hh, b_hh, w_hr)."""
     w, b, project = weights
     if mode == "LSTM":
-        return lstm_step(gx, *state, w, b, project)
+        h, c = state
+        return lstm_step(gx, h, c, w, b, project)
     if mode == "GRU":
         return (gru_step(gx, state[0], w, b),)
     return (rnn_step(gx, state[0], w, b, mode == "RNN_RELU"),)
@@ -80,7 +81,7 @@ class RNNBase(Module):
         gates, out = _GATES[mode] * hidden_size, proj_size or hidden_size
         self._names: list[list[str]] = []
         for layer in range(num_layers):
-            shapes = [
+            shapes: list[tuple[str, tuple[int, ...]]] = [
                 ("weight_ih", (gates, input_size if layer == 0 else out * directions)),
                 ("weight_hh", (gates, out)),
             ]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from autograd_core.ops.linear import linear
 from autograd_core.ops.joining import chunk
+from autograd_core.ops.linear import linear
 from autograd_core.primitive import Primitive, V, apply_many
 from autograd_core.tensor import Tensor
 

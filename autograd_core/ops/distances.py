@@ -1,0 +1,69 @@
+"""Lengths of vectors, and how far or near two of them are."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from autograd_core.ops.checks import require_float, require_tensors
+from autograd_core.ops.reductions import norm
+from autograd_core.ops.shape import broadcast_tensors
+from autograd_core.primitive import V
+from autograd_core.tensor import Tensor
+
+_F: Any = V
+
+
+def normalize(input: Tensor, p: float = 2.0, dim: Any = 1, eps: float = 1e-12) -> Tensor:
+    """x / max(|x|_p, eps), the p-norm taken along `dim`.
+
+    Raises `IndexError` for a `dim` out of range, `NotImplementedError` for integers.
+
+    >>> import autograd_core as ag
+    >>> ag.nn.functional.normalize(ag.tensor([[3.0, 4.0]]))
+    tensor([[0.6000, 0.8000]])
+    """
+    require_float("normalize", input)
+    return input / _length(input, p, dim, eps)  # type: ignore[no-any-return]
+
+
+def _length(x: Tensor, p: float, dim: Any, eps: float) -> Tensor:
+    return norm(x, p, dim, True).clamp_min(eps)  # type: ignore[no-any-return]
+
+
+def _both(name: str, x1: Tensor, x2: Tensor) -> tuple[Tensor, ...]:
+    require_tensors(name, x1=x1, x2=x2)
+    require_float(name, x1)
+    require_float(name, x2)
+    return broadcast_tensors(x1, x2)
+
+
+def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-08) -> Tensor:
+    """x1 . x2 / (max(|x1|, eps) max(|x2|, eps)) along `dim`; the two broadcast.
+
+    Raises `RuntimeError` for shapes that do not broadcast, `IndexError` for a `dim` out of range.
+
+    >>> import autograd_core as ag
+    >>> ag.nn.functional.cosine_similarity(ag.tensor([[1.0, 0.0]]), ag.tensor([[3.0, 4.0]]))
+    tensor([0.6000])
+    """
+    x1, x2 = _both("cosine_similarity", x1, x2)
+    axis = x1._dim(dim)
+    # Each is made a unit vector first: the product of two lengths could overflow.
+    units = _F.mul(_F.div(x1, _length(x1, 2, axis, eps)), _F.div(x2, _length(x2, 2, axis, eps)))
+    return _F.sum(units, (axis,), False)  # type: ignore[no-any-return]
+
+
+def pairwise_distance(x1: Tensor, x2: Tensor, p: float = 2.0, eps: float = 1e-06, keepdim: bool = False) -> Tensor:
+    """|x1 - x2 + eps|_p along the last dimension; the two broadcast.
+
+    >>> import autograd_core as ag
+    >>> ag.nn.functional.pairwise_distance(ag.tensor([[3.0, 4.0]]), ag.zeros(1, 2))
+    tensor([5.0000])
+    """
+    x1, x2 = _both("pairwise_distance", x1, x2)
+    return norm(x1 - x2 + eps, p, x1.ndim - 1, keepdim)
+
+
+FUNCTIONS: tuple[str, ...] = ("cosine_similarity", "pairwise_distance")
+METHODS: tuple[str, ...] = ()
+INPLACE: tuple[str, ...] = ()
