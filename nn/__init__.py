@@ -45,7 +45,7 @@ from autograd_core.nn.attention import (
 )
 from autograd_core.nn.containers import ModuleDict, ModuleList, ParameterDict, ParameterList, Sequential
 from autograd_core.nn.convolution import Conv1d, Conv2d, ConvTranspose1d, ConvTranspose2d
-from autograd_core.nn.dropout import Dropout
+from autograd_core.nn.dropout import Dropout, Dropout1d, Dropout2d, Dropout3d
 from autograd_core.nn.linear import Flatten, Identity, Linear, Unflatten
 from autograd_core.nn.loss import (
     BCELoss,
@@ -144,6 +144,9 @@ __all__ = [
     "CosineSimilarity",
     "CrossEntropyLoss",
     "Dropout",
+    "Dropout1d",
+    "Dropout2d",
+    "Dropout3d",
     "ELU",
     "Embedding",
     "Flatten",

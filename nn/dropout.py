@@ -30,3 +30,48 @@ class Dropout(Module):
 
     def extra_repr(self) -> str:
         return f"p={self.p}, inplace={self.inplace}"
+
+
+class Dropout1d(Dropout):
+    """In training, sets whole channels of sequences (N, C, L) or (C, L) to zero with probability p; the others are
+    scaled by 1/(1 - p).
+
+    Tompson et al., "Efficient Object Localization Using Convolutional Networks", 2015.
+
+    >>> import autograd_core as ag
+    >>> ag.nn.Dropout1d().eval()(ag.ones(1, 1, 1)).item()
+    1.0
+    """
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.dropout1d(input, self.p, self.training, self.inplace)
+
+
+class Dropout2d(Dropout):
+    """In training, sets whole channels of images (N, C, H, W) to zero with probability p; the others are
+    scaled by 1/(1 - p).
+
+    Tompson et al., "Efficient Object Localization Using Convolutional Networks", 2015.
+
+    >>> import autograd_core as ag
+    >>> ag.nn.Dropout2d().eval()(ag.ones(1, 1, 1, 1)).item()
+    1.0
+    """
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.dropout2d(input, self.p, self.training, self.inplace)
+
+
+class Dropout3d(Dropout):
+    """In training, sets whole channels of volumes (N, C, D, H, W) or (C, D, H, W) to zero with probability p; the others are
+    scaled by 1/(1 - p).
+
+    Tompson et al., "Efficient Object Localization Using Convolutional Networks", 2015.
+
+    >>> import autograd_core as ag
+    >>> ag.nn.Dropout3d().eval()(ag.ones(1, 1, 1, 1, 1)).item()
+    1.0
+    """
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.dropout3d(input, self.p, self.training, self.inplace)

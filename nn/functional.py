@@ -19,6 +19,9 @@ from autograd_core.ops.activations import (
     softplus,
 )
 from autograd_core.ops.activations_more import (
+    dropout1d,
+    dropout2d,
+    dropout3d,
     glu,
     hardshrink,
     hardsigmoid,
@@ -94,6 +97,9 @@ __all__ = [
     "cosine_similarity",
     "cross_entropy",
     "dropout",
+    "dropout1d",
+    "dropout2d",
+    "dropout3d",
     "elu",
     "embedding",
     "gaussian_nll_loss",

@@ -8,15 +8,17 @@ from __future__ import annotations
 
 from typing import Any
 
-from autograd_core import random
+from autograd_core import linalg, random
 from autograd_core.inplace import inplace
 from autograd_core.ops import (
     activations,
+    activations_more,
     arrangement,
     contractions,
     convolution,
     creation,
     cumulative,
+    distances,
     elementwise,
     embedding,
     indexing,
@@ -24,9 +26,11 @@ from autograd_core.ops import (
     linear,
     losses,
     normalization,
+    normalization_more,
     pooling,
     products,
     reductions,
+    resampling,
     sampling,
     selection,
     shape,
@@ -37,8 +41,9 @@ from autograd_core.tensor import Tensor
 
 FAMILIES: tuple[Any, ...] = (elementwise, reductions, shape, joining, indexing, products, creation)
 FAMILIES += (linear, convolution, pooling, normalization, activations, losses, embedding)
-FURTHER: tuple[Any, ...] = (special, cumulative, statistics, selection, arrangement, contractions, sampling)
+FURTHER: tuple[Any, ...] = (special, cumulative, statistics, selection, arrangement, contractions, sampling, linalg)
 FAMILIES += FURTHER
+FAMILIES += (distances, resampling, normalization_more, activations_more)
 
 
 def _collect() -> dict[str, Any]:

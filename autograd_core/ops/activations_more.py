@@ -1,9 +1,10 @@
-"""Activations composed of other operations: gates, shrinkage, and piecewise approximations."""
+"""Activations composed of other operations: gates, shrinkage, piecewise approximations; and dropout by channel."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from autograd_core import random
 from autograd_core.ops.activations import hardtanh, softplus
 from autograd_core.ops.checks import maybe_inplace, require_float
 from autograd_core.primitive import V
@@ -125,6 +126,59 @@ def threshold(input: Tensor, threshold: float, value: float, inplace: bool = Fal
     """
     require_float("threshold", input)
     return maybe_inplace(inplace, "threshold", lambda x: _F.where(_F.le(x, threshold), _F.fill(x, value), x), input)
+
+
+def _channel_dropout(name: str, dims: tuple[int, ...], x: Tensor, p: float, training: bool, inplace: bool) -> Tensor:
+    """`dropout` of whole channels: x is (N, C, ...) of dims[-1] dimensions, or fewer as listed."""
+    require_float(name, x)
+    if not 0.0 <= p <= 1.0:
+        raise ValueError(f"dropout probability has to be between 0 and 1, but got {p}")
+    if x.ndim not in dims:
+        raise RuntimeError(f"{name}: expected input of {' or '.join(map(str, dims))} dimensions, got {tuple(x.shape)}")
+    if not training or p == 0:
+        return x
+    lead = 2 if x.ndim == dims[-1] else 1
+    shape = tuple(x.shape[:lead]) + (1,) * (x.ndim - lead)
+    if p == 1:
+        return maybe_inplace(inplace, name, _F.mul, x, 0.0)
+    kept = random.draw("bernoulli", None, x._backend, shape, x._data.dtype, 1.0 - p)
+    return maybe_inplace(inplace, name, lambda x: _F.mul(x, _F.mul(kept, 1.0 / (1.0 - p))), x)
+
+
+def dropout1d(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
+    """Each channel of sequences (N, C, L) or (C, L) zeroed with probability p, the others divided by 1 - p.
+
+    Tompson et al., "Efficient object localization using convolutional networks", 2015. Raises `ValueError` unless
+    0 <= p <= 1, `RuntimeError` for another number of dimensions.
+
+    >>> import autograd_core as ag
+    >>> ag.nn.functional.dropout1d(ag.ones(1, 2), training=False)
+    tensor([[1., 1.]])
+    """
+    return _channel_dropout("dropout1d", (2, 3), input, p, training, inplace)
+
+
+def dropout2d(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
+    """`dropout1d` for images (N, C, H, W); of three dimensions the first two are N and C, as in PyTorch.
+
+    >>> import autograd_core as ag
+    >>> ag.nn.functional.dropout2d(ag.ones(1, 1, 1, 2), p=1.0)
+    tensor([[[[0., 0.]]]])
+    """
+    require_float("dropout2d", input)
+    if input.ndim == 3:
+        return _channel_dropout("dropout2d", (2, 3), input, p, training, inplace)
+    return _channel_dropout("dropout2d", (4,), input, p, training, inplace)
+
+
+def dropout3d(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
+    """`dropout1d` for volumes (N, C, D, H, W) or (C, D, H, W).
+
+    >>> import autograd_core as ag
+    >>> ag.nn.functional.dropout3d(ag.ones(1, 1, 1, 1, 2), p=1.0)
+    tensor([[[[[0., 0.]]]]])
+    """
+    return _channel_dropout("dropout3d", (4, 5), input, p, training, inplace)
 
 
 FUNCTIONS: tuple[str, ...] = ("threshold", "hardshrink")

@@ -234,11 +234,6 @@ def multi_margin_loss(
     return _reduced(loss.reshape(()) if single else loss, reduction)
 
 
-FUNCTIONS: tuple[str, ...] = (
-    "margin_ranking_loss",
-    "hinge_embedding_loss",
-    "cosine_embedding_loss",
-    "triplet_margin_loss",
-)
+FUNCTIONS: tuple[str, ...] = ()
 METHODS: tuple[str, ...] = ()
 INPLACE: tuple[str, ...] = ()

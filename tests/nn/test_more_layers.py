@@ -128,6 +128,22 @@ def test_transposed_convolution_of_a_size_asked_for(size: tuple[int, int]) -> No
     assert_close(torch, mine(ag.tensor(x.numpy()), size), theirs(x, size), "output", "float32")
 
 
+@pytest.mark.parametrize(("make", "shape"), [(nn.Dropout1d, (5,)), (nn.Dropout2d, (5, 2)), (nn.Dropout3d, (2, 2, 2))])
+def test_dropout_of_whole_channels(make: Callable[..., Any], shape: tuple[int, ...]) -> None:
+    ag.manual_seed(0)
+    x = ag.ones(40, 30, *shape, requires_grad=True)
+    layer = make(0.25)
+    y = layer(x)
+    channels = y.flatten(2)
+    assert ag.equal(channels.amax(2), channels.amin(2))
+    kept = (channels[:, :, 0] != 0).float()
+    assert abs(kept.mean().item() - 0.75) < 0.05
+    assert ag.allclose(channels[:, :, 0], kept / 0.75)
+    y.sum().backward()
+    assert ag.allclose(x.grad, y)
+    assert ag.equal(layer.eval()(x), x)
+
+
 def test_normalized_vectors_and_their_zero() -> None:
     F = nn.functional
     x = ag.tensor([[3.0, 4.0], [0.0, 0.0]], requires_grad=True)
