@@ -43,7 +43,10 @@ def view_of(rng: random.Random, v: str, shape: tuple[int, ...]) -> Variable:
         if 1 in shape:
             one = shape.index(1)
             sizes = ", ".join("2" if k == one else "-1" for k in range(n))
-            found += [(f"{v}.expand({sizes})", shape[:one] + (2,) + shape[one + 1 :]), (f"{v}.squeeze({one})", shape[:one] + shape[one + 1 :])]
+            found += [
+                (f"{v}.expand({sizes})", shape[:one] + (2,) + shape[one + 1 :]),
+                (f"{v}.squeeze({one})", shape[:one] + shape[one + 1 :]),
+            ]
     if n > 1:
         order = rng.sample(range(n), n)
         a, b = rng.sample(range(n), 2)

@@ -191,7 +191,14 @@ def test_checkpoints(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="absent"):
         ag.load(tmp_path / "absent")
     broken = tmp_path / "broken"
-    for damaged in (content[:-5], content[:20], b"", bytes(100), b"PK\x03\x04" + content, content[:-1] + bytes([content[-1] ^ 1])):
+    for damaged in (
+        content[:-5],
+        content[:20],
+        b"",
+        bytes(100),
+        b"PK\x03\x04" + content,
+        content[:-1] + bytes([content[-1] ^ 1]),
+    ):
         broken.write_bytes(damaged)
         with pytest.raises(RuntimeError, match="broken"):
             ag.load(broken)

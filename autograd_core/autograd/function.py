@@ -218,11 +218,11 @@ def _fitted(cls: type[Function], i: int, x: Tensor, meta: Any, on_tensors: bool,
     lead = len(found) - len(shape)
     if lead < 0 or any(m not in (1, n) for m, n in zip(shape, found[lead:])):
         raise RuntimeError(
-            f"{cls.__name__}.backward returned an invalid gradient at index {i}: got shape {found}, but expected a shape "
-            f"compatible with {tuple(shape)}, that of the input"
+            f"{cls.__name__}.backward returned an invalid gradient at index {i}: got shape {found}, but expected a "
+            f"shape compatible with {tuple(shape)}, that of the input"
         )
     if x._backend is not backend:
-        raise RuntimeError(f"{cls.__name__}.backward returned a gradient at index {i} on {x.device}, not that of the input")
+        raise RuntimeError(f"{cls.__name__}.backward: gradient {i} is on {x.device}, its input is not; use .to()")
     if x._data.dtype != native:
         x = V.cast(x, native)
     if on_tensors:
