@@ -63,8 +63,8 @@ class Dropout2d(Dropout):
 
 
 class Dropout3d(Dropout):
-    """In training, sets whole channels of volumes (N, C, D, H, W) or (C, D, H, W) to zero with probability p; the others are
-    scaled by 1/(1 - p).
+    """In training, sets whole channels of volumes (N, C, D, H, W) or (C, D, H, W) to zero with probability p;
+    the others are scaled by 1/(1 - p).
 
     Tompson et al., "Efficient Object Localization Using Convolutional Networks", 2015.
 
