@@ -253,26 +253,39 @@ def _declare(p: Primitive, call: Any) -> Any:
 
 def apply(p: Primitive, tensors: tuple[Tensor | None, ...], params: tuple[Any, ...], as_list: bool = False) -> Any:
     """Call the kernel of `p` on `tensors` and record the call if one of them wants a gradient."""
-    backend = None
+    # One pass over the tensors: a fully connected layer comes here, and pays for every loop.
+    backend: Any = None
+    arrays: list[Any] = []
+    edges: list[Any] = []
+    recording = False
     for t in tensors:
-        if t is not None:
-            if backend is None:
-                backend = t._backend
-            elif t._backend is not backend:
+        if t is None:
+            arrays.append(None)
+            edges.append(None)
+            continue
+        if t._backend is not backend:
+            if backend is not None:
                 raise device_error(p.name, tensors)
-    arrays = tuple([None if t is None else t._data for t in tensors])
+            backend = t._backend
+        arrays.append(t._data)
+        edge: Any = t._node if t._base is None else t._current_node()
+        if edge is None and t._requires_grad:
+            edge = t
+        if edge is not None:
+            recording = True
+        edges.append(edge)
     kernel = getattr(backend, p.name)
-    out = kernel(arrays, *params) if as_list else kernel(*arrays, *params)
-    extras: tuple[Any, ...] = ()
+    out = kernel(tuple(arrays), *params) if as_list else kernel(*arrays, *params)
+    saved: tuple[Any, ...] = ()
     if p.extras:
-        extras, out = tuple(out[1:]), out[0]
-    edges = tuple([edge_of(t) for t in tensors])
-    result = wrap(backend.as_array(out), backend)  # type: ignore[union-attr]
-    if any(e is not None for e in edges) and (not modes.overrides or modes.state.grad):
-        saved = tuple([arrays[i] for i in p.saves])
+        saved, out = tuple(out[1:]), out[0]
+    out = backend.as_array(out)
+    result = wrap(out, backend)
+    if recording and (not modes.overrides or modes.state.grad):
         if p.saves_output:
-            saved += (result._data,)
-        result._node = make_node(p, backend, edges, saved + extras, params, result._data.shape)
+            saved = (out, *saved)
+        saved = (*[arrays[i] for i in p.saves], *saved)
+        result._node = make_node(p, backend, tuple(edges), saved, params, out.shape)
     if modes.overrides:
         _note_modes(result)
     return result
@@ -282,8 +295,14 @@ def make_node(
     p: Primitive, backend: Any, edges: tuple[Any, ...], saved: tuple[Any, ...], params: tuple[Any, ...], shape: Any
 ) -> Node:
     n = _new(Node)
-    n.primitive, n.backend, n.inputs, n.params, n.shape = p, backend, edges, params, shape
-    n.saved, n.stamp, n.extra = saved, tick(), None
+    n.primitive = p
+    n.backend = backend
+    n.inputs = edges
+    n.params = params
+    n.shape = shape
+    n.saved = saved
+    n.stamp = tick()
+    n.extra = None
     return n
 
 

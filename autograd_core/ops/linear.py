@@ -65,10 +65,8 @@ def _checked_linear(input: Tensor, weight: Tensor, bias: Tensor | None) -> Tenso
     if w.ndim not in (1, 2) or x.ndim == 0 or x.shape[-1] != w.shape[-1]:
         raise RuntimeError(
             f"linear: input of shape {tuple(x.shape)} and weight of shape {tuple(w.shape)} do not fit: the last size "
-            "of "
-            "the input (in_features) must equal the weight's last size. Expected input (*, "
-            f"{w.shape[-1] if w.ndim else '?'}) "
-            "and weight (out_features, in_features)."
+            "of the input (in_features) must equal the weight's last size. Expected input (*, "
+            f"{w.shape[-1] if w.ndim else '?'}) and weight (out_features, in_features)."
         )
     if w.ndim == 1:
         y = _linear(input, weight.reshape(1, -1), None).reshape(tuple(x.shape[:-1]))
