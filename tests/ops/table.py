@@ -65,15 +65,19 @@ class Op:
 
 def _unary(name: str, ref: Any, domain: Any = real, call: Any = None, **options: Any) -> Op:
     if call is None:
+
         def call(t: Any, x: Any) -> Any:
             return getattr(t, name)(x)
+
     return Op(name, call, ref, ((domain(2, 3),), (domain(),)), elementwise=1, **options)
 
 
 def _binary(name: str, ref: Any, left: Any = real, right: Any = real, call: Any = None, **options: Any) -> Op:
     if call is None:
+
         def call(t: Any, x: Any, y: Any) -> Any:
             return getattr(t, name)(x, y)
+
     samples = (
         (left(2, 3), right(2, 3)), (left(2, 3), right(3)), (left(2, 1), right(1, 3)), (left(), right(2, 2)), (left(2), right()),
     )  # fmt: skip
@@ -184,7 +188,9 @@ def _reduction(name: str, ref: Any, domain: Any = real, **options: Any) -> tuple
         return _op(f"{name}.{dim}{'.keep' * keepdim}", lambda t, x: getattr(t, name)(x, dim=dim, keepdim=keepdim),
                    lambda x: ref(x, axis=dim, keepdims=keepdim), domain(2, 3, 2), **options)  # fmt: skip
 
-    whole = _op(name, lambda t, x: getattr(t, name)(x), lambda x: _keep(ref(x)), domain(2, 3), domain(), domain(1), **options)
+    whole = _op(
+        name, lambda t, x: getattr(t, name)(x), lambda x: _keep(ref(x)), domain(2, 3), domain(), domain(1), **options
+    )
     return whole, along(1, False), along(-1, True), along(0, False)
 
 
