@@ -24,6 +24,7 @@ from typing import Any
 
 from autograd_core.backends.elementwise import ElementwiseKernels
 from autograd_core.backends.functions import FunctionKernels
+from autograd_core.backends.matrices import MatrixKernels
 from autograd_core.backends.neural import NeuralKernels
 from autograd_core.backends.optimizers import OptimizerKernels
 from autograd_core.backends.random import RandomKernels
@@ -32,7 +33,9 @@ from autograd_core.backends.structure import StructureKernels
 Array = Any
 
 
-class Backend(NeuralKernels, OptimizerKernels, ElementwiseKernels, FunctionKernels, StructureKernels, RandomKernels):
+class Backend(
+    NeuralKernels, OptimizerKernels, ElementwiseKernels, FunctionKernels, MatrixKernels, StructureKernels, RandomKernels
+):
     """Arrays and kernels of one device; subclass and set `name` and `xp`."""
 
     name: str = "abstract"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from autograd_core import random
+from autograd_core import linalg, random
 from autograd_core.inplace import inplace
 from autograd_core.ops import (
     activations,
@@ -41,7 +41,7 @@ from autograd_core.tensor import Tensor
 
 FAMILIES: tuple[Any, ...] = (elementwise, reductions, shape, joining, indexing, products, creation)
 FAMILIES += (linear, convolution, pooling, normalization, activations, losses, embedding)
-FURTHER: tuple[Any, ...] = (special, cumulative, statistics, selection, arrangement, contractions, sampling)
+FURTHER: tuple[Any, ...] = (special, cumulative, statistics, selection, arrangement, contractions, sampling, linalg)
 FAMILIES += FURTHER
 FAMILIES += (distances, resampling, normalization_more, activations_more)
 
