@@ -104,7 +104,8 @@ def multinomial(
     """Indices drawn with the probabilities that each row of `input` is proportional to: (n, num_samples) of (n, m).
 
     With `replacement` by bisection of the running sum. Without, the greatest of log p + Gumbel noise, which are draws
-    one after the other from what is left (Vieira, "Gumbel-max trick and weighted reservoir sampling", 2014; Efraimidis and
+    one after the other from what is left (Vieira, "Gumbel-max trick and weighted reservoir sampling", 2014;
+    Efraimidis and
     Spirakis, "Weighted random sampling with a reservoir", 2006). Raises `RuntimeError` for weights that are negative,
     infinite, NaN or all zero, or more draws without replacement than there are weights (or nonzero ones).
 
