@@ -67,6 +67,13 @@ def matmul(input: Tensor, other: Tensor) -> Tensor:
     >>> ag.matmul(ag.ones(2, 3), ag.ones(3))
     tensor([3., 3.])
     """
+    try:
+        x, y = input._data, other._data
+        plain = x.ndim == 2 == y.ndim and x.dtype is y.dtype and x.dtype.kind == "f"
+    except AttributeError:
+        plain = False
+    if plain:
+        return _matmul(input, other)  # type: ignore[no-any-return]
     _check("matmul", input, other)
     a, b = input._data.shape, other._data.shape
     if len(a) == 2 and len(b) == 2:
@@ -77,9 +84,9 @@ def matmul(input: Tensor, other: Tensor) -> Tensor:
         )
     if a[-1] != b[-2 if len(b) > 1 else 0]:
         raise _mismatch("matmul", input, other)
-    x = input if len(a) > 1 else _reshape(input, (1, a[0]))
-    y = other if len(b) > 1 else _reshape(other, (b[0], 1))
-    out = _matmul(x, y)
+    rows = input if len(a) > 1 else _reshape(input, (1, a[0]))
+    columns = other if len(b) > 1 else _reshape(other, (b[0], 1))
+    out = _matmul(rows, columns)
     shape = out._data.shape
     if len(a) == 1:
         shape = shape[:-2] + shape[-1:]

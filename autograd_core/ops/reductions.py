@@ -34,7 +34,9 @@ def _spread(F: Any, g: Any, ctx: Any) -> Any:
 
 
 def _sum_rule(F: Any, g: Any, ctx: Any) -> tuple[Any, ...]:
-    return (F.expand(_spread(F, g, ctx), tuple(ctx.inputs[0].shape)),)
+    if ctx.params[0] is not None:
+        g = _spread(F, g, ctx)
+    return (F.expand(g, ctx.inputs[0].shape),)
 
 
 def _mean_rule(F: Any, g: Any, ctx: Any) -> tuple[Any, ...]:

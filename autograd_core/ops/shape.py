@@ -78,6 +78,13 @@ def reshape(input: Tensor, *shape: Any) -> Tensor:
     ag.Size([2, 3])
     """
     sizes = shape if shape and shape[0].__class__ is int else _sizes(shape, "reshape")
+    try:
+        t = _reshape(input, sizes)
+        if t._data.shape == sizes:
+            return t  # type: ignore[no-any-return]
+    except ValueError:
+        pass
+    # A size was to be inferred, or the sizes are wrong.
     return _reshape(input, _resolve(input, sizes, "reshape"))  # type: ignore[no-any-return]
 
 

@@ -113,26 +113,19 @@ class CpuBackend(CpuNeuralKernels, Backend):
         return view if view.__class__ is _ndarray else x[(*index, ...)]
 
     def sum(self, x: Array, axes: tuple[int, ...] | None, keepdims: bool) -> Array:
-        if x.__class__ is not _ndarray:
-            x = np.asarray(x)
-        if axes is None and not keepdims and x.ndim != 1 and x.flags.c_contiguous:
-            x = x.reshape(-1)  # One axis reduces in half the time of several.
-            axes = (0,)
-        if x.dtype.char == "e":
+        half = x.dtype.char == "e"
+        if axes is None and not keepdims and not half and x.flags.c_contiguous:
+            return _add_reduce(x.reshape(-1))  # One axis reduces in half the time of several.
+        if half:
             return np.asarray(_add_reduce(x, axes, np.float32, None, keepdims)).astype(x.dtype)
         return _add_reduce(x, axes, None, None, keepdims)
 
     def expand(self, x: Array, shape: tuple[int, ...]) -> Array:
-        if x.__class__ is not _ndarray:
-            x = np.asarray(x)
         if x.ndim == 0:
-            strides: tuple[int, ...] = (0,) * len(shape)
-        else:
-            lead = len(shape) - x.ndim
-            strides = (0,) * lead + tuple(
-                [0 if m == 1 and n != 1 else s for m, n, s in zip(x.shape, shape[lead:], x.strides)]
-            )
-        return self._strided(x, shape, strides)
+            return np.ndarray(shape, x.dtype, self.as_array(x), 0, (0,) * len(shape))
+        lead = len(shape) - x.ndim
+        stretched = [0 if m == 1 and n != 1 else s for m, n, s in zip(x.shape, shape[lead:], x.strides)]
+        return self._strided(x, shape, (0,) * lead + tuple(stretched))
 
     def diagonal(self, x: Array, offset: int, axis1: int, axis2: int) -> Array:
         view = np.diagonal(x, offset, axis1, axis2)
@@ -149,7 +142,11 @@ class CpuBackend(CpuNeuralKernels, Backend):
         return np.matmul(x, y)
 
     def matmul_nt(self, x: Array, y: Array) -> Array:
+        if x.ndim == 2 and y.ndim == 2 and x.size * y.shape[0] <= ONE_THREAD:
+            return x.dot(y.T)
         return self.matmul(x, y.T if y.ndim == 2 else np.swapaxes(y, -1, -2))
 
     def matmul_tn(self, x: Array, y: Array) -> Array:
+        if x.ndim == 2 and y.ndim == 2 and x.size * y.shape[1] <= ONE_THREAD:
+            return x.T.dot(y)
         return self.matmul(x.T if x.ndim == 2 else np.swapaxes(x, -1, -2), y)
