@@ -405,6 +405,7 @@ def _finish(
         if wanted is not None:
             results[wanted[leaf]] = g
             continue
-        steal = (leaf in owned and leaf._hooks is None) or (vocabulary is None and id(g) not in taken and leaf._backend.storage_key(g) is g)
+        summed = leaf in owned and leaf._hooks is None
+        alone = vocabulary is None and id(g) not in taken and leaf._backend.storage_key(g) is g
         taken.add(id(g))
-        leaf._accumulate_grad(g, vocabulary is not None, steal)
+        leaf._accumulate_grad(g, vocabulary is not None, steal=summed or alone)
