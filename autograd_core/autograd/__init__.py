@@ -174,7 +174,10 @@ def _roots(outputs: tuple[Tensor, ...], grad_outputs: Any, create_graph: bool) -
                     f"grad can be implicitly created only for scalar outputs, got shape {tuple(out.shape)}; "
                     "reduce it (loss.mean()) or pass gradient="
                 )
-            g = wrap(out._backend.ones(out._data.shape, out._data.dtype), out._backend)
+            ones = out._backend.ones(out._data.shape, out._data.dtype)
+            edges.append(edge)
+            cotangents.append(wrap(ones, out._backend) if create_graph else ones)
+            continue
         elif not isinstance(g, Tensor):
             raise TypeError(f"gradients can be either Tensors or None, but got {type(g).__name__}")
         elif g._data.shape != out._data.shape:

@@ -69,7 +69,8 @@ def matmul(input: Tensor, other: Tensor) -> Tensor:
     """
     try:
         x, y = input._data, other._data
-        plain = x.ndim == 2 == y.ndim and x.dtype is y.dtype and x.dtype.kind == "f"
+        native = x.dtype
+        plain = x.ndim == 2 == y.ndim and native is y.dtype and native.kind == "f"
     except AttributeError:
         plain = False
     if plain:

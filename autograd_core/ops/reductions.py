@@ -117,7 +117,8 @@ def sum(input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: dtypes.
     >>> ag.ones(2, 3).sum(dim=1)
     tensor([3., 3.])
     """
-    if dim is None and dtype is None and input._data.dtype.kind == "f":
+    # What has a history is of floating point: that is the quicker question.
+    if dim is None and dtype is None and (input._node is not None or input._data.dtype.kind == "f"):
         return sum_(input, None, keepdim)  # type: ignore[no-any-return]
     if dtype is not None and not dtypes.as_dtype(dtype).is_floating_point:
         # Integers are added as int64, and wrap where they are narrowed.

@@ -136,6 +136,16 @@ class CpuBackend(CpuNeuralKernels, Backend):
     def zeros(self, shape: tuple[int, ...], dtype: Any) -> Array:
         return np.zeros(shape, dtype)
 
+    def ones(self, shape: tuple[int, ...], dtype: Any) -> Array:
+        out = np.empty(shape, dtype)  # `np.ones` is Python, and takes four times as long.
+        out.fill(1)
+        return out
+
+    def slice_backward(self, g: Array, shape: tuple[int, ...], index: tuple[Any, ...]) -> Array:
+        out = np.zeros(shape, g.dtype)
+        out[index] = g
+        return out
+
     def matmul(self, x: Array, y: Array) -> Array:
         if x.ndim == 2 and y.ndim == 2:  # `ndarray.dot` costs half of `matmul` on small matrices.
             return x.dot(y) if x.size * y.shape[1] <= ONE_THREAD else dot(x, y)
