@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import builtins
-import math
 from typing import Any
 
 from autograd_core import dtypes, interop, storage
@@ -526,4 +525,3 @@ FUNCTIONS = (
 METHODS = (*FUNCTIONS, "copy_", "fill_", "zero_")
 INPLACE = ("scatter", "scatter_add", "index_add", "index_put", "masked_fill")
 OPERATORS = {"__getitem__": getitem, "__setitem__": setitem}
-_ = math
