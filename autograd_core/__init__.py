@@ -66,7 +66,8 @@ bool = bool_
 
 # Loaded at first use (PEP 562), so that `import autograd_core` stays cheap.
 _LAZY_MODULES = (
-    "backends", "benchmarks", "cuda", "distributions", "examples", "nn", "optim", "random", "serialization", "utils",
+    "backends", "benchmarks", "cuda", "distributions", "examples", "func", "nn", "optim", "random", "serialization",
+    "utils",
 )  # fmt: skip
 _LAZY_NAMES = {"load": "serialization", "save": "serialization"}
 
@@ -74,6 +75,7 @@ if TYPE_CHECKING:
     from autograd_core import backends as backends
     from autograd_core import benchmarks as benchmarks
     from autograd_core import distributions as distributions
+    from autograd_core import func as func
     from autograd_core import nn as nn
     from autograd_core import optim as optim
     from autograd_core import utils as utils

@@ -189,3 +189,6 @@ def _roots(outputs: tuple[Tensor, ...], grad_outputs: Any, create_graph: bool) -
         edges.append(edge)
         cotangents.append(g if create_graph else g._data)
     return edges, cotangents
+
+
+from autograd_core.autograd import functional as functional  # noqa: E402 - it is made from the above
