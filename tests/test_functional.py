@@ -66,6 +66,7 @@ def cases() -> list[Any]:
     return found
 
 
+@pytest.mark.filterwarnings("ignore::UserWarning:torch")
 @pytest.mark.parametrize("operation, v, more", cases(), ids=str)
 def test_functional_is_that_of_torch(operation: str, v: Any, more: dict[str, Any]) -> None:
     """Values, nesting, history and errors, over functions, `create_graph`, `strict` and inputs that require grad."""
@@ -82,10 +83,8 @@ def test_functional_is_that_of_torch(operation: str, v: Any, more: dict[str, Any
         assert structure(mine) == structure(theirs), what
         for a, b in zip(flat(mine), flat(theirs), strict=True):
             np.testing.assert_allclose(a.detach().cpu().numpy(), b.detach().numpy(), rtol=1e-12, err_msg=what)
-            # PyTorch's zeros for unused inputs and its forward mode sometimes say that they require grad.
+            # Of constants (zeros of unused inputs, second derivatives of squares) PyTorch's often require grad.
             assert a.requires_grad <= b.requires_grad and (create_graph or not a.requires_grad), what
-            if create_graph and "unused" not in name and not more:
-                assert a.requires_grad == b.requires_grad, what
 
 
 def test_results_with_create_graph_can_be_differentiated() -> None:
