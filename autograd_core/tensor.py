@@ -410,9 +410,9 @@ class Tensor:
             )
         found = memo.get(id(self))
         if found is None:
-            with modes.no_grad():
-                made = wrap(self._backend.clone(self._data), self._backend)
-            found = adopt(_new(type(self)), made)
+            from autograd_core.interop import copy_in_storage
+
+            found = adopt(_new(type(self)), wrap(copy_in_storage(self, memo), self._backend))
             found._requires_grad = self._requires_grad
             if self._grad is not None:
                 found._grad = self._grad.__deepcopy__(memo)
@@ -420,11 +420,9 @@ class Tensor:
         return found  # type: ignore[no-any-return]
 
     def __reduce_ex__(self, protocol: Any) -> Any:
-        from autograd_core.interop import rebuild
+        from autograd_core.interop import reduce
 
-        if not self.is_leaf:
-            raise RuntimeError("only leaf Tensors can be pickled; use .detach() first")
-        return rebuild, (type(self), self._backend.to_host(self._data), str(self.device), self._requires_grad)
+        return reduce(self)
 
     if TYPE_CHECKING:
         # The operations of autograd_core/ops are attached as methods when the package is imported.

@@ -25,6 +25,7 @@ MAY_IMPORT_NUMPY = {
     "autograd_core/interop.py": "converts host data (lists, arrays, buffers) to tensors and back",
     "autograd_core/serialization.py": "safetensors reads and writes host arrays",
     "autograd_core/utils/data/collate.py": "recognises the NumPy samples that a dataset yields",
+    "autograd_core/utils/data/worker.py": "seeds NumPy's generator in worker processes",
     "autograd_core/utils/data/readers.py": "parses data files into host arrays",
 }
 # Programs for people rather than library code: they read versions, draw curves and time NumPy beside us.

@@ -5,6 +5,7 @@ from autograd_core.utils.data.dataloader import DataLoader
 from autograd_core.utils.data.dataset import Dataset, IterableDataset, Subset, TensorDataset, random_split
 from autograd_core.utils.data.readers import digits, mnist, read_idx, stratified_split
 from autograd_core.utils.data.sampler import BatchSampler, RandomSampler, Sampler, SequentialSampler
+from autograd_core.utils.data.worker import WorkerInfo, get_worker_info
 
 __all__ = [
     "BatchSampler",
@@ -16,9 +17,11 @@ __all__ = [
     "SequentialSampler",
     "Subset",
     "TensorDataset",
+    "WorkerInfo",
     "default_collate",
     "default_convert",
     "digits",
+    "get_worker_info",
     "mnist",
     "random_split",
     "read_idx",

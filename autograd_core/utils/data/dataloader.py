@@ -1,15 +1,19 @@
 """`DataLoader`: batches of a dataset, in an order that a checkpoint can continue."""
 
+import hashlib
+import weakref
 import zlib
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from itertools import islice
 from typing import Any
 
 import autograd_core as ag
 from autograd_core.utils.data.collate import default_collate, default_convert
 from autograd_core.utils.data.dataset import Dataset, IterableDataset, Subset, TensorDataset
+from autograd_core.utils.data.pool import WorkerPool, context_of
 from autograd_core.utils.data.sampler import BatchSampler, RandomSampler, SequentialSampler
+from autograd_core.utils.data.worker import Plan, fetch_samples, stream_batches
 
 
 class DataLoader:
@@ -17,8 +21,15 @@ class DataLoader:
 
     Arguments, as in PyTorch: `batch_size` (None: single samples, not batched), `shuffle`, or a `sampler` of indices,
     or a `batch_sampler` of lists of indices; `collate_fn` joins samples (default: `default_collate`); `drop_last`
-    leaves out a shorter last batch; `generator` draws the order. Everything runs in this process: `num_workers` must
-    be 0. `pin_memory`, `timeout`, `worker_init_fn` and the like are accepted and have no effect, as without workers.
+    leaves out a shorter last batch; `generator` draws the order. `pin_memory` is accepted and has no effect.
+
+    `num_workers` processes fetch and collate batches ahead, `prefetch_factor` (2) each, in the order and with the
+    content that one process would give (`in_order=False`: as they come). They are started for each epoch, or kept if
+    `persistent_workers`, by `multiprocessing_context` ("fork", "spawn", "forkserver" or a context). Worker i seeds
+    its default generator, `random` and `numpy.random` with a seed of its own, then calls `worker_init_fn(i)`; the
+    seeds follow from `generator` (or the default one) and the epoch. Kernels run on one thread there, and what is
+    made without `device=` lies on the CPU. An exception of a worker is raised here as the same class, with the
+    worker's traceback; a worker that dies, or gives nothing for `timeout` seconds, is a RuntimeError.
 
     `state_dict()` tells the position in the data; after `load_state_dict()` the next loop gives exactly the rest of
     the interrupted epoch, and later epochs follow as if nothing had happened (`shuffle` without `generator` draws on
@@ -56,6 +67,9 @@ class DataLoader:
         in_order: bool = True,
     ) -> None:
         _check_workers(num_workers, timeout, multiprocessing_context, prefetch_factor, persistent_workers)
+        self.multiprocessing_context = context_of(multiprocessing_context) if num_workers else None
+        self.prefetch_factor = 2 if num_workers and prefetch_factor is None else prefetch_factor
+        self.persistent_workers = persistent_workers
         self.dataset = dataset
         self.num_workers = num_workers
         self.pin_memory = pin_memory
@@ -97,6 +111,10 @@ class DataLoader:
         self._checksum = 0
         self._begun = False  # any epoch at all
         self._resume: dict[str, Any] | None = None  # loaded, and not yet continued
+        self._epoch = 0  # how many were begun
+        self._pool: WorkerPool | None = None  # if the workers are persistent
+        self._working: WorkerPool | None = None  # of the epoch begun last
+        self._resume_workers: dict[str, Any] | None = None
         self._initialized = True
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -114,24 +132,37 @@ class DataLoader:
         return length // self.batch_size if self.drop_last else -(-length // self.batch_size)
 
     def __iter__(self) -> Iterator[Any]:
-        skip, expected = (self._resume["given"], self._resume["checksum"]) if self._resume else (0, 0)
-        self._given, self._checksum, self._begun, self._resume = skip, expected, True, None
-        if isinstance(self.dataset, IterableDataset):
-            batches = self._stream_batches(skip)
+        resume, self._resume = self._resume, None
+        skip, expected = (resume["given"], resume["checksum"]) if resume else (0, 0)
+        self._given, self._checksum, self._begun = skip, expected, True
+        self._epoch += 1
+        batches: Generator[tuple[Any, int], None, None]
+        if self.num_workers:
+            batches = self._worker_batches(skip, expected)
+        elif isinstance(self.dataset, IterableDataset):
+            stream = stream_batches(self.dataset, self.batch_size, self.drop_last, self.collate_fn, skip)
+            batches = ((batch, 0) for batch in stream)
         elif fast := _RowBatches.of(self):
             batches = fast.batches(skip)
         else:
-            batches = self._sample_batches(skip, expected)
-        for given, (batch, checksum) in enumerate(batches, skip + 1):
-            self._given, self._checksum = given, checksum
-            yield batch
+            batched = self.batch_sampler is not None
+            batches = (
+                (fetch_samples(self.dataset, indices, batched, self.collate_fn), checksum)
+                for indices, checksum in self._indices(skip, expected)
+            )
+        try:
+            for given, (batch, checksum) in enumerate(batches, skip + 1):
+                self._given, self._checksum = given, checksum
+                yield batch
+        finally:
+            batches.close()
         self._given = None
 
     def _index_batches(self) -> Any:
         return self.sampler if self.batch_sampler is None else self.batch_sampler
 
-    def _sample_batches(self, skip: int, expected: int) -> Iterator[tuple[Any, int]]:
-        """Batches of a dataset with indices, sample by sample."""
+    def _indices(self, skip: int, expected: int) -> Iterator[tuple[Any, int]]:
+        """The indices of each batch, and the checksum of all up to it; the first `skip` must have been `expected`."""
         index_batches = iter(self._index_batches())
         checksum = 0
         skipped = 0
@@ -144,31 +175,55 @@ class DataLoader:
                 "indices for the batches before it than in the interrupted run. Pass the sampler of that run, and if "
                 "it is random, give it state_dict() and load_state_dict() (see autograd_core.utils.data.Sampler)"
             )
-        fetch_many = getattr(self.dataset, "__getitems__", None)
         for indices in index_batches:
             checksum = zlib.crc32(str(indices).encode(), checksum)
-            if self.batch_sampler is None:
-                samples = self.dataset[indices]
-            elif callable(fetch_many):
-                samples = fetch_many(indices)
-            else:
-                samples = [self.dataset[index] for index in indices]
-            yield self.collate_fn(samples), checksum
+            yield indices, checksum
 
-    def _stream_batches(self, skip: int) -> Iterator[tuple[Any, int]]:
-        """Batches of an IterableDataset; what was given before the interruption is read once more and dropped."""
-        samples = iter(self.dataset)
-        size = self.batch_size
-        for _ in islice(samples, skip * (size or 1)):
-            pass
-        if size is None:
-            for sample in samples:
-                yield self.collate_fn(sample), 0
-            return
-        while batch := list(islice(samples, size)):
-            if len(batch) < size and self.drop_last:
-                return
-            yield self.collate_fn(batch), 0
+    def _worker_batches(self, skip: int, expected: int) -> Generator[tuple[Any, int], None, None]:
+        """Batches from worker processes."""
+        resume, self._resume_workers = self._resume_workers, None
+        pool = self._pool
+        if pool is None:
+            pool = WorkerPool(
+                Plan(
+                    self.dataset, self.collate_fn, self.worker_init_fn, self.num_workers,
+                    resume["seed"] if resume else self._base_seed(), self.batch_sampler is not None, self.batch_size,
+                    self.drop_last, ag.get_default_dtype(),
+                ),
+                self.multiprocessing_context, self.prefetch_factor, self.timeout,
+            )  # fmt: skip
+            if self.persistent_workers:
+                self._pool = pool
+                weakref.finalize(self, pool.shutdown)
+        self._working = pool
+        try:
+            pool.begin(resume["states"] if resume else None)
+            if isinstance(self.dataset, IterableDataset):
+                yield from islice(pool.stream(self.in_order), skip, None)
+            else:
+                yield from pool.samples(self._indices(skip, expected), skip % self.num_workers, self.in_order)
+        except GeneratorExit:
+            raise
+        except BaseException:
+            self._end_workers()  # What went wrong in one epoch should not be met in the next.
+            raise
+        finally:
+            if not self.persistent_workers:
+                pool.shutdown()
+
+    def _end_workers(self) -> None:
+        if self._pool is not None:
+            self._pool.shutdown()
+        self._pool = self._working = None
+
+    def _base_seed(self) -> int:
+        """Worker i is seeded with this + i. No number is drawn, so that the order is the same with any `num_workers`."""
+        state = ag.get_rng_state() if self.generator is None else self.generator.get_state()
+        digest = hashlib.blake2b(repr((state.tolist(), self._epoch)).encode(), digest_size=8).digest()
+        return int.from_bytes(digest, "little") >> 2
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_pool": None, "_working": None}
 
     def _index_source(self) -> Any:
         """The innermost sampler: the one that decides on the order."""
@@ -190,22 +245,32 @@ class DataLoader:
 
         Called in the body of the loop, the batch at hand counts as given. `ag.save` can store the result.
         """
+        pool = self._working
+        in_epoch = self._given is not None
+        if in_epoch and self.num_workers and not self.in_order:
+            raise RuntimeError(
+                "DataLoader.state_dict: with in_order=False the batches given so far are no beginning of the epoch; "
+                "save between epochs, or use in_order=True"
+            )
         source = self._index_source()
         generator = getattr(source, "generator", None)
         position = {
             "given": self._given,
             "checksum": self._checksum if self._given else 0,
             "sampler": source.state_dict() if self._begun and hasattr(source, "state_dict") else None,
+            "epoch": self._epoch,
+            "num_workers": self.num_workers,
+            "workers": pool.state_dict() if pool is not None and (in_epoch or self.persistent_workers) else None,
         }
         if self._resume is not None:
-            position = {name: self._resume[name] for name in position}
+            position = {name: self._resume.get(name) for name in position}
         return {**self._shape(), **position, "generator": None if generator is None else generator.get_state()}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Continue at a position from `state_dict()`: the next loop gives the rest of that epoch.
 
-        Raises ValueError if the dataset's length, the batch size or `drop_last` differ from the interrupted run's,
-        KeyError if `state_dict` is no position of a loader.
+        Raises ValueError if the dataset's length, the batch size or `drop_last` differ from the interrupted run's (of an
+        IterableDataset `num_workers` too), KeyError if `state_dict` is no position of a loader.
         """
         for name, now in self._shape().items():
             if name not in state_dict:
@@ -215,6 +280,12 @@ class DataLoader:
                     f"DataLoader.load_state_dict: the interrupted run had {name}={state_dict[name]}, this one has "
                     f"{name}={now}; its position means nothing here. Use the same dataset and options to continue"
                 )
+        workers = state_dict.get("num_workers", 0)
+        if isinstance(self.dataset, IterableDataset) and workers != self.num_workers:
+            raise ValueError(
+                f"DataLoader.load_state_dict: the interrupted run had num_workers={workers}, this one has "
+                f"{self.num_workers}; each reads a part of the stream, so the number must be the same to continue"
+            )
         source = self._index_source()
         if state_dict["generator"] is not None:
             if getattr(source, "generator", None) is None:
@@ -231,9 +302,14 @@ class DataLoader:
             source.load_state_dict(state_dict["sampler"])
             if state_dict["given"] is None:  # that epoch is over: the sampler goes through it to come to the next
                 deque(source, maxlen=0)
+        self._end_workers()
+        in_epoch = state_dict["given"] is not None
         self._given = None
         self._begun = state_dict["sampler"] is not None
-        self._resume = None if state_dict["given"] is None else dict(state_dict)
+        self._epoch = state_dict.get("epoch", 0) - in_epoch
+        self._resume = dict(state_dict) if in_epoch else None
+        # The workers' generators mean something to as many workers only.
+        self._resume_workers = state_dict.get("workers") if workers == self.num_workers else None
 
 
 class _RowBatches:
@@ -271,7 +347,7 @@ class _RowBatches:
             rows = indices.cpu()[rows]
         return cls(dataset.tensors, rows, batch_sampler.batch_size, batch_sampler.drop_last)
 
-    def batches(self, skip: int) -> Iterator[tuple[Any, int]]:
+    def batches(self, skip: int) -> Generator[tuple[Any, int], None, None]:
         for start in range(skip * self._size, self._end, self._size):
             rows = {device: rows[start : start + self._size] for device, rows in self._rows.items()}
             yield [tensor[rows[tensor.device]] for tensor in self._tensors], 0
@@ -282,13 +358,14 @@ def _check_workers(
 ) -> None:
     if num_workers < 0:
         raise ValueError(f"DataLoader: num_workers must not be negative, got {num_workers}")
-    if num_workers > 0:
-        raise NotImplementedError(
-            f"DataLoader: num_workers={num_workers}: worker processes are not supported yet, loading runs in this "
-            "process; use num_workers=0 (a TensorDataset is read batch by batch and needs no workers)"
-        )
     if timeout < 0:
         raise ValueError(f"DataLoader: timeout must not be negative, got {timeout}")
+    if prefetch_factor is not None and prefetch_factor < 1:
+        raise ValueError(f"DataLoader: prefetch_factor must be at least 1, got {prefetch_factor}")
+    if num_workers > 0:
+        return
+    if timeout > 0:
+        raise AssertionError(f"DataLoader: timeout={timeout} needs num_workers > 0")
     for name, given in (
         ("multiprocessing_context", context is not None),
         ("prefetch_factor", prefetch_factor is not None),
