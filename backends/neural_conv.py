@@ -3,7 +3,7 @@
 A convolution lays the windows of its input out as the columns of a matrix ("im2col": Chellapilla, Puri, Simard,
 "High performance convolutional neural networks for document processing", IWFHR 2006), so that forward and both
 gradients are products of BLAS's kind. `stride`, `dilation` are pairs (rows, columns); `padding` is
-(top, bottom, left, right).
+(top, bottom, left, right). For volumes the depth comes first in each.
 """
 
 from __future__ import annotations
@@ -98,6 +98,100 @@ class ConvolutionKernels:
             gw += xp.matmul(self._pixels_by_group(g[part], groups), windows.transpose((0, 2, 1)))
         return gw.reshape(shape).astype(x.dtype)
 
+    # -- volumes ----------------------------------------------------------------------------------------
+
+    # The convolution of a volume is that of its planes, with the depth of the kernel among the channels.
+
+    def conv3d(
+        self, x: Array, w: Array, b: Array, stride: Shape, padding: Shape, dilation: Shape, groups: int
+    ) -> Array:
+        """`conv2d` with a depth: x (N, C, D, H, W), w (O, C / groups, KD, KH, KW), b (O,) or None."""
+        deep, flat = _split(stride, padding, dilation)
+        weight = self._flat_kernel(w)
+        rows, columns = _output_shape(x.shape[1:], weight.shape[2:], *flat)
+        depth = output_size(x.shape[2], deep[1][0], deep[1][1], w.shape[2], deep[0], deep[2])
+        y = self.xp.empty((x.shape[0], w.shape[0], depth, rows, columns), x.dtype)
+        for part in self._volumes(x.shape, w.shape[2], depth):
+            images = self.conv2d(self._planes(x[part], w.shape[2], depth, *deep), weight, b, *flat, groups)
+            images = images.reshape((part.stop - part.start, depth, w.shape[0], rows, columns))
+            y[part] = images.transpose((0, 2, 1, 3, 4))
+        return y
+
+    def conv3d_input_grad(
+        self, g: Array, w: Array, shape: Shape, stride: Shape, padding: Shape, dilation: Shape, groups: int
+    ) -> Array:
+        """The gradient of `conv3d` by its input of `shape`; also the transposed convolution."""
+        xp, (deep, flat) = self.xp, _split(stride, padding, dilation)
+        step, (front, back), apart = deep
+        depth, taps = g.shape[2], w.shape[2]
+        weight = self._flat_kernel(widened(w))
+        gx = xp.empty(shape, g.dtype)
+        for part in self._volumes(shape, taps, depth):
+            n = part.stop - part.start
+            planes = (n * depth, shape[1] * taps, *shape[3:])
+            spread = self.conv2d_input_grad(self._images(widened(g[part])), weight, planes, *flat, groups)
+            spread = spread.reshape((n, depth, shape[1], taps, *shape[3:])).transpose((3, 0, 2, 1, 4, 5))
+            total = xp.zeros((n, shape[1], front + shape[2] + back, *shape[3:]), spread.dtype)
+            for i in range(taps):
+                total[:, :, i * apart : i * apart + step * (depth - 1) + 1 : step] += spread[i]
+            gx[part] = total[:, :, front : front + shape[2]]
+        return gx
+
+    def conv3d_weight_grad(
+        self, g: Array, x: Array, shape: Shape, stride: Shape, padding: Shape, dilation: Shape, groups: int
+    ) -> Array:
+        """The gradient of `conv3d` by its weight of `shape`."""
+        deep, flat = _split(stride, padding, dilation)
+        flat_shape = (shape[0], shape[1] * shape[2], *shape[3:])
+        gw = self.xp.zeros(flat_shape, widened(x).dtype)
+        for part in self._volumes(x.shape, shape[2], g.shape[2]):
+            planes = self._planes(widened(x[part]), shape[2], g.shape[2], *deep)
+            gw += self.conv2d_weight_grad(self._images(widened(g[part])), planes, flat_shape, *flat, groups)
+        return gw.reshape(shape).astype(x.dtype)
+
+    def _flat_kernel(self, w: Array) -> Array:
+        """(O, C, KD, KH, KW) as (O, C * KD, KH, KW)."""
+        return w.reshape((w.shape[0], w.shape[1] * w.shape[2], w.shape[3], w.shape[4]))
+
+    def _volumes(self, shape: Shape, taps: int, depth: int) -> list[slice]:
+        """The batch cut into parts whose planes stay within the limit."""
+        return self._parts(shape[0], shape[1] * taps * depth * shape[3] * shape[4])
+
+    def _planes(self, x: Array, taps: int, depth: int, stride: int, padding: Pair, dilation: int) -> Array:
+        """(N, C, D, H, W) as (N * depth, C * taps, H, W): for each place of the kernel the planes that it meets."""
+        xp, (n, channels, size, height, width) = self.xp, x.shape
+        if any(padding):
+            padded = xp.zeros((n, channels, padding[0] + size + padding[1], height, width), x.dtype)
+            padded[:, :, padding[0] : padding[0] + size] = x
+            x = padded
+        planes = xp.empty((n, depth, channels, taps, height, width), x.dtype)
+        by_channel = planes.transpose((3, 0, 2, 1, 4, 5))
+        for i in range(taps):
+            by_channel[i] = x[:, :, i * dilation : i * dilation + stride * (depth - 1) + 1 : stride]
+        return planes.reshape((n * depth, channels * taps, height, width))
+
+    def _images(self, g: Array) -> Array:
+        """(N, O, D, rows, columns) as (N * D, O, rows, columns)."""
+        n, out, depth, rows, columns = g.shape
+        return g.transpose((0, 2, 1, 3, 4)).reshape((n * depth, out, rows, columns))
+
+    # -- windows ----------------------------------------------------------------------------------------
+
+    def im2col(self, x: Array, kernel: Pair, stride: Pair, padding: Sides, dilation: Pair) -> Array:
+        """The windows of x (N, C, H, W) as columns (N, C * KH * KW, rows * columns)."""
+        n, inner = x.shape[0], x.shape[1] * kernel[0] * kernel[1]
+        windows = self._columns(x, kernel, stride, padding, dilation)
+        pixels = windows.shape[4] * windows.shape[5]
+        return self.xp.ascontiguousarray(windows.reshape((inner, n, pixels)).transpose((1, 0, 2)))
+
+    def col2im(self, columns: Array, shape: Shape, kernel: Pair, stride: Pair, padding: Sides, dilation: Pair) -> Array:
+        """The adjoint of `im2col`: columns added back to where they came from in images of `shape`."""
+        xp, (n, channels) = self.xp, shape[:2]
+        size = _output_shape(shape, kernel, stride, padding, dilation)
+        windows = widened(columns).reshape((n, channels, *kernel, *size)).transpose((1, 2, 3, 0, 4, 5))
+        images = self._from_columns(windows, shape, stride, padding, dilation)
+        return xp.ascontiguousarray(images.astype(columns.dtype) if images.dtype != columns.dtype else images)
+
     # How many elements the columns of one product may have: few enough to stay in cache, enough to fill the device.
     column_limit = 1 << 19
 
@@ -147,6 +241,11 @@ class ConvolutionKernels:
                 c = slice(j * dilation[1], j * dilation[1] + stride[1] * (columns - 1) + 1, stride[1])
                 target[:, :, r, c] += windows[:, i, j]
         return padded[:, :, top : top + height, left : left + width]
+
+
+def _split(stride: Shape, padding: Shape, dilation: Shape) -> tuple[Any, Any]:
+    """A volume's geometry as that along its depth, and that of its planes."""
+    return (stride[0], padding[:2], dilation[0]), (stride[1:], padding[2:], dilation[1:])
 
 
 def _output_shape(shape: Shape, kernel: Pair, stride: Pair, padding: Sides, dilation: Pair) -> Pair:

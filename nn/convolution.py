@@ -94,7 +94,7 @@ class _Conv(Module):
         return sides
 
     def forward(self, input: Tensor) -> Tensor:
-        convolve: Any = F.conv1d if self._spatial == 1 else F.conv2d
+        convolve: Any = (F.conv1d, F.conv2d, F.conv3d)[self._spatial - 1]
         padding: Any = self.padding
         if self.padding_mode != "zeros":
             input, padding = F.pad(input, self._sides(), mode=self.padding_mode), 0
@@ -157,6 +157,20 @@ class Conv2d(_Conv):
     _spatial = 2
 
 
+class Conv3d(_Conv):
+    """Cross-correlation of volumes (N, C, D, H, W) or (C, D, H, W) with `out_channels` learned kernels.
+
+    Sizes, initialisation and errors as in `Conv1d`; an int stands for all three dimensions. Ji et al., "3D
+    Convolutional Neural Networks for Human Action Recognition", 2010.
+
+    >>> import autograd_core as ag
+    >>> ag.nn.Conv3d(3, 8, kernel_size=3, padding=1)(ag.zeros(2, 3, 4, 8, 8)).shape
+    ag.Size([2, 8, 4, 8, 8])
+    """
+
+    _spatial = 3
+
+
 class _ConvTranspose(_Conv):
     """What the transposed convolutions share."""
 
@@ -211,7 +225,7 @@ class _ConvTranspose(_Conv):
         return tuple(size - low for size, low in zip(sizes, least))
 
     def forward(self, input: Tensor, output_size: Any = None) -> Tensor:
-        convolve: Any = F.conv_transpose1d if self._spatial == 1 else F.conv_transpose2d
+        convolve: Any = (F.conv_transpose1d, F.conv_transpose2d, F.conv_transpose3d)[self._spatial - 1]
         extra = self._extra(input, output_size)
         options = (self.stride, self.padding, extra, self.groups, self.dilation)
         return convolve(input, self.weight, self.bias, *options)  # type: ignore[no-any-return]
@@ -243,3 +257,16 @@ class ConvTranspose2d(_ConvTranspose):
     """
 
     _spatial = 2
+
+
+class ConvTranspose3d(_ConvTranspose):
+    """The adjoint of `Conv3d` as a map of its outputs: volumes (N, C, D, H, W) or (C, D, H, W) grow.
+
+    See `ConvTranspose1d`.
+
+    >>> import autograd_core as ag
+    >>> ag.nn.ConvTranspose3d(4, 2, 3, stride=2)(ag.zeros(1, 4, 2, 3, 3)).shape
+    ag.Size([1, 2, 5, 7, 7])
+    """
+
+    _spatial = 3

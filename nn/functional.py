@@ -33,7 +33,7 @@ from autograd_core.ops.activations_more import (
     threshold,
 )
 from autograd_core.ops.attention import multi_head_attention_forward, scaled_dot_product_attention
-from autograd_core.ops.convolution import conv1d, conv2d, conv_transpose1d, conv_transpose2d
+from autograd_core.ops.convolution import conv1d, conv2d, conv3d, conv_transpose1d, conv_transpose2d, conv_transpose3d
 from autograd_core.ops.distances import cosine_similarity, normalize, pairwise_distance
 from autograd_core.ops.elementwise import relu as _relu
 from autograd_core.ops.elementwise import sigmoid, tanh
@@ -70,29 +70,40 @@ from autograd_core.ops.normalization import (
 )
 from autograd_core.ops.normalization_more import local_response_norm, rms_norm
 from autograd_core.ops.padding import pad
-from autograd_core.ops.pooling import (
+from autograd_core.ops.pooling import avg_pool1d, avg_pool2d, avg_pool3d, max_pool1d, max_pool2d, max_pool3d
+from autograd_core.ops.pooling_adaptive import (
     adaptive_avg_pool1d,
     adaptive_avg_pool2d,
-    avg_pool1d,
-    avg_pool2d,
-    max_pool1d,
-    max_pool2d,
+    adaptive_avg_pool3d,
+    adaptive_max_pool1d,
+    adaptive_max_pool2d,
+    adaptive_max_pool3d,
 )
+from autograd_core.ops.pooling_more import lp_pool1d, lp_pool2d, lp_pool3d, max_unpool1d, max_unpool2d, max_unpool3d
 from autograd_core.ops.resampling import interpolate, pixel_shuffle, pixel_unshuffle
+from autograd_core.ops.unfolding import channel_shuffle, fold, unfold
 
 __all__ = [
     "adaptive_avg_pool1d",
     "adaptive_avg_pool2d",
+    "adaptive_avg_pool3d",
+    "adaptive_max_pool1d",
+    "adaptive_max_pool2d",
+    "adaptive_max_pool3d",
     "avg_pool1d",
     "avg_pool2d",
+    "avg_pool3d",
     "batch_norm",
     "binary_cross_entropy",
     "binary_cross_entropy_with_logits",
     "celu",
+    "channel_shuffle",
     "conv1d",
     "conv2d",
+    "conv3d",
     "conv_transpose1d",
     "conv_transpose2d",
+    "conv_transpose3d",
     "cosine_embedding_loss",
     "cosine_similarity",
     "cross_entropy",
@@ -102,6 +113,7 @@ __all__ = [
     "dropout3d",
     "elu",
     "embedding",
+    "fold",
     "gaussian_nll_loss",
     "gelu",
     "glu",
@@ -122,9 +134,16 @@ __all__ = [
     "local_response_norm",
     "log_softmax",
     "logsigmoid",
+    "lp_pool1d",
+    "lp_pool2d",
+    "lp_pool3d",
     "margin_ranking_loss",
     "max_pool1d",
     "max_pool2d",
+    "max_pool3d",
+    "max_unpool1d",
+    "max_unpool2d",
+    "max_unpool3d",
     "mish",
     "mse_loss",
     "multi_head_attention_forward",
@@ -157,6 +176,7 @@ __all__ = [
     "tanhshrink",
     "threshold",
     "triplet_margin_loss",
+    "unfold",
 ]
 
 

@@ -154,6 +154,17 @@ class BatchNorm2d(_BatchNorm):
     _dims = (4,)
 
 
+class BatchNorm3d(_BatchNorm):
+    """Batch normalisation of volumes (N, C, D, H, W): see `BatchNorm1d`.
+
+    >>> import autograd_core as ag
+    >>> ag.nn.BatchNorm3d(3)(ag.zeros(4, 3, 2, 8, 8)).shape
+    ag.Size([4, 3, 2, 8, 8])
+    """
+
+    _dims = (5,)
+
+
 class LayerNorm(Module):
     """(x - mean) / sqrt(var + eps) * weight + bias, with mean and variance over the last dimensions `normalized_shape`.
 

@@ -28,6 +28,8 @@ from autograd_core.ops import (
     normalization,
     normalization_more,
     pooling,
+    pooling_adaptive,
+    pooling_more,
     products,
     reductions,
     resampling,
@@ -36,6 +38,7 @@ from autograd_core.ops import (
     shape,
     special,
     statistics,
+    unfolding,
 )
 from autograd_core.tensor import Tensor
 
@@ -44,6 +47,7 @@ FAMILIES += (linear, convolution, pooling, normalization, activations, losses, e
 FURTHER: tuple[Any, ...] = (special, cumulative, statistics, selection, arrangement, contractions, sampling, linalg)
 FAMILIES += FURTHER
 FAMILIES += (distances, resampling, normalization_more, activations_more)
+FAMILIES += (pooling_adaptive, pooling_more, unfolding)
 
 
 def _collect() -> dict[str, Any]:

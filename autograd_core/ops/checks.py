@@ -31,6 +31,11 @@ def require_tensors(operation: str, **tensors: Any) -> None:
 def require_same(operation: str, **tensors: Tensor | None) -> None:
     """Raise `TypeError` for what is no Tensor, `RuntimeError` unless all have one floating-point dtype and one
     device."""
+    require_float(operation, require_alike(operation, **tensors))
+
+
+def require_alike(operation: str, **tensors: Tensor | None) -> Tensor:
+    """Raise `TypeError` for what is no Tensor, `RuntimeError` unless all have one dtype and one device; the first."""
     require_tensors(operation, **tensors)
     given = {name: t for name, t in tensors.items() if t is not None}
     first = next(iter(given.values()))
@@ -39,9 +44,9 @@ def require_same(operation: str, **tensors: Tensor | None) -> None:
         raise RuntimeError(
             f"{operation}: expected all tensors to have the same dtype, got {found}. Convert with .to(dtype)."
         )
-    require_float(operation, first)
     if any(t._backend is not first._backend for t in given.values()):
         raise device_error(operation, tuple(given.values()))
+    return first
 
 
 def require_float(operation: str, x: Tensor) -> None:

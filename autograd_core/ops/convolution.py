@@ -1,6 +1,6 @@
-"""Convolutions in one and two dimensions, and their transposes.
+"""Convolutions in one, two and three dimensions, and their transposes.
 
-`conv2d` is linear in its input and in its weight; the gradient by either is a primitive of its own, and the three
+A convolution is linear in its input and in its weight; the gradient by either is a primitive of its own, and the three
 are one another's gradients. One-dimensional convolution is the two-dimensional one on images of height 1.
 """
 
@@ -8,44 +8,53 @@ from __future__ import annotations
 
 from typing import Any
 
-from autograd_core.ops.checks import pair, require_same
+from autograd_core import dtypes
+from autograd_core.ops.checks import pair, require_alike, require_float
+from autograd_core.ops.padding import pad
 from autograd_core.primitive import V, primitive
 from autograd_core.tensor import Tensor
 
-
-def _conv2d_rule(F: Any, g: Any, ctx: Any) -> tuple[Any, ...]:
-    x, w = ctx.saved
-    ex, ew, eb = ctx.inputs
-    return (
-        None if ex is None else F.conv2d_input_grad(g, w, tuple(ex.shape), *ctx.params),
-        None if ew is None else F.conv2d_weight_grad(g, x, tuple(ew.shape), *ctx.params),
-        None if eb is None else F.sum(g, (0, 2, 3), False),
-    )
+SIZES = {1: "L", 2: "H, W", 3: "D, H, W"}  # How messages write the spatial dimensions.
 
 
-def _input_grad_rule(F: Any, c: Any, ctx: Any) -> tuple[Any, ...]:
-    g, w = ctx.saved
-    eg, ew = ctx.inputs
-    geometry = ctx.params[1:]
-    return (
-        None if eg is None else F.conv2d(c, w, None, *geometry),
-        None if ew is None else F.conv2d_weight_grad(g, c, tuple(ew.shape), *geometry),
-    )
+def _declare(name: str) -> Any:
+    """A convolution and its gradients by input and by weight."""
+    by_input, by_weight = f"{name}_input_grad", f"{name}_weight_grad"
+
+    def rule(F: Any, g: Any, ctx: Any) -> tuple[Any, ...]:
+        x, w = ctx.saved
+        ex, ew, eb = ctx.inputs
+        return (
+            None if ex is None else getattr(F, by_input)(g, w, tuple(ex.shape), *ctx.params),
+            None if ew is None else getattr(F, by_weight)(g, x, tuple(ew.shape), *ctx.params),
+            None if eb is None else F.sum(g, (0, *range(2, len(g.shape))), False),
+        )
+
+    def input_grad_rule(F: Any, c: Any, ctx: Any) -> tuple[Any, ...]:
+        g, w = ctx.saved
+        eg, ew = ctx.inputs
+        geometry = ctx.params[1:]
+        return (
+            None if eg is None else getattr(F, name)(c, w, None, *geometry),
+            None if ew is None else getattr(F, by_weight)(g, c, tuple(ew.shape), *geometry),
+        )
+
+    def weight_grad_rule(F: Any, c: Any, ctx: Any) -> tuple[Any, ...]:
+        g, x = ctx.saved
+        eg, ex = ctx.inputs
+        geometry = ctx.params[1:]
+        return (
+            None if eg is None else getattr(F, name)(x, c, None, *geometry),
+            None if ex is None else getattr(F, by_input)(g, c, tuple(ex.shape), *geometry),
+        )
+
+    primitive(by_input, input_grad_rule, inputs=2, saves=(0, 1))
+    primitive(by_weight, weight_grad_rule, inputs=2, saves=(0, 1))
+    return primitive(name, rule, inputs=3, saves=(0, 1))
 
 
-def _weight_grad_rule(F: Any, c: Any, ctx: Any) -> tuple[Any, ...]:
-    g, x = ctx.saved
-    eg, ex = ctx.inputs
-    geometry = ctx.params[1:]
-    return (
-        None if eg is None else F.conv2d(x, c, None, *geometry),
-        None if ex is None else F.conv2d_input_grad(g, c, tuple(ex.shape), *geometry),
-    )
-
-
-_conv2d = primitive("conv2d", _conv2d_rule, inputs=3, saves=(0, 1))
-conv2d_input_grad = primitive("conv2d_input_grad", _input_grad_rule, inputs=2, saves=(0, 1))
-conv2d_weight_grad = primitive("conv2d_weight_grad", _weight_grad_rule, inputs=2, saves=(0, 1))
+_conv2d = _declare("conv2d")
+_conv3d = _declare("conv3d")
 
 
 def conv2d(
@@ -92,10 +101,31 @@ def conv1d(
     return _convolve("conv1d", 1, input, weight, bias, stride, padding, dilation, groups)
 
 
+def conv3d(
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    stride: int | tuple[int, int, int] = 1,
+    padding: int | tuple[int, int, int] | str = 0,
+    dilation: int | tuple[int, int, int] = 1,
+    groups: int = 1,
+) -> Tensor:
+    """`conv2d` with one more sum, over the depth.
+
+    input: (N, C, D, H, W) or (C, D, H, W); weight: (O, C / groups, KD, KH, KW); bias: (O,). Returns
+    (N, O, OD, OH, OW).
+
+    >>> import autograd_core as ag
+    >>> ag.nn.functional.conv3d(ag.ones(1, 3, 3, 3), ag.ones(1, 1, 2, 2, 2), stride=2)
+    tensor([[[[8.]]]])
+    """
+    return _convolve("conv3d", 3, input, weight, bias, stride, padding, dilation, groups)
+
+
 def _convolve(
     name: str, dims: int, x: Tensor, w: Tensor, b: Tensor | None, stride: Any, padding: Any, dilation: Any, groups: int
 ) -> Tensor:
-    require_same(name, input=x, weight=w, bias=b)
+    _check_types(name, x, w, b)
     stride = pair(name, "stride", stride, 1, dims)
     dilation = pair(name, "dilation", dilation, 1, dims)
     _check_shapes(name, dims, x, w, w.shape[:1], b, groups)
@@ -124,14 +154,19 @@ def _convolve(
     if dims == 1:
         batched, w = batched.unsqueeze(2), w.unsqueeze(2)
         stride, dilation, sides = (1, *stride), (1, *dilation), (0, 0, *sides)
-    y = _conv2d(batched, w, b, stride, sides, dilation, groups)
+    y = (_conv3d if dims == 3 else _conv2d)(batched, w, b, stride, sides, dilation, groups)
     if dims == 1:
         y = y.squeeze(2)
     return y if x.ndim == dims + 2 else y.squeeze(0)  # type: ignore[no-any-return]
 
 
+def _check_types(name: str, x: Tensor, w: Tensor, b: Tensor | None) -> None:
+    if require_alike(name, input=x, weight=w, bias=b).dtype is not dtypes.int64:
+        require_float(name, x)
+
+
 def _check_shapes(name: str, dims: int, x: Tensor, w: Tensor, out: Any, b: Tensor | None, groups: int) -> None:
-    sizes = "L" if dims == 1 else "H, W"
+    sizes = SIZES[dims]
     if w.ndim != dims + 2:
         raise RuntimeError(f"{name}: expected a weight of {dims + 2} dimensions, got shape {tuple(w.shape)}")
     if x.ndim not in (dims + 1, dims + 2):
@@ -209,6 +244,29 @@ def conv_transpose1d(
     return _transposed("conv_transpose1d", 1, input, weight, bias, stride, padding, output_padding, groups, dilation)
 
 
+def conv_transpose3d(
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    stride: int | tuple[int, int, int] = 1,
+    padding: int | tuple[int, int, int] = 0,
+    output_padding: int | tuple[int, int, int] = 0,
+    groups: int = 1,
+    dilation: int | tuple[int, int, int] = 1,
+) -> Tensor:
+    """The adjoint of `conv3d`; see `conv_transpose2d`.
+
+    input: (N, C, D, H, W) or (C, D, H, W); weight: (C, O / groups, KD, KH, KW); bias: (O,). Returns
+    (N, O, OD, OH, OW).
+
+    >>> import autograd_core as ag
+    >>> ag.nn.functional.conv_transpose3d(ag.ones(1, 1, 1, 1), ag.ones(1, 1, 1, 2, 2))
+    tensor([[[[1., 1.],
+              [1., 1.]]]])
+    """
+    return _transposed("conv_transpose3d", 3, input, weight, bias, stride, padding, output_padding, groups, dilation)
+
+
 def _transposed(
     name: str,
     dims: int,
@@ -221,7 +279,7 @@ def _transposed(
     groups: int,
     dilation: Any,
 ) -> Tensor:
-    require_same(name, input=x, weight=w, bias=b)
+    _check_types(name, x, w, b)
     stride = pair(name, "stride", stride, 1, dims)
     dilation = pair(name, "dilation", dilation, 1, dims)
     padding = pair(name, "padding", padding, 0, dims)
@@ -250,19 +308,28 @@ def _transposed(
     if min(sizes) < 1:
         raise RuntimeError(f"{name}: the output would have size {sizes} for input {tuple(x.shape)}; use less padding")
     sides = tuple(side for p in padding for side in (p, p))
+    tails = (0,) * dims
+    if any(e >= s for e, s in zip(extra, stride)):
+        # One more window would fit into the output: what lies beyond the last is appended.
+        sides = tuple(side for p, e in zip(padding, extra) for side in (p, max(p - e, 0)))
+        tails = tuple(max(e - p, 0) for p, e in zip(padding, extra))
+        sizes = tuple(size - tail for size, tail in zip(sizes, tails))
     batched = x if x.ndim == dims + 2 else x.unsqueeze(0)
     if dims == 1:
         batched, w = batched.unsqueeze(2), w.unsqueeze(2)
-        stride, dilation, sides, sizes = (1, *stride), (1, *dilation), (0, 0, *sides), (1, *sizes)
+        stride, dilation, sides, sizes, tails = (1, *stride), (1, *dilation), (0, 0, *sides), (1, *sizes), (0, *tails)
     shape = (batched.shape[0], w.shape[1] * groups, *sizes)
-    y = V.conv2d_input_grad(batched, w, shape, stride, sides, dilation, groups)
+    adjoint = V.conv3d_input_grad if dims == 3 else V.conv2d_input_grad
+    y = adjoint(batched, w, shape, stride, sides, dilation, groups)
+    if any(tails):
+        y = pad(y, [side for tail in reversed(tails) for side in (0, tail)])
     if b is not None:
-        y = y + b.reshape(1, -1, 1, 1)
+        y = y + b.reshape(-1, *(1,) * len(sizes))
     if dims == 1:
         y = y.squeeze(2)
     return y if x.ndim == dims + 2 else y.squeeze(0)  # type: ignore[no-any-return]
 
 
-FUNCTIONS: tuple[str, ...] = ("conv1d", "conv2d", "conv_transpose1d", "conv_transpose2d")
+FUNCTIONS: tuple[str, ...] = ("conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d")
 METHODS: tuple[str, ...] = ()
 INPLACE: tuple[str, ...] = ()

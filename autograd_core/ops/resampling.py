@@ -13,7 +13,7 @@ from typing import Any
 from autograd_core import interop
 from autograd_core.ops.checks import require_float, require_tensors
 from autograd_core.ops.indexing import index_select
-from autograd_core.ops.pooling import adaptive_avg_pool1d, adaptive_avg_pool2d
+from autograd_core.ops.pooling_adaptive import adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d
 from autograd_core.primitive import V
 from autograd_core.tensor import Tensor
 
@@ -101,7 +101,7 @@ def interpolate(
     """`input` (N, C, d1, ...) with its spatial dimensions resampled to `size`, or to floor(d * scale_factor).
 
     mode: 'nearest', 'nearest-exact' (rounds at pixel centres), 'linear' (one spatial dimension), 'bilinear',
-    'bicubic' (two), 'trilinear' (three) or 'area' (averages). Pixels are squares of side 1: output i looks at
+    'bicubic' (two), 'trilinear' (three) or 'area' (averages over bins). Pixels are squares of side 1: output i looks at
     (i + 0.5) / scale - 0.5, or with `align_corners` at i (d - 1) / (size - 1). Raises `ValueError` for sizes and
     options that do not fit, `NotImplementedError` for a mode that does not fit the input, or `antialias`.
 
@@ -140,9 +140,7 @@ def interpolate(
             f"output {tuple(sizes)}"
         )
     if mode == "area":
-        if dims == 3:
-            raise NotImplementedError("interpolate: mode 'area' takes one or two spatial dimensions")
-        return adaptive_avg_pool1d(input, sizes[0]) if dims == 1 else adaptive_avg_pool2d(input, tuple(sizes))
+        return (adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d)[dims - 1](input, tuple(sizes))  # type: ignore[operator]
     out = input
     for i, (m, scale) in enumerate(zip(sizes, scales)):
         if m != out.shape[2 + i] or (scale is not None and scale != 1):

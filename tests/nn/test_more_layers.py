@@ -15,6 +15,23 @@ LAYERS: list[tuple[str, Callable[[Any], Any], tuple[int, ...]]] = [
     ("conv_transpose1d", lambda nn: nn.ConvTranspose1d(4, 6, 3, 2, 1, 1, groups=2, bias=False), (2, 4, 5)),
     ("conv_transpose2d", lambda nn: nn.ConvTranspose2d(4, 6, (3, 2), (2, 1), (1, 0), (1, 0)), (2, 4, 5, 3)),
     ("conv_transpose2d unbatched", lambda nn: nn.ConvTranspose2d(4, 6, 3, groups=2, dilation=2), (4, 5, 3)),
+    ("conv3d", lambda nn: nn.Conv3d(2, 3, 2), (2, 2, 3, 4, 3)),
+    ("conv3d all", lambda nn: nn.Conv3d(4, 6, (3, 2, 1), (2, 1, 1), (1, 2, 0), (1, 2, 1), 2, False), (4, 5, 4, 2)),
+    ("conv3d circular", lambda nn: nn.Conv3d(2, 3, (4, 3, 2), padding="same", padding_mode="circular"), (1, 2, 4, 3, 3)),
+    ("conv_transpose3d", lambda nn: nn.ConvTranspose3d(4, 2, (3, 2, 1), (2, 1, 1), 0, (1, 0, 0), 2), (2, 4, 2, 3, 2)),
+    ("batch_norm3d", lambda nn: nn.BatchNorm3d(3), (2, 3, 2, 3, 2)),
+    ("max_pool3d", lambda nn: nn.MaxPool3d((1, 2, 2), 2, (0, 1, 0), ceil_mode=True), (2, 3, 3, 4, 5)),
+    ("avg_pool3d", lambda nn: nn.AvgPool3d(2, (1, 2, 1), 1, True, False, 3), (2, 3, 3, 4, 3)),
+    ("adaptive_avg_pool3d", lambda nn: nn.AdaptiveAvgPool3d((2, None, 1)), (2, 3, 3, 2, 4)),
+    ("adaptive_max_pool1d", lambda nn: nn.AdaptiveMaxPool1d(3), (2, 3, 7)),
+    ("adaptive_max_pool2d", lambda nn: nn.AdaptiveMaxPool2d((None, 3)), (2, 3, 2, 5)),
+    ("adaptive_max_pool3d", lambda nn: nn.AdaptiveMaxPool3d(2), (2, 3, 3, 2, 5)),
+    ("lp_pool1d", lambda nn: nn.LPPool1d(2, 3, 2), (2, 3, 7)),
+    ("lp_pool2d", lambda nn: nn.LPPool2d(2, (2, 3), ceil_mode=True), (2, 3, 5, 7)),
+    ("lp_pool3d", lambda nn: nn.LPPool3d(4, 2, 1), (2, 3, 2, 3, 3)),
+    ("unfold", lambda nn: nn.Unfold((2, 3), (1, 2), 1, (2, 1)), (2, 3, 4, 5)),
+    ("fold", lambda nn: nn.Fold((4, 5), (2, 3), (1, 2), 1, (2, 1)), (2, 12, 9)),
+    ("channel_shuffle", lambda nn: nn.ChannelShuffle(2), (2, 6, 3)),
     ("group_norm", lambda nn: nn.GroupNorm(2, 6), (3, 6, 4)),
     ("group_norm plain", lambda nn: nn.GroupNorm(3, 6, 1e-3, False), (3, 6)),
     ("instance_norm1d", lambda nn: nn.InstanceNorm1d(3), (2, 3, 5)),
@@ -128,6 +145,25 @@ def test_transposed_convolution_of_a_size_asked_for(size: tuple[int, int]) -> No
     assert_close(torch, mine(ag.tensor(x.numpy()), size), theirs(x, size), "output", "float32")
 
 
+@pytest.mark.parametrize("dims", [1, 2, 3])
+def test_pooled_maxima_go_back_to_their_places(dims: int) -> None:
+    torch = pytest.importorskip("torch", reason="comparisons with PyTorch need torch==2.13.0")
+    size = (7, 5, 4)[:dims]
+    found = []
+    for lib in (ag, torch):
+        pool = getattr(lib.nn, f"MaxPool{dims}d")(3, 2, 1, return_indices=True)
+        unpool = getattr(lib.nn, f"MaxUnpool{dims}d")(3, 2, 1)
+        n = 2 * 3 * (7, 35, 140)[dims - 1]
+        x = ((lib.arange(n) * 7919) % 1009).double().reshape(2, 3, *size).requires_grad_()
+        maxima, places = pool(x)
+        y = unpool(maxima, places, x.shape)
+        (y * y).sum().backward()
+        found.append((repr(unpool), places, y, x.grad))
+    assert found[0][0] == found[1][0]
+    for mine, theirs in zip(found[0][1:], found[1][1:]):
+        assert mine.tolist() == theirs.tolist()
+
+
 @pytest.mark.parametrize(("make", "shape"), [(nn.Dropout1d, (5,)), (nn.Dropout2d, (5, 2)), (nn.Dropout3d, (2, 2, 2))])
 def test_dropout_of_whole_channels(make: Callable[..., Any], shape: tuple[int, ...]) -> None:
     ag.manual_seed(0)
@@ -176,6 +212,17 @@ MISTAKES: list[tuple[Callable[[], Any], type[Exception], tuple[str, ...]]] = [
     (lambda: nn.Upsample(size=3, mode="bilinear")(ag.zeros(1, 1, 2)), NotImplementedError, ("bilinear", "(1, 1, 2)")),
     (lambda: nn.Upsample(size=3, align_corners=True)(ag.zeros(1, 1, 2)), ValueError, ("align_corners", "nearest")),
     (lambda: nn.Upsample(size=(3, 3))(ag.zeros(1, 1, 2)), ValueError, ("1 spatial", "(3, 3)")),
+    (lambda: nn.Conv3d(2, 3, 3)(ag.zeros(1, 2, 2, 3, 3)), RuntimeError, ("conv3d", "(2, 3, 3)", "(3, 3, 3)")),
+    (lambda: nn.BatchNorm3d(2)(ag.zeros(2, 2, 3, 3)), ValueError, ("5D", "(2, 2, 3, 3)")),
+    (lambda: nn.MaxPool3d(2)(ag.zeros(1, 2, 1, 3, 3)), RuntimeError, ("max_pool3d", "(0, 1, 1)")),
+    (lambda: nn.AdaptiveMaxPool2d((2, -1))(ag.zeros(1, 2, 2)), RuntimeError, ("2 nonnegative ints", "(2, -1)")),
+    (lambda: nn.LPPool2d(0, 2)(ag.zeros(1, 2, 2)), RuntimeError, ("norm_type", "0")),
+    (lambda: nn.MaxUnpool1d(2)(ag.zeros(1, 2), ag.tensor([[0, 4]])), RuntimeError, ("[0, 4)", "0 to 4")),
+    (lambda: nn.MaxUnpool1d(2)(ag.zeros(1, 2), ag.tensor([[0, 2]]), (6,)), ValueError, ("(6,)", "2 and 6")),
+    (lambda: nn.Unfold(3)(ag.zeros(1, 1, 2, 4)), RuntimeError, ("(2, 4)", "(3, 3)", "(0, 2)")),
+    (lambda: nn.Fold(3, 2)(ag.zeros(1, 4, 5)), RuntimeError, ("4 windows", "5")),
+    (lambda: nn.Fold(3, 2)(ag.zeros(1, 5, 4)), RuntimeError, ("divisible by the 4", "(1, 5, 4)")),
+    (lambda: nn.ChannelShuffle(2)(ag.zeros(1, 3, 2)), RuntimeError, ("groups=2", "(1, 3, 2)")),
     (lambda: nn.PixelShuffle(2)(ag.zeros(1, 6, 2, 2)), RuntimeError, ("6", "4")),
     (lambda: nn.PixelUnshuffle(2)(ag.zeros(1, 6, 3, 2)), RuntimeError, ("2", "(1, 6, 3, 2)")),
     (lambda: nn.ReflectionPad2d((1, 2)), ValueError, ("4 ints", "(1, 2)")),

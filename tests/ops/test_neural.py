@@ -5,13 +5,12 @@ tensors.
 Each test runs on the CPU, with its own kernels, and on the strict backend, with the portable ones.
 """
 
-import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pytest
+from neural_cases import Case, distinct, distribution, integers, ints, normal, off_zero, positive, probability
+from spatial_cases import CASES as SPATIAL
 
 import autograd_core as ag
 import autograd_core.nn.functional as F
@@ -34,67 +33,6 @@ def where(request: pytest.FixtureRequest, device: str) -> Iterator[str]:
 
 def host(t):
     return t.detach().cpu().numpy()
-
-
-def normal(*shape):
-    return lambda rng: rng.standard_normal(shape)
-
-
-def off_zero(*shape):
-    """Away from the kink at 0, and from those at +-1 and 6."""
-    return lambda rng: (
-        rng.choice([-2.5, -1.7, -0.6, -0.3, 0.2, 0.5, 1.5, 2.2, 4.0, 7.0], shape) + rng.uniform(-0.09, 0.09, shape)
-    )
-
-
-def distinct(*shape):
-    """No two elements nearer than 0.1: maxima stay where they are."""
-    return lambda rng: rng.permutation(int(np.prod(shape))).reshape(shape) / 10 - 1.0
-
-
-def positive(*shape):
-    return lambda rng: rng.uniform(0.5, 1.5, shape)
-
-
-def probability(*shape):
-    return lambda rng: rng.uniform(0.1, 0.9, shape)
-
-
-def distribution(*shape):
-    def draw(rng):
-        p = rng.uniform(0.1, 1.0, shape)
-        return p / p.sum(1 if len(shape) > 1 else 0, keepdims=True)
-
-    return draw
-
-
-def integers(low, high, *shape):
-    return lambda rng: rng.integers(low, high, shape)
-
-
-def ints(*values):
-    return lambda rng: np.array(values)
-
-
-@dataclass
-class Case:
-    name: str
-    function: Any
-    inputs: tuple
-    batch: bool = True  # Dimension 0 of the first input is a batch, which may be empty.
-    constant: tuple = ()  # Floating-point inputs that take no gradient.
-    numeric: bool = True  # The gradient is the derivative of the value (not so where a row is excluded on purpose).
-
-    def arrays(self, dtype="float64"):
-        rng = np.random.default_rng(zlib.crc32(self.name.encode()))
-        drawn = [np.asarray(draw(rng)) for draw in self.inputs]
-        return [a.astype(dtype) if a.dtype.kind == "f" else a for a in drawn]
-
-    def tensors(self, dtype="float64"):
-        arrays = self.arrays(dtype)
-        return [
-            ag.tensor(a, requires_grad=a.dtype.kind == "f" and i not in self.constant) for i, a in enumerate(arrays)
-        ]
 
 
 X, W = normal(2, 4, 5, 4), normal(6, 4, 3, 2)
@@ -301,6 +239,7 @@ CASES = [
         numeric=False,
     ),
     Case("dropout, evaluation", lambda F, x: F.dropout(x, 0.5, training=False), (normal(3, 2),)),
+    *SPATIAL,
 ]
 IDS = [case.name for case in CASES]
 TOLERANCE = {"float64": 1e-10, "float32": 2e-5}

@@ -1,0 +1,206 @@
+"""Pooling by a power average, and the way back from maxima to their places."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from autograd_core import dtypes
+from autograd_core.ops.checks import pair, require_float, require_tensors
+from autograd_core.ops.convolution import SIZES
+from autograd_core.ops.creation import zeros
+from autograd_core.ops.pooling import _avg
+from autograd_core.primitive import V, device_error
+from autograd_core.tensor import Tensor
+
+_F: Any = V
+
+# -- power averages ---------------------------------------------------------------------------------------
+
+
+def lp_pool1d(
+    input: Tensor,
+    norm_type: float,
+    kernel_size: int | tuple[int],
+    stride: int | tuple[int] | None = None,
+    ceil_mode: bool = False,
+) -> Tensor:
+    """y[n, c, i] = (sum over k of x[n, c, i s + k]^p)^(1 / p), p = norm_type; see `lp_pool2d`.
+
+    >>> import autograd_core as ag
+    >>> ag.nn.functional.lp_pool1d(ag.tensor([[3.0, 4.0, 0.0, 2.0]]), 2, 2)
+    tensor([[5., 2.]])
+    """
+    return _power("lp_pool1d", 1, input, norm_type, kernel_size, stride, ceil_mode)
+
+
+def lp_pool2d(
+    input: Tensor,
+    norm_type: float,
+    kernel_size: int | tuple[int, int],
+    stride: int | tuple[int, int] | None = None,
+    ceil_mode: bool = False,
+) -> Tensor:
+    """y[n, c, i, j] = (sum over k, l of x[n, c, i s + k, j s + l]^p)^(1 / p), p = norm_type.
+
+    input: (N, C, H, W) or (C, H, W); `stride` is `kernel_size` unless given; `ceil_mode` lets the last window hang over
+    the edge, its sum being scaled up to that of a whole window. p = 2 is the pooling of Sermanet, Chintala and LeCun,
+    "Convolutional neural networks applied to house numbers digit classification", 2012. Where the sum is 0 so is the
+    gradient. Raises `RuntimeError` where no window fits.
+
+    >>> import autograd_core as ag
+    >>> ag.nn.functional.lp_pool2d(ag.full((1, 2, 2), 3.0), 2, 2)
+    tensor([[[6.]]])
+    """
+    return _power("lp_pool2d", 2, input, norm_type, kernel_size, stride, ceil_mode)
+
+
+def lp_pool3d(
+    input: Tensor,
+    norm_type: float,
+    kernel_size: int | tuple[int, int, int],
+    stride: int | tuple[int, int, int] | None = None,
+    ceil_mode: bool = False,
+) -> Tensor:
+    """`lp_pool2d` with a depth: input (N, C, D, H, W) or (C, D, H, W).
+
+    >>> import autograd_core as ag
+    >>> ag.nn.functional.lp_pool3d(ag.ones(1, 2, 2, 2), 3, 2)
+    tensor([[[[2.]]]])
+    """
+    return _power("lp_pool3d", 3, input, norm_type, kernel_size, stride, ceil_mode)
+
+
+def _power(name: str, dims: int, x: Tensor, p: float, kernel_size: Any, stride: Any, ceil_mode: bool) -> Tensor:
+    require_float(name, x)
+    if not isinstance(p, int | float) or p == 0:
+        raise RuntimeError(f"{name}: norm_type must be a nonzero number, got {p!r}")
+    count = 1
+    for k in pair(name, "kernel_size", kernel_size, 1, dims):
+        count *= k
+    mean = _avg(name, dims, _F.pow(x, p), kernel_size, stride, 0, ceil_mode, True, None)
+    # The root has no derivative at 0.
+    zero = _F.eq(mean, 0)
+    root = _F.pow(_F.mul(_F.where(zero, mean.new_ones(()), mean), count), 1 / p)  # type: ignore[attr-defined]
+    return _F.where(zero, mean.new_zeros(()), root)  # type: ignore[no-any-return,attr-defined]
+
+
+# -- maxima back to their places --------------------------------------------------------------------------
+
+
+def max_unpool1d(
+    input: Tensor,
+    indices: Tensor,
+    kernel_size: int | tuple[int],
+    stride: int | tuple[int] | None = None,
+    padding: int | tuple[int] = 0,
+    output_size: Sequence[int] | None = None,
+) -> Tensor:
+    """Each element of `input` at its place among zeros: undoes `max_pool1d`; see `max_unpool2d`.
+
+    >>> import autograd_core as ag
+    >>> F = ag.nn.functional
+    >>> F.max_unpool1d(*F.max_pool1d(ag.tensor([[1.0, 3.0, 2.0, 0.0]]), 2, return_indices=True), 2)
+    tensor([[0., 3., 2., 0.]])
+    """
+    return _unpool("max_unpool1d", 1, input, indices, kernel_size, stride, padding, output_size)
+
+
+def max_unpool2d(
+    input: Tensor,
+    indices: Tensor,
+    kernel_size: int | tuple[int, int],
+    stride: int | tuple[int, int] | None = None,
+    padding: int | tuple[int, int] = 0,
+    output_size: Sequence[int] | None = None,
+) -> Tensor:
+    """Each element of `input` at its place among zeros: undoes `max_pool2d`, whose places are `indices`.
+
+    input: (N, C, H, W) or (C, H, W); indices: int64 of the same shape. Returns planes of size (H - 1) s - 2 p + k, or
+    of `output_size`, which differs from it by less than a stride. Raises `ValueError` for an output_size that does
+    not fit, `RuntimeError` for shapes that do not, or indices outside the planes. Zeiler and Fergus, "Visualizing and
+    Understanding Convolutional Networks", 2014.
+
+    >>> import autograd_core as ag
+    >>> ag.nn.functional.max_unpool2d(ag.ones(1, 1, 1), ag.tensor([[[3]]]), 2)
+    tensor([[[0., 0.],
+             [0., 1.]]])
+    """
+    return _unpool("max_unpool2d", 2, input, indices, kernel_size, stride, padding, output_size)
+
+
+def max_unpool3d(
+    input: Tensor,
+    indices: Tensor,
+    kernel_size: int | tuple[int, int, int],
+    stride: int | tuple[int, int, int] | None = None,
+    padding: int | tuple[int, int, int] = 0,
+    output_size: Sequence[int] | None = None,
+) -> Tensor:
+    """`max_unpool2d` with a depth: input (N, C, D, H, W) or (C, D, H, W).
+
+    >>> import autograd_core as ag
+    >>> ag.nn.functional.max_unpool3d(ag.ones(1, 1, 1, 1), ag.tensor([[[[7]]]]), 2).sum()
+    tensor(1.)
+    """
+    return _unpool("max_unpool3d", 3, input, indices, kernel_size, stride, padding, output_size)
+
+
+def _unpool(
+    name: str, dims: int, x: Tensor, indices: Tensor, kernel: Any, stride: Any, padding: Any, output_size: Any
+) -> Tensor:
+    require_float(name, x)
+    require_tensors(name, indices=indices)
+    if indices._backend is not x._backend:
+        raise device_error(name, (x, indices))
+    if indices.dtype is not dtypes.int64:
+        raise RuntimeError(f"{name}: elements in indices should be type int64 but got {indices.dtype}")
+    if x.ndim not in (dims + 1, dims + 2):
+        raise RuntimeError(
+            f"{name}: expected input of shape (N, C, {SIZES[dims]}) or (C, {SIZES[dims]}), got {tuple(x.shape)}"
+        )
+    if indices.shape != x.shape:
+        raise RuntimeError(
+            f"{name}: expected indices of the input's shape {tuple(x.shape)}, got {tuple(indices.shape)}; use those "
+            "that max pooling returned with return_indices=True"
+        )
+    if 0 in x.shape[-dims:]:
+        raise RuntimeError(f"{name}: expected input with non-zero spatial sizes, got shape {tuple(x.shape)}")
+    k = pair(name, "kernel_size", kernel, 1, dims)
+    s = k if stride is None else pair(name, "stride", stride, 1, dims)
+    p = pair(name, "padding", padding, 0, dims)
+    size = tuple((n - 1) * s[a] + k[a] - 2 * p[a] for a, n in enumerate(x.shape[-dims:]))
+    if output_size is not None:
+        size = _checked_size(name, tuple(output_size), size, s)
+    count = 1
+    for n in size:
+        count *= n
+    if indices.numel() and not 0 <= int(indices.min().item()) <= int(indices.max().item()) < count:  # type: ignore[attr-defined]
+        raise RuntimeError(
+            f"{name}: found an invalid max index: they should lie in [0, {count}) for an output of size {size}, got "
+            f"{indices.min().item()} to {indices.max().item()}"  # type: ignore[attr-defined]
+        )
+    lead = x.shape[:-dims]
+    planes = zeros((*lead, count), dtype=x.dtype, device=x.device)
+    spread = planes.scatter(-1, indices.flatten(-dims), x.flatten(-dims))  # type: ignore[attr-defined]
+    return spread.reshape(*lead, *size)  # type: ignore[no-any-return]
+
+
+def _checked_size(
+    name: str, wanted: tuple[int, ...], size: tuple[int, ...], stride: tuple[int, ...]
+) -> tuple[int, ...]:
+    if len(wanted) == len(size) + 2:
+        wanted = wanted[2:]
+    if len(wanted) != len(size):
+        raise ValueError(f"{name}: output_size should have {len(size)} or {len(size) + 2} elements, got {wanted}")
+    for d, (w, n, s) in enumerate(zip(wanted, size, stride)):
+        if not n - s < w < n + s:
+            raise ValueError(
+                f"{name}: invalid output_size {wanted} (dimension {d} must be between {n - s} and {n + s}, exclusive)"
+            )
+    return wanted
+
+
+FUNCTIONS: tuple[str, ...] = ()
+METHODS: tuple[str, ...] = ()
+INPLACE: tuple[str, ...] = ()

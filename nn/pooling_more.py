@@ -1,0 +1,208 @@
+"""Layers of power-average pooling, unpooling, and windows as columns."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from autograd_core import Tensor
+from autograd_core.nn import functional as F
+from autograd_core.nn.module import Module
+from autograd_core.nn.pooling import Sizes
+
+# -- power averages ---------------------------------------------------------------------------------------
+
+
+class _LPPool(Module):
+    def __init__(
+        self, norm_type: float, kernel_size: Sizes, stride: Sizes | None = None, ceil_mode: bool = False
+    ) -> None:
+        super().__init__()
+        self.norm_type = norm_type
+        self.kernel_size = kernel_size
+        self.stride = stride
+        self.ceil_mode = ceil_mode
+
+    def _options(self) -> tuple[Any, ...]:
+        return float(self.norm_type), self.kernel_size, self.stride, self.ceil_mode
+
+    def extra_repr(self) -> str:
+        return (
+            f"norm_type={self.norm_type}, kernel_size={self.kernel_size}, stride={self.stride}, "
+            f"ceil_mode={self.ceil_mode}"
+        )
+
+
+class LPPool1d(_LPPool):
+    """(Sum of x^p over windows of kernel_size)^(1 / p), p = norm_type, of sequences (N, C, L) or (C, L).
+
+    Stride is kernel_size unless given. See `nn.functional.lp_pool2d`.
+
+    >>> import autograd_core as ag
+    >>> ag.nn.LPPool1d(2, 2)(ag.tensor([[3.0, 4.0]]))
+    tensor([[5.]])
+    """
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.lp_pool1d(input, *self._options())
+
+
+class LPPool2d(_LPPool):
+    """(Sum of x^p over windows of kernel_size)^(1 / p), p = norm_type, of images (N, C, H, W) or (C, H, W).
+
+    Stride is kernel_size unless given. p = 2 is the L2 pooling of Sermanet, Chintala and LeCun, 2012.
+
+    >>> import autograd_core as ag
+    >>> ag.nn.LPPool2d(2, 2)(ag.zeros(1, 1, 4, 6)).shape
+    ag.Size([1, 1, 2, 3])
+    """
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.lp_pool2d(input, *self._options())
+
+
+class LPPool3d(_LPPool):
+    """`LPPool2d` for volumes (N, C, D, H, W) or (C, D, H, W).
+
+    >>> import autograd_core as ag
+    >>> ag.nn.LPPool3d(2, 2)(ag.zeros(1, 1, 2, 4, 6)).shape
+    ag.Size([1, 1, 1, 2, 3])
+    """
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.lp_pool3d(input, *self._options())
+
+
+# -- maxima back to their places --------------------------------------------------------------------------
+
+
+class _MaxUnpool(Module):
+    _spatial = 0
+
+    def __init__(self, kernel_size: Sizes, stride: Sizes | None = None, padding: Sizes = 0) -> None:
+        super().__init__()
+        n = self._spatial
+        self.kernel_size = _each(kernel_size, n)
+        self.stride = self.kernel_size if stride is None else _each(stride, n)
+        self.padding = _each(padding, n)
+
+    def forward(self, input: Tensor, indices: Tensor, output_size: Sequence[int] | None = None) -> Tensor:
+        unpool: Any = (F.max_unpool1d, F.max_unpool2d, F.max_unpool3d)[self._spatial - 1]
+        return unpool(input, indices, self.kernel_size, self.stride, self.padding, output_size)  # type: ignore[no-any-return]
+
+    def extra_repr(self) -> str:
+        return f"kernel_size={self.kernel_size}, stride={self.stride}, padding={self.padding}"
+
+
+def _each(value: Sizes, n: int) -> tuple[int, ...]:
+    return (value,) * n if isinstance(value, int) else tuple(value)
+
+
+class MaxUnpool1d(_MaxUnpool):
+    """Maxima of `MaxPool1d` at their places among zeros; the call takes them and their indices.
+
+    `output_size` in the call picks one of the lengths that pooling would bring to the input's.
+
+    >>> import autograd_core as ag
+    >>> pool = ag.nn.MaxPool1d(2, return_indices=True)
+    >>> ag.nn.MaxUnpool1d(2)(*pool(ag.tensor([[1.0, 3.0, 2.0, 0.0]])))
+    tensor([[0., 3., 2., 0.]])
+    """
+
+    _spatial = 1
+
+
+class MaxUnpool2d(_MaxUnpool):
+    """Maxima of `MaxPool2d` at their places among zeros: see `MaxUnpool1d`.
+
+    >>> import autograd_core as ag
+    >>> pool = ag.nn.MaxPool2d(2, return_indices=True)
+    >>> ag.nn.MaxUnpool2d(2)(*pool(ag.ones(1, 5, 4)), output_size=(5, 4)).shape
+    ag.Size([1, 5, 4])
+    """
+
+    _spatial = 2
+
+
+class MaxUnpool3d(_MaxUnpool):
+    """Maxima of `MaxPool3d` at their places among zeros: see `MaxUnpool1d`.
+
+    >>> import autograd_core as ag
+    >>> pool = ag.nn.MaxPool3d(2, return_indices=True)
+    >>> ag.nn.MaxUnpool3d(2)(*pool(ag.ones(1, 2, 4, 4))).shape
+    ag.Size([1, 2, 4, 4])
+    """
+
+    _spatial = 3
+
+
+# -- windows ----------------------------------------------------------------------------------------------
+
+
+class Unfold(Module):
+    """The windows of images (N, C, H, W) as columns (N, C * kernel_size^2, windows).
+
+    >>> import autograd_core as ag
+    >>> ag.nn.Unfold(kernel_size=(2, 3))(ag.zeros(2, 5, 3, 4)).shape
+    ag.Size([2, 30, 4])
+    """
+
+    def __init__(self, kernel_size: Sizes, dilation: Sizes = 1, padding: Sizes = 0, stride: Sizes = 1) -> None:
+        super().__init__()
+        self.kernel_size = kernel_size
+        self.dilation = dilation
+        self.padding = padding
+        self.stride = stride
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.unfold(input, self.kernel_size, self.dilation, self.padding, self.stride)
+
+    def extra_repr(self) -> str:
+        return f"kernel_size={self.kernel_size}, dilation={self.dilation}, padding={self.padding}, stride={self.stride}"
+
+
+class Fold(Module):
+    """Columns (N, C * kernel_size^2, windows) added up to images (N, C, *output_size): the adjoint of `Unfold`.
+
+    >>> import autograd_core as ag
+    >>> ag.nn.Fold((3, 4), (2, 3))(ag.zeros(2, 30, 4)).shape
+    ag.Size([2, 5, 3, 4])
+    """
+
+    def __init__(
+        self, output_size: Sizes, kernel_size: Sizes, dilation: Sizes = 1, padding: Sizes = 0, stride: Sizes = 1
+    ) -> None:
+        super().__init__()
+        self.output_size = output_size
+        self.kernel_size = kernel_size
+        self.dilation = dilation
+        self.padding = padding
+        self.stride = stride
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.fold(input, self.output_size, self.kernel_size, self.dilation, self.padding, self.stride)
+
+    def extra_repr(self) -> str:
+        return (
+            f"output_size={self.output_size}, kernel_size={self.kernel_size}, dilation={self.dilation}, "
+            f"padding={self.padding}, stride={self.stride}"
+        )
+
+
+class ChannelShuffle(Module):
+    """Channels of (N, C, ...) as `groups` rows, read column by column: Zhang et al., "ShuffleNet", 2018.
+
+    >>> import autograd_core as ag
+    >>> ag.nn.ChannelShuffle(2)(ag.arange(4).reshape(1, 4, 1)).flatten()
+    tensor([0, 2, 1, 3])
+    """
+
+    def __init__(self, groups: int) -> None:
+        super().__init__()
+        self.groups = groups
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.channel_shuffle(input, self.groups)
+
+    def extra_repr(self) -> str:
+        return f"groups={self.groups}"
