@@ -67,7 +67,7 @@ class DataLoader:
         in_order: bool = True,
     ) -> None:
         _check_workers(num_workers, timeout, multiprocessing_context, prefetch_factor, persistent_workers)
-        self.multiprocessing_context = context_of(multiprocessing_context) if num_workers else None
+        self.multiprocessing_context = None if multiprocessing_context is None else context_of(multiprocessing_context)
         self.prefetch_factor = 2 if num_workers and prefetch_factor is None else prefetch_factor
         self.persistent_workers = persistent_workers
         self.dataset = dataset
@@ -190,7 +190,7 @@ class DataLoader:
                     resume["seed"] if resume else self._base_seed(), self.batch_sampler is not None, self.batch_size,
                     self.drop_last, ag.get_default_dtype(),
                 ),
-                self.multiprocessing_context, self.prefetch_factor, self.timeout,
+                context_of(self.multiprocessing_context), self.prefetch_factor, self.timeout,
             )  # fmt: skip
             if self.persistent_workers:
                 self._pool = pool
@@ -217,7 +217,7 @@ class DataLoader:
         self._pool = self._working = None
 
     def _base_seed(self) -> int:
-        """Worker i is seeded with this + i. No number is drawn, so that the order is the same with any `num_workers`."""
+        """Worker i is seeded with this + i. No number is drawn: the order is the same with any `num_workers`."""
         state = ag.get_rng_state() if self.generator is None else self.generator.get_state()
         digest = hashlib.blake2b(repr((state.tolist(), self._epoch)).encode(), digest_size=8).digest()
         return int.from_bytes(digest, "little") >> 2
@@ -269,8 +269,8 @@ class DataLoader:
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Continue at a position from `state_dict()`: the next loop gives the rest of that epoch.
 
-        Raises ValueError if the dataset's length, the batch size or `drop_last` differ from the interrupted run's (of an
-        IterableDataset `num_workers` too), KeyError if `state_dict` is no position of a loader.
+        Raises ValueError if the dataset's length, the batch size or `drop_last` differ from the interrupted run's
+        (of an IterableDataset `num_workers` too), KeyError if `state_dict` is no position of a loader.
         """
         for name, now in self._shape().items():
             if name not in state_dict:

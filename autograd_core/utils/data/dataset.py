@@ -2,7 +2,9 @@
 
 import math
 import warnings
-from collections.abc import Iterator, Sequence
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import accumulate
 from typing import Any, Generic, TypeVar
 
 import autograd_core as ag
@@ -25,6 +27,9 @@ class Dataset(Generic[T_co]):
     def __getitem__(self, index: Any) -> T_co:
         raise NotImplementedError(f"{type(self).__name__} must define __getitem__(self, index)")
 
+    def __add__(self, other: "Dataset[Any]") -> "Dataset[Any]":
+        return ConcatDataset([self, other])
+
 
 class IterableDataset(Dataset[T_co]):
     """A stream of samples. Subclasses define `__iter__`; the loader batches what it yields, in that order.
@@ -40,6 +45,9 @@ class IterableDataset(Dataset[T_co]):
 
     def __getitem__(self, index: Any) -> T_co:
         raise NotImplementedError(f"{type(self).__name__} is an IterableDataset: iterate over it, it has no indices")
+
+    def __add__(self, other: Dataset[Any]) -> Dataset[Any]:
+        return ChainDataset([self, other])
 
 
 class TensorDataset(Dataset[tuple["ag.Tensor", ...]]):
@@ -73,6 +81,120 @@ class TensorDataset(Dataset[tuple["ag.Tensor", ...]]):
         return int(self.tensors[0].shape[0])
 
 
+class ConcatDataset(Dataset[T_co]):
+    """Datasets one after the other; `dataset + other` makes one too.
+
+    Raises AssertionError for no datasets or an IterableDataset among them, ValueError for an index below -len,
+    IndexError for one too large.
+
+    >>> both = ag.utils.data.ConcatDataset(["abc", "de"]); len(both), both[3], both[-1]
+    (5, 'd', 'e')
+    """
+
+    def __init__(self, datasets: Iterable[Dataset[T_co]]) -> None:
+        self.datasets = list(datasets)
+        if not self.datasets:
+            raise AssertionError("ConcatDataset: expected at least one dataset")
+        for position, dataset in enumerate(self.datasets):
+            if isinstance(dataset, IterableDataset):
+                raise AssertionError(f"ConcatDataset: dataset {position} is an IterableDataset; use ChainDataset")
+        self.cumulative_sizes = list(accumulate(map(len, self.datasets)))  # type: ignore[arg-type]
+
+    def _find(self, index: int) -> tuple[int, int]:
+        """Which dataset, and the index in it."""
+        if index < 0:
+            if -index > len(self):
+                raise ValueError(f"ConcatDataset: index {index} is out of range for {len(self)} samples")
+            index += len(self)
+        part = bisect_right(self.cumulative_sizes, index)
+        if part == len(self.datasets):
+            raise IndexError(f"ConcatDataset: index {index} is out of range for {len(self)} samples")
+        return part, index - (self.cumulative_sizes[part - 1] if part else 0)
+
+    def __getitem__(self, index: Any) -> T_co:
+        part, inner = self._find(index)
+        return self.datasets[part][inner]
+
+    def __len__(self) -> int:
+        return self.cumulative_sizes[-1]
+
+
+class ChainDataset(IterableDataset[T_co]):
+    """Streams one after the other; `stream + other` makes one too. Raises AssertionError for one that is no stream.
+
+    >>> class Count(ag.utils.data.IterableDataset):
+    ...     def __iter__(self): return iter(range(2))
+    >>> list(Count() + Count())
+    [0, 1, 0, 1]
+    """
+
+    def __init__(self, datasets: Iterable[Dataset[T_co]]) -> None:
+        self.datasets = datasets
+
+    def _streams(self) -> Iterator[IterableDataset[T_co]]:
+        for position, dataset in enumerate(self.datasets):
+            if not isinstance(dataset, IterableDataset):
+                raise AssertionError(
+                    f"ChainDataset: dataset {position} is a {type(dataset).__name__}, no stream; use ConcatDataset"
+                )
+            yield dataset
+
+    def __iter__(self) -> Iterator[T_co]:
+        for stream in self._streams():
+            yield from stream
+
+    def __len__(self) -> int:
+        return sum(len(stream) for stream in self._streams())  # type: ignore[arg-type]
+
+
+class StackDataset(Dataset[Any]):
+    """Datasets side by side: sample `i` is the tuple of their samples `i`, or a dict if they are given by name.
+
+    Raises ValueError for none, for both kinds of argument, or for datasets of different lengths.
+
+    >>> ag.utils.data.StackDataset(image=[1, 2], text="ab")[1]
+    {'image': 2, 'text': 'b'}
+    """
+
+    def __init__(self, *args: Dataset[Any], **kwargs: Dataset[Any]) -> None:
+        if bool(args) == bool(kwargs):
+            given = "both kinds" if args else "none"
+            raise ValueError(f"StackDataset: expected datasets either by position or by name, got {given}")
+        self.datasets: Any = args or kwargs
+        lengths = [len(dataset) for dataset in args or kwargs.values()]  # type: ignore[arg-type]
+        if len(set(lengths)) > 1:
+            raise ValueError(f"StackDataset: the datasets differ in length: {lengths}")
+        self._length = lengths[0]
+
+    def __getitem__(self, index: Any) -> Any:
+        if isinstance(self.datasets, dict):
+            return {name: dataset[index] for name, dataset in self.datasets.items()}
+        return tuple(dataset[index] for dataset in self.datasets)
+
+    def __getitems__(self, indices: list[int]) -> list[Any]:
+        named = isinstance(self.datasets, dict)
+        columns = [_fetch(dataset, indices) for dataset in (self.datasets.values() if named else self.datasets)]
+        rows = list(zip(*columns, strict=True))
+        return [dict(zip(self.datasets, row, strict=True)) for row in rows] if named else rows
+
+    def __len__(self) -> int:
+        return self._length
+
+
+def _fetch(dataset: Any, indices: list[int]) -> list[Any]:
+    """Several samples, by the dataset's own `__getitems__` where it has one."""
+    fetch_many = getattr(dataset, "__getitems__", None)
+    if not callable(fetch_many):
+        return [dataset[index] for index in indices]
+    samples = list(fetch_many(indices))
+    if len(samples) != len(indices):
+        raise ValueError(
+            f"{type(dataset).__name__}.__getitems__ gave {len(samples)} samples for {len(indices)} indices; expected "
+            "one for each"
+        )
+    return samples
+
+
 class Subset(Dataset[T_co]):
     """The samples of `dataset` at `indices` (a sequence of ints), in that order.
 
@@ -90,9 +212,7 @@ class Subset(Dataset[T_co]):
         return self.dataset[self.indices[index]]
 
     def __getitems__(self, indices: list[int]) -> list[T_co]:
-        chosen = [self.indices[index] for index in indices]
-        fetch = getattr(self.dataset, "__getitems__", None)
-        return list(fetch(chosen)) if callable(fetch) else [self.dataset[index] for index in chosen]
+        return _fetch(self.dataset, [self.indices[index] for index in indices])
 
     def __len__(self) -> int:
         return len(self.indices)

@@ -88,7 +88,7 @@ class Failure:
     def rebuild(self) -> BaseException:
         """An exception of the same class with the worker's traceback as its message; else a RuntimeError."""
         message = _Text(
-            f"{self.name} in DataLoader worker {self.worker} (process {self.pid}). The worker's traceback:\n\n{self.text}"
+            f"{self.name} in DataLoader worker {self.worker} (process {self.pid}). Its traceback:\n\n{self.text}"
         )
         try:
             error = pickle.loads(self.kind)(message)
