@@ -115,7 +115,8 @@ def _strict_arguments(value: Any) -> list[StrictArray]:
 def _wrap(result: Any, arguments: Any) -> Any:
     """A result as a strict array: an argument itself (`out=`), a view of an argument, or an array of its own."""
     if isinstance(result, tuple | list):
-        return type(result)(_wrap(item, arguments) for item in result)
+        items = [_wrap(item, arguments) for item in result]
+        return type(result)(*items) if hasattr(result, "_fields") else type(result)(items)
     if isinstance(result, np.generic):
         return StrictArray(np.asarray(result))
     if not isinstance(result, np.ndarray):

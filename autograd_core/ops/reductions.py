@@ -356,7 +356,8 @@ def logsumexp(input: Tensor, dim: Any, keepdim: bool = False) -> Tensor:
 def norm(
     input: Tensor, p: Any = "fro", dim: Any = None, keepdim: bool = False, dtype: dtypes.dtype | None = None
 ) -> Tensor:
-    """The vector norm (sum |x|^p)^(1/p) over `dim`; 'fro' and None mean p = 2, and p may be 0 or infinite.
+    """The vector norm (sum |x|^p)^(1/p) over `dim`; 'fro' and None mean p = 2, and p may be 0 or infinite. 'nuc': the
+    nuclear norm of matrices (`linalg.matrix_norm`). Where the norm or (for p < 1) an element is 0, so is the gradient.
 
     >>> import autograd_core as ag
     >>> ag.norm(ag.tensor([3.0, 4.0]))
@@ -366,8 +367,12 @@ def norm(
     axes = axes_of(x, dim)
     if p in ("fro", None, 2, 2.0):
         return norm2(x, axes, keepdim)  # type: ignore[no-any-return]
+    if p == "nuc":
+        from autograd_core.linalg import matrix_norm  # It builds on this module.
+
+        return matrix_norm(x, p, (-2, -1) if axes is None else axes, keepdim)
     if isinstance(p, str):
-        raise RuntimeError(f"norm: p={p!r} is not supported; use a number, inf, -inf or 'fro'")
+        raise RuntimeError(f"norm: p={p!r} is not supported; use a number, inf, -inf, 'fro' or 'nuc'")
     size = e.abs(x)
     if p == math.inf:
         return amax_(size, axes, keepdim)  # type: ignore[no-any-return]
@@ -377,7 +382,16 @@ def norm(
         return sum_(e.where(e.ne(x, 0.0), e.fill(x, 1.0), e.fill(x, 0.0)), axes, keepdim)  # type: ignore[no-any-return]
     if p == 1:
         return sum_(size, axes, keepdim)  # type: ignore[no-any-return]
-    return e.pow(sum_(e.pow(size, float(p)), axes, keepdim), 1.0 / p)
+    if p < 1 and x.requires_grad:
+        flat = e.eq(size, 0.0)
+        powers = e.where(flat, 0.0 if p > 0 else math.inf, e.pow(e.where(flat, 1.0, size), float(p)))
+    else:
+        powers = e.pow(size, float(p))
+    total = sum_(powers, axes, keepdim)
+    if not x.requires_grad:
+        return e.pow(total, 1.0 / p)
+    flat = e.eq(total, 0.0 if p > 0 else math.inf)
+    return e.where(flat, 0.0, e.pow(e.where(flat, 1.0, total), 1.0 / p))  # type: ignore[no-any-return]
 
 
 PUBLIC = {"amax": amax, "amin": amin, "sum": sum, "mean": mean, "cumsum": cumsum}

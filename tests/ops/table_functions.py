@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 from table import FLOAT, NOT_B, SUM, TRUTH, Op, _binary, _op, _unary, bools, ints, positive, real, unit
+from table_linalg import LINALG_OPS
 
 _vector = np.vectorize
 
@@ -336,34 +337,6 @@ MAKERS = (
 )  # fmt: skip
 
 
-def matrix(*shape: int) -> np.ndarray:
-    """Square matrices with positive determinants, far from singular."""
-    return unit(*shape) / 2 + 2 * np.eye(shape[-1])
-
-
-_linalg = np.linalg
-MATRICES = (
-    *(_op(name, lambda t, x, name=name: getattr(t, name)(x), _linalg.inv if name == "inverse" else getattr(_linalg, name), matrix(3, 3), matrix(2, 2, 2), kinds="f")
-      for name in ("inverse", "det")),
-    _op("slogdet", lambda t, x: t.slogdet(x)[1], lambda x: _linalg.slogdet(x)[1], matrix(3, 3), matrix(2, 2, 2), kinds="f"),
-    _op("logdet", lambda t, x: t.logdet(x), lambda x: np.log(_linalg.det(x)), matrix(3, 3), matrix(2, 2, 2), kinds="f"),
-    _op("slogdet.negative", lambda t, x: (*t.linalg.slogdet(x), t.logdet(x)), lambda x: (*_linalg.slogdet(x), np.nan), -matrix(3, 3), kinds="f", differentiable=False),
-    _op("linalg.inv", lambda t, x: t.linalg.inv(x), _linalg.inv, matrix(3, 3), kinds="f", empty=((matrix(0, 0),),)),
-    _op("linalg.det", lambda t, x: t.linalg.det(x), _linalg.det, matrix(3, 3), kinds="f"),
-    _op("linalg.solve", lambda t, a, b: t.linalg.solve(a, b), _linalg.solve, (matrix(3, 3), real(3, 2)), (matrix(2, 2, 2), real(2, 1)), kinds="f"),
-    _op("linalg.solve.vector", lambda t, a, b: t.linalg.solve(a, b), _linalg.solve, (matrix(3, 3), real(3)), kinds="f"),
-    _op("linalg.solve.right", lambda t, a, b: t.linalg.solve(a, b, left=False), lambda a, b: b @ _linalg.inv(a), (matrix(3, 3), real(2, 3)), kinds="f"),
-    *(_op(f"matrix_power.{n}", lambda t, x, n=n: t.matrix_power(x, n), lambda x, n=n: _linalg.matrix_power(x, n), matrix(2, 2, 2), kinds="f", twice=n != 1, differentiable=n != 0)
-      for n in (-2, 0, 1, 5)),
-    _op("linalg.multi_dot", lambda t, *xs: t.linalg.multi_dot(xs), lambda *xs: _linalg.multi_dot(xs), (real(2, 3), real(3, 1), real(1, 4)), (real(3), real(3, 2), real(2)), kinds="if"),
-    _op("linalg.vecdot", lambda t, x, y: t.linalg.vecdot(x, y, dim=0), lambda x, y: (x * y).sum(0), (real(3, 2), real(3, 1)), kinds="f"),
-    _op("linalg.cross", lambda t, x, y: t.linalg.cross(x, y, dim=0), lambda x, y: np.cross(x, y, axis=0), (real(3, 2), real(3, 2)), kinds="if"),
-    _op("linalg.diagonal", lambda t, x: t.linalg.diagonal(x, offset=1), lambda x: np.diagonal(x, 1, -2, -1), real(2, 3, 3)),
-    _op("linalg.vector_norm", lambda t, x: (t.linalg.vector_norm(x), t.linalg.vector_norm(x, 3, 1, True)), lambda x: (_linalg.norm(x), _linalg.norm(x, 3, 1, True)), real(2, 3), kinds="f"),
-    *(_op(f"linalg.matrix_norm.{p}", lambda t, x, p=p: t.linalg.matrix_norm(x, p), lambda x, p=p: _linalg.norm(x, p, (-2, -1)), real(2, 2, 3), kinds="f")
-      for p in ("fro", 1, -1, math.inf, -math.inf)),
-)  # fmt: skip
-
 FUNCTION_OPS: tuple[Op, ...] = (
     *SPECIAL,
     *SCANS,
@@ -372,5 +345,5 @@ FUNCTION_OPS: tuple[Op, ...] = (
     *ARRANGEMENT,
     *FURTHER_PRODUCTS,
     *MAKERS,
-    *MATRICES,
+    *LINALG_OPS,
 )
