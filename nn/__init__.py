@@ -46,6 +46,21 @@ from autograd_core.nn.attention import (
 from autograd_core.nn.containers import ModuleDict, ModuleList, ParameterDict, ParameterList, Sequential
 from autograd_core.nn.convolution import Conv1d, Conv2d, Conv3d, ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
 from autograd_core.nn.dropout import Dropout, Dropout1d, Dropout2d, Dropout3d
+from autograd_core.nn.lazy import (
+    LazyBatchNorm1d,
+    LazyBatchNorm2d,
+    LazyBatchNorm3d,
+    LazyConv1d,
+    LazyConv2d,
+    LazyConv3d,
+    LazyConvTranspose1d,
+    LazyConvTranspose2d,
+    LazyConvTranspose3d,
+    LazyInstanceNorm1d,
+    LazyInstanceNorm2d,
+    LazyInstanceNorm3d,
+    LazyLinear,
+)
 from autograd_core.nn.linear import Flatten, Identity, Linear, Unflatten
 from autograd_core.nn.loss import (
     BCELoss,
@@ -99,7 +114,7 @@ from autograd_core.nn.padding import (
     ZeroPad2d,
     ZeroPad3d,
 )
-from autograd_core.nn.parameter import Buffer, Parameter
+from autograd_core.nn.parameter import Buffer, Parameter, UninitializedBuffer, UninitializedParameter
 from autograd_core.nn.pooling import (
     AdaptiveAvgPool1d,
     AdaptiveAvgPool2d,
@@ -202,6 +217,19 @@ __all__ = [
     "LSTM",
     "LSTMCell",
     "LayerNorm",
+    "LazyBatchNorm1d",
+    "LazyBatchNorm2d",
+    "LazyBatchNorm3d",
+    "LazyConv1d",
+    "LazyConv2d",
+    "LazyConv3d",
+    "LazyConvTranspose1d",
+    "LazyConvTranspose2d",
+    "LazyConvTranspose3d",
+    "LazyInstanceNorm1d",
+    "LazyInstanceNorm2d",
+    "LazyInstanceNorm3d",
+    "LazyLinear",
     "LeakyReLU",
     "Linear",
     "LocalResponseNorm",
@@ -267,6 +295,8 @@ __all__ = [
     "TripletMarginLoss",
     "Unflatten",
     "Unfold",
+    "UninitializedBuffer",
+    "UninitializedParameter",
     "Upsample",
     "UpsamplingBilinear2d",
     "UpsamplingNearest2d",
