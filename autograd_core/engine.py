@@ -72,15 +72,20 @@ class Node:
 
 
 class Extra:
-    """What few nodes have: hooks, a tensor that retains its gradient, the line of the forward call."""
+    """What few nodes have: hooks, a tensor that retains its gradient, the line of the forward call.
 
-    __slots__ = ("hooks", "post_hooks", "retained", "trace")
+    Under `utils.checkpoint`, `unpack(node)` computes what the node saved once more, and `since` is when it did so.
+    """
+
+    __slots__ = ("hooks", "post_hooks", "retained", "since", "trace", "unpack")
 
     def __init__(self) -> None:
         self.hooks: dict[int, Callable[[Any], Any]] = {}
         self.post_hooks: dict[int, Callable[..., Any]] = {}
         self.retained: weakref.ref[Tensor] | None = None
         self.trace: Trace | None = None
+        self.unpack: Callable[[Node], None] | None = None
+        self.since = 0
 
 
 class Trace:
@@ -207,6 +212,8 @@ def run_backward(
             if node.primitive.is_pick:
                 _pick(node, g, waiting, heap)
                 continue
+            if node.extra is not None and node.extra.unpack is not None:
+                node.extra.unpack(node)
             if node.stamp < storage.last_change:
                 _check_saved(node)
             F = vocabulary or node.backend
@@ -291,10 +298,11 @@ def _check_saved(node: Node) -> None:
             f"backward through the graph a second time: the tensors that {node.primitive.name} saved were freed by the "
             "first backward. Call the first one with backward(retain_graph=True), or compute the loss again."
         )
+    stamp = node.stamp if node.extra is None else max(node.stamp, node.extra.since)
     indices = [item for p in node.params if p.__class__ is tuple for item in p]
     for array in (*(node.saved or ()), *indices):
         if hasattr(array, "dtype"):
-            operation = storage.changed_since(node.backend, array, node.stamp)
+            operation = storage.changed_since(node.backend, array, stamp)
             if operation is not None:
                 raise RuntimeError(
                     f"a tensor of shape {tuple(array.shape)} that {node.primitive.name} saved for its gradient was "

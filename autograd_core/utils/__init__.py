@@ -1,12 +1,13 @@
-"""Helpers around training: `utils.data` feeds it."""
+"""Helpers around training: `utils.data` feeds it, `utils.checkpoint` saves memory."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 # Loaded at first use (PEP 562), so that `import autograd_core` stays cheap.
-_LAZY_MODULES = ("data",)
+_LAZY_MODULES = ("checkpoint", "data")
 
 if TYPE_CHECKING:
+    from autograd_core.utils import checkpoint as checkpoint
     from autograd_core.utils import data as data
 
 

@@ -207,9 +207,8 @@ def _prepare(plan: Plan, worker: int) -> None:
     global _worker_info
     from autograd_core.backends.cpu import threads
 
-    threads.set_num_threads(
-        1
-    )  # The workers share the cores; and a copy made by fork must leave its parent's pool alone.
+    # The workers share the cores; and a copy made by fork must leave its parent's thread pool alone.
+    threads.set_num_threads(1)
     # A GPU does not survive a fork, and is not for workers to touch: what they make lies in host memory.
     ag.devices._default.current = ag.device("cpu")
     for backend in [backend for backend in ag.random._defaults if backend.name == "cuda"]:
