@@ -67,7 +67,7 @@ bool = bool_
 # Loaded at first use (PEP 562), so that `import autograd_core` stays cheap.
 _LAZY_MODULES = (
     "backends", "benchmarks", "cuda", "distributions", "examples", "func", "nn", "optim", "random", "serialization",
-    "utils",
+    "special", "utils",
 )  # fmt: skip
 _LAZY_NAMES = {"load": "serialization", "save": "serialization"}
 
@@ -78,6 +78,7 @@ if TYPE_CHECKING:
     from autograd_core import func as func
     from autograd_core import nn as nn
     from autograd_core import optim as optim
+    from autograd_core import special as special
     from autograd_core import utils as utils
     from autograd_core.serialization import load as load
     from autograd_core.serialization import save as save

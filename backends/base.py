@@ -24,6 +24,7 @@ from typing import Any
 
 from autograd_core.backends.elementwise import ElementwiseKernels
 from autograd_core.backends.functions import FunctionKernels
+from autograd_core.backends.functions_more import FurtherFunctionKernels
 from autograd_core.backends.matrices import MatrixKernels
 from autograd_core.backends.neural import NeuralKernels
 from autograd_core.backends.optimizers import OptimizerKernels
@@ -34,7 +35,7 @@ Array = Any
 
 
 class Backend(
-    NeuralKernels, OptimizerKernels, ElementwiseKernels, FunctionKernels, MatrixKernels, StructureKernels, RandomKernels
+    NeuralKernels, OptimizerKernels, ElementwiseKernels, FunctionKernels, FurtherFunctionKernels, MatrixKernels, StructureKernels, RandomKernels
 ):
     """Arrays and kernels of one device; subclass and set `name` and `xp`."""
 

@@ -42,14 +42,17 @@ def _horner(x: Array, coefficients: tuple[float, ...]) -> Array:
     return value
 
 
+def erfcx_tail(xp: Any, size: Array) -> Array:
+    """exp(size^2) erfc(size), good above 0.46875, in float64 (Cody's approximations)."""
+    inverse = 1 / xp.maximum(size * size, 1.0)
+    above_4 = (1 / math.sqrt(math.pi) + inverse * _ratio(inverse, _ERFC_TAIL)) / xp.maximum(size, 1.0)
+    return xp.where(size <= 4, _ratio(xp.minimum(size, 4.0), _ERFC_MIDDLE), above_4)
+
+
 def _erf_pieces(xp: Any, size: Array) -> tuple[Array, Array]:
     """erf(size), good up to 0.46875, and erfc(size), good above, for size >= 0 in float64 (Cody's approximations)."""
-    squared = size * size
-    inverse = 1 / xp.maximum(squared, 1.0)
-    above_4 = (1 / math.sqrt(math.pi) + inverse * _ratio(inverse, _ERFC_TAIL)) / xp.maximum(size, 1.0)
-    middle = _ratio(xp.minimum(size, 4.0), _ERFC_MIDDLE)
     near = xp.minimum(size, 1.0)
-    return near * _ratio(near * near, _ERF), xp.exp(-squared) * xp.where(size <= 4, middle, above_4)
+    return near * _ratio(near * near, _ERF), xp.exp(-(size * size)) * erfcx_tail(xp, size)
 
 
 def _cotangent_derivative(order: int) -> tuple[int, ...]:

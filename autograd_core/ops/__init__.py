@@ -16,6 +16,8 @@ from autograd_core.ops import (
     arrangement,
     contractions,
     convolution,
+    copies,
+    counting,
     creation,
     cumulative,
     distances,
@@ -27,6 +29,7 @@ from autograd_core.ops import (
     losses,
     normalization,
     normalization_more,
+    padding,
     pooling,
     pooling_adaptive,
     pooling_more,
@@ -36,7 +39,9 @@ from autograd_core.ops import (
     sampling,
     selection,
     shape,
+    slopes,
     special,
+    special_more,
     statistics,
     unfolding,
 )
@@ -47,7 +52,8 @@ FAMILIES += (linear, convolution, pooling, normalization, activations, losses, e
 FURTHER: tuple[Any, ...] = (special, cumulative, statistics, selection, arrangement, contractions, sampling, linalg)
 FAMILIES += FURTHER
 FAMILIES += (distances, resampling, normalization_more, activations_more)
-FAMILIES += (pooling_adaptive, pooling_more, unfolding)
+FAMILIES += (padding, pooling_adaptive, pooling_more, unfolding)
+FAMILIES += (copies, special_more, counting, slopes)
 
 
 def _collect() -> dict[str, Any]:
