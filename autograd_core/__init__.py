@@ -37,7 +37,9 @@ from autograd_core.dtypes import set_default_dtype as set_default_dtype
 from autograd_core.dtypes import uint8 as uint8
 from autograd_core.interop import as_tensor as as_tensor
 from autograd_core.interop import asarray as asarray
+from autograd_core.interop import from_dlpack as from_dlpack
 from autograd_core.interop import from_numpy as from_numpy
+from autograd_core.interop import frombuffer as frombuffer
 from autograd_core.interop import set_printoptions as set_printoptions
 from autograd_core.interop import tensor as tensor
 from autograd_core.modes import enable_grad as enable_grad
@@ -67,7 +69,7 @@ bool = bool_
 # Loaded at first use (PEP 562), so that `import autograd_core` stays cheap.
 _LAZY_MODULES = (
     "backends", "benchmarks", "cuda", "distributions", "examples", "func", "nn", "optim", "random", "serialization",
-    "special", "utils",
+    "signal", "special", "utils",
 )  # fmt: skip
 _LAZY_NAMES = {"load": "serialization", "save": "serialization"}
 
@@ -78,6 +80,7 @@ if TYPE_CHECKING:
     from autograd_core import func as func
     from autograd_core import nn as nn
     from autograd_core import optim as optim
+    from autograd_core import signal as signal
     from autograd_core import special as special
     from autograd_core import utils as utils
     from autograd_core.serialization import load as load

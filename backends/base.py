@@ -35,7 +35,14 @@ Array = Any
 
 
 class Backend(
-    NeuralKernels, OptimizerKernels, ElementwiseKernels, FunctionKernels, FurtherFunctionKernels, MatrixKernels, StructureKernels, RandomKernels
+    NeuralKernels,
+    OptimizerKernels,
+    ElementwiseKernels,
+    FunctionKernels,
+    FurtherFunctionKernels,
+    MatrixKernels,
+    StructureKernels,
+    RandomKernels,
 ):
     """Arrays and kernels of one device; subclass and set `name` and `xp`."""
 
@@ -78,6 +85,10 @@ class Backend(
     def as_array(self, x: Array) -> Array:
         """`x` itself, or a 0-d array when a kernel returned a scalar."""
         return x
+
+    def import_dlpack(self, source: Any) -> Array:
+        """An array on the memory of another library's array, by the DLPack protocol."""
+        return self.xp.from_dlpack(source)
 
     def storage_key(self, x: Array) -> Array:
         """The array that owns the memory of `x`: equal (`is`) for all views of one storage."""

@@ -45,6 +45,7 @@ from autograd_core.ops import (
     statistics,
     unfolding,
 )
+from autograd_core.signal import windows
 from autograd_core.tensor import Tensor
 
 FAMILIES: tuple[Any, ...] = (elementwise, reductions, shape, joining, indexing, products, creation)
@@ -53,7 +54,7 @@ FURTHER: tuple[Any, ...] = (special, cumulative, statistics, selection, arrangem
 FAMILIES += FURTHER
 FAMILIES += (distances, resampling, normalization_more, activations_more)
 FAMILIES += (padding, pooling_adaptive, pooling_more, unfolding)
-FAMILIES += (copies, special_more, counting, slopes)
+FAMILIES += (copies, special_more, counting, slopes, windows)
 
 
 def _collect() -> dict[str, Any]:

@@ -113,6 +113,13 @@ PUBLIC = {
     },
 }  # fmt: skip
 FUNCTIONS = (*PUBLIC, "imag", "adjoint")
-METHODS = (*(name for name in _SAME if name != "real"), "adjoint", "narrow_copy", "unsafe_chunk", "unsafe_split", "unsafe_split_with_sizes")
+METHODS = (
+    *(name for name in _SAME if name != "real"),
+    "adjoint",
+    "narrow_copy",
+    "unsafe_chunk",
+    "unsafe_split",
+    "unsafe_split_with_sizes",
+)
 INPLACE = ("conj_physical",)
 PROPERTIES = {"H": _matrix_adjoint, "mH": adjoint, "imag": imag, "real": lambda self: self}

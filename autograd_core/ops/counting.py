@@ -40,7 +40,9 @@ def mode(input: Tensor, dim: int = -1, keepdim: bool = False) -> ValuesAndIndice
         raise IndexError(f"mode(): Expected reduction dim {dim} to have non-zero size, got {tuple(input.shape)}")
     order = argsort(input.detach(), axis, stable=True)
     values = gather(input.detach(), axis, order)
-    place = input.new_tensor(list(range(n)), dtype=dtypes.int64).reshape(*[-1 if d == axis else 1 for d in range(input.ndim)])
+    place = input.new_tensor(list(range(n)), dtype=dtypes.int64).reshape(
+        *[-1 if d == axis else 1 for d in range(input.ndim)]
+    )
     first = e.ne(values, values.roll(1, axis)).logical_or(e.eq(place, 0))
     # The place within the run of equal values; the first to be greatest is the end of the first longest run.
     run = place - cummax(e.where(first, place, 0), axis).values

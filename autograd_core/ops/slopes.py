@@ -134,7 +134,9 @@ def index_reduce(
     if index.dtype.name not in ("int32", "int64"):
         raise RuntimeError(f"index_reduce(): expected an int32 or int64 index, got {index.dtype}; use .long()")
     if source.dtype is not input.dtype:
-        raise RuntimeError(f"index_reduce(): source must have the dtype of the input, {input.dtype}, got {source.dtype}")
+        raise RuntimeError(
+            f"index_reduce(): source must have the dtype of the input, {input.dtype}, got {source.dtype}"
+        )
     places = index.reshape(-1).long()
     expected = list(input.shape)
     if input.ndim:
