@@ -56,6 +56,15 @@ from autograd_core.random import initial_seed as initial_seed
 from autograd_core.random import manual_seed as manual_seed
 from autograd_core.random import seed as seed
 from autograd_core.random import set_rng_state as set_rng_state
+from autograd_core.switches import are_deterministic_algorithms_enabled as are_deterministic_algorithms_enabled
+from autograd_core.switches import get_float32_matmul_precision as get_float32_matmul_precision
+from autograd_core.switches import get_num_threads as get_num_threads
+from autograd_core.switches import (
+    is_deterministic_algorithms_warn_only_enabled as is_deterministic_algorithms_warn_only_enabled,
+)
+from autograd_core.switches import set_float32_matmul_precision as set_float32_matmul_precision
+from autograd_core.switches import set_num_threads as set_num_threads
+from autograd_core.switches import use_deterministic_algorithms as use_deterministic_algorithms
 from autograd_core.tensor import Size as Size
 from autograd_core.tensor import Tensor as Tensor
 
@@ -68,7 +77,7 @@ bool = bool_
 
 # Loaded at first use (PEP 562), so that `import autograd_core` stays cheap.
 _LAZY_MODULES = (
-    "backends", "benchmarks", "cuda", "distributions", "examples", "func", "nn", "optim", "random", "serialization",
+    "accelerator", "backends", "benchmarks", "cuda", "distributions", "examples", "func", "nn", "optim", "random", "serialization",
     "signal", "special", "utils",
 )  # fmt: skip
 _LAZY_NAMES = {"load": "serialization", "save": "serialization"}

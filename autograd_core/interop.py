@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
 import weakref
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from autograd_core import devices, dtypes
+from autograd_core import devices, dtypes, modes
 from autograd_core.tensor import Tensor, adopt, wrap
 
 
@@ -65,8 +67,13 @@ def _plain(data: Any) -> Any:
     if isinstance(data, Tensor):
         return data.tolist()
     if isinstance(data, list | tuple):
-        return [_plain(item) if isinstance(item, Tensor | list | tuple) else item for item in data]
-    return data
+        return [_plain(item) if isinstance(item, Tensor | Sequence) else item for item in data]
+    return [_plain(item) for item in data] if _is_sequence(data) else data
+
+
+def _is_sequence(data: Any) -> bool:
+    """Lists, tuples, and others such as ranges and deques; not text."""
+    return isinstance(data, list | tuple) or (isinstance(data, Sequence) and not isinstance(data, str | bytes))
 
 
 def _infer(data: Any) -> dtypes.dtype | None:
@@ -75,7 +82,7 @@ def _infer(data: Any) -> dtypes.dtype | None:
     stack = [data]
     while stack:
         item = stack.pop()
-        if isinstance(item, list | tuple):
+        if _is_sequence(item):
             stack.extend(item)
             continue
         if isinstance(item, Tensor):
@@ -104,17 +111,66 @@ def as_tensor(data: Any, dtype: dtypes.dtype | None = None, device: Any = None) 
         return data.to(device=device if device is not None else data.device, dtype=dtype or data.dtype)
     backend = devices.backend_of(device)
     if isinstance(data, np.ndarray) and backend.name == "cpu" and (dtype is None or dtype.native == data.dtype):
-        return from_numpy(data)
+        if _obstacle(data) is None:
+            return from_numpy(data)
     return tensor(data, dtype=dtype, device=device)
 
 
-asarray = as_tensor
+def asarray(
+    obj: Any, *, dtype: Any = None, device: Any = None, copy: bool | None = None, requires_grad: bool | None = None
+) -> Tensor:
+    """`obj` as a tensor: a tensor, NumPy array, object with `__dlpack__`, buffer, number or nested sequence of numbers.
+
+    copy: None copies only where it must, True always, False never (ValueError where a copy is needed). A buffer (bytes,
+    bytearray, memoryview, array) is read as a flat sequence of `dtype`. requires_grad: None keeps that of a tensor.
+
+    >>> import autograd_core as ag
+    >>> x = ag.zeros(2); ag.asarray(x) is x
+    True
+    """
+    wanted = None if dtype is None else dtypes.as_dtype(dtype)
+    if isinstance(obj, Tensor):
+        source, shared = obj, True
+    elif isinstance(obj, np.ndarray):
+        shared = _obstacle(obj) is None
+        source = from_numpy(obj) if shared else tensor(obj, device="cpu")
+    elif hasattr(obj, "__dlpack__") and not isinstance(obj, np.generic):
+        source, shared = from_dlpack(obj, copy=copy), copy is not True
+    elif _is_buffer(obj):
+        wanted = wanted or dtypes.get_default_dtype()
+        shared = not memoryview(obj).readonly
+        flat = np.frombuffer(obj, **_buffer_layout(obj, wanted, -1, 0))
+        source = from_numpy(flat) if shared else tensor(flat, device="cpu")
+    else:
+        source, shared = tensor(obj, dtype=wanted, device=device), False
+    if device is None:
+        device = source.device if isinstance(obj, Tensor) else devices.get_default_device()
+    with modes.set_grad_enabled(requires_grad is not False and modes.state.grad):
+        found: Tensor = source.to(device=device, dtype=wanted or source.dtype)
+        if copy is False and not (shared and found is source):
+            raise ValueError(
+                f"asarray: copy=False, but this {type(obj).__name__} cannot become a tensor without a copy"
+            )
+        if copy and shared and found is source:
+            found = found.clone()
+    if requires_grad is False and found.requires_grad:
+        return found.detach()
+    return found.requires_grad_() if requires_grad else found
+
+
+def _is_buffer(obj: Any) -> bool:
+    try:
+        memoryview(obj)
+    except TypeError:
+        return False
+    return not isinstance(obj, np.generic)
 
 
 def from_numpy(array: Any) -> Tensor:
     """A CPU tensor on the memory of a NumPy array: a change of one is seen in the other.
 
-    Raises `TypeError` for what is no array or has an unsupported dtype, `ValueError` for a read-only array.
+    A read-only array is copied, with a warning. Raises `TypeError` for what is no array or has an unsupported dtype,
+    `ValueError` for foreign byte order and negative strides.
 
     >>> import autograd_core as ag, numpy as np
     >>> ag.from_numpy(np.arange(3.0)).dtype
@@ -122,16 +178,127 @@ def from_numpy(array: Any) -> Tensor:
     """
     if not isinstance(array, np.ndarray):
         raise TypeError(f"from_numpy: expected a NumPy array, got {type(array).__name__}; use ag.tensor(...)")
-    dtypes.from_native(array.dtype)
-    if not array.dtype.isnative:
-        raise ValueError(
-            "from_numpy: the array's byte order is not this machine's; use array.astype(array.dtype.newbyteorder('='))"
-        )
-    if not array.flags.writeable:
-        raise ValueError(
-            "from_numpy: the array is read-only and would be shared; pass array.copy(), or use ag.tensor(array)"
-        )
+    dtypes.from_native(array.dtype.newbyteorder("="))
+    obstacle = _obstacle(array)
+    if obstacle == "is read-only":
+        _warn_read_only("from_numpy: the array")
+        array = array.copy()
+    elif obstacle is not None:
+        raise ValueError(f"from_numpy: the array {obstacle}, so its memory cannot be shared; use ag.tensor(array)")
     return wrap(array.view(np.ndarray), devices.backend_of("cpu"))
+
+
+def _obstacle(array: Any) -> str | None:
+    """Why a tensor cannot lie on the memory of `array`."""
+    if not array.dtype.isnative:
+        return "has the byte order of another machine"
+    if any(step < 0 or step % array.itemsize for step in array.strides):
+        return f"has the strides {array.strides} (in bytes), negative or no multiple of the element size"
+    return None if array.flags.writeable else "is read-only"
+
+
+def _warn_read_only(what: str) -> None:
+    warnings.warn(
+        f"{what} is read-only, and a tensor can always be written to: its memory is copied, not shared. "
+        "Pass a writable one to share it, or ag.tensor(...) for a copy without this warning",
+        stacklevel=3,
+    )
+
+
+def frombuffer(buffer: Any, *, dtype: Any, count: int = -1, offset: int = 0, requires_grad: bool = False) -> Tensor:
+    """A one-dimensional CPU tensor on the memory of an object with Python's buffer protocol.
+
+    `count` elements of `dtype` (-1: all that there are), beginning at byte `offset`. Read-only buffers, such as bytes,
+    are copied, with a warning. Raises ValueError where the numbers do not fit the buffer.
+
+    >>> import autograd_core as ag
+    >>> ag.frombuffer(bytearray([1, 0, 2, 0]), dtype=ag.int16)
+    tensor([1, 2], dtype=ag.int16)
+    """
+    wanted = dtypes.as_dtype(dtype)
+    if not _is_buffer(buffer):
+        raise ValueError(f"frombuffer: a {type(buffer).__name__} does not implement Python's buffer protocol")
+    flat = np.frombuffer(buffer, **_buffer_layout(buffer, wanted, count, offset))
+    if not flat.flags.writeable:
+        _warn_read_only("frombuffer: the buffer")
+        flat = flat.copy()
+    made = wrap(flat, devices.backend_of("cpu"))
+    return made.requires_grad_() if requires_grad else made
+
+
+def _buffer_layout(buffer: Any, dtype: dtypes.dtype, count: int, offset: int) -> dict[str, Any]:
+    """Arguments for `np.frombuffer`, checked."""
+    length, size = memoryview(buffer).nbytes, dtype.itemsize
+    if not length or not count:
+        raise ValueError(f"frombuffer: neither the buffer ({length} bytes) nor count ({count}) may be empty")
+    if not 0 <= offset < length:
+        raise ValueError(f"frombuffer: offset {offset} lies outside of the buffer of {length} bytes")
+    if count < 0 and (length - offset) % size:
+        raise ValueError(
+            f"frombuffer: {length - offset} bytes after offset {offset} are no multiple of {size}, the size of {dtype}"
+        )
+    if count > 0 and count * size > length - offset:
+        raise ValueError(
+            f"frombuffer: {count} elements of {size} bytes after offset {offset} do not fit into {length} bytes"
+        )
+    return {"dtype": dtype.native, "count": count, "offset": offset}
+
+
+_CUDA_KINDS = (2, 13)  # of DLPack's DLDeviceType: device memory, managed memory
+_HOST_KINDS = (1, 3)  # host memory, pinned host memory
+
+
+def from_dlpack(ext_tensor: Any, *, device: Any = None, copy: bool | None = None) -> Tensor:
+    """A tensor on the memory of an array of another library (NumPy, CuPy, PyTorch, ...), by the DLPack protocol.
+
+    device: where it shall lie, by default where it is. copy: None copies only where it must (another device, read-only
+    memory), True always, False never. Raises RuntimeError for an object without the protocol or on an unknown device,
+    ValueError where copy=False cannot be kept, TypeError for an unsupported dtype.
+
+    >>> import autograd_core as ag, numpy as np
+    >>> a = np.zeros(2); x = ag.from_dlpack(a); a[0] = 1; x
+    tensor([1., 0.], dtype=ag.float64)
+    """
+    if not (hasattr(ext_tensor, "__dlpack__") and hasattr(ext_tensor, "__dlpack_device__")):
+        raise RuntimeError(
+            f"from_dlpack: a {type(ext_tensor).__name__} has no __dlpack__ and __dlpack_device__; pass the array itself"
+        )
+    if isinstance(ext_tensor, Tensor):
+        return asarray(ext_tensor.detach(), device=device, copy=copy)
+    kind, index = ext_tensor.__dlpack_device__()
+    if int(kind) not in (*_CUDA_KINDS, *_HOST_KINDS):
+        raise RuntimeError(f"from_dlpack: DLPack's device type {int(kind)} is not known here; copy it to the host")
+    backend = devices.backend_of("cpu" if int(kind) in _HOST_KINDS else f"cuda:{index}")
+    array = backend.import_dlpack(ext_tensor)
+    dtypes.from_native(array.dtype)
+    obstacle = _obstacle(array) if isinstance(array, np.ndarray) else None
+    if obstacle is not None:
+        if copy is False:
+            raise ValueError(f"from_dlpack: copy=False, but the memory {obstacle}")
+        array = array.copy()
+    found = wrap(array, backend)
+    return asarray(found, device=device, copy=copy if obstacle is None else None)
+
+
+def to_dlpack(t: Tensor, stream: Any, max_version: Any, dl_device: Any, copy: bool | None) -> Any:
+    """For the DLPack protocol: a capsule on the tensor's memory."""
+    if t.requires_grad:
+        raise BufferError("__dlpack__: a tensor that requires grad cannot be exported; use tensor.detach()")
+    options = {"max_version": max_version, "dl_device": dl_device, "copy": copy}
+    if t._backend.name != "cpu":
+        options["stream"] = stream
+    return _exporter(t).__dlpack__(**{name: value for name, value in options.items() if value is not None})
+
+
+def _exporter(t: Tensor) -> Any:
+    if not hasattr(t._data, "__dlpack__"):
+        raise BufferError(f"__dlpack__: memory of device {t.device} cannot be shared; use tensor.cpu()")
+    return t._data
+
+
+def dlpack_device(t: Tensor) -> tuple[int, int]:
+    kind, index = _exporter(t).__dlpack_device__()
+    return int(kind), int(index)
 
 
 def as_host_array(t: Tensor, dtype: Any, copy: bool | None) -> Any:

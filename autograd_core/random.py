@@ -71,6 +71,14 @@ class Generator:
         self._write(seed % 2**64, call % 2**64)
         return self
 
+    def __reduce__(self) -> Any:
+        return _load_generator, (str(self.device), self.get_state())
+
+
+def _load_generator(where: str, state: Tensor) -> Generator:
+    """A copied or unpickled generator, on the CPU where its device is missing."""
+    return Generator(where if devices.is_available(where.partition(":")[0]) else "cpu").set_state(state)
+
 
 def _entropy() -> int:
     return int.from_bytes(os.urandom(8), "little") >> 1

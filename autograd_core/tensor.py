@@ -80,6 +80,8 @@ class Tensor:
     _hooks: dict[int, Any] | None = None
     _post_hooks: dict[int, Any] | None = None
     _inference = False
+    _reshaped = 0  # When the shape was last changed in place; `_before` is then this tensor as it was.
+    _before: Tensor
 
     # NumPy must let our reflected operators run instead of iterating over the tensor.
     __array_ufunc__ = None
@@ -150,6 +152,10 @@ class Tensor:
         itemsize = self._data.dtype.itemsize
         strides = tuple(s // itemsize for s in self._data.strides)
         return strides if dim is None else strides[self._dim(dim)]
+
+    def data_ptr(self) -> int:
+        """The address of the first element in the memory of its device."""
+        return int(self._backend.address(self._data))
 
     def is_contiguous(self) -> bool:
         return bool(self._data.flags.c_contiguous)
@@ -239,6 +245,8 @@ class Tensor:
             if t._step is None:
                 return None
             steps.append(t._step)
+            while t._seen < t._source._reshaped:
+                t._source = t._source._before  # The view was taken of another shape.
             t = t._source
         return tuple(reversed(steps))
 
@@ -396,6 +404,18 @@ class Tensor:
         from autograd_core.interop import as_host_array
 
         return as_host_array(self, dtype, copy)
+
+    def __dlpack__(
+        self, *, stream: Any = None, max_version: Any = None, dl_device: Any = None, copy: bool | None = None
+    ) -> Any:
+        from autograd_core.interop import to_dlpack
+
+        return to_dlpack(self, stream, max_version, dl_device, copy)
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        from autograd_core.interop import dlpack_device
+
+        return dlpack_device(self)
 
     def numpy(self, *, force: bool = False) -> Any:
         """A NumPy array on the memory of a CPU tensor without history; `force` detaches and copies to the host."""

@@ -555,7 +555,7 @@ def test_a_newer_format_is_refused(path):
             load(path)
 
 
-@pytest.mark.parametrize(("code", "name"), [("BF16", "bfloat16"), ("F8_E4M3", "F8_E4M3"), ("U16", "U16")])
+@pytest.mark.parametrize(("code", "name"), [("F8_E4M3", "F8_E4M3"), ("U16", "U16")])
 def test_dtypes_not_supported_are_named(code, name, path):
     size = 1 if code.startswith("F8") else 2
     _write_raw(path, {"x": {"dtype": code, "shape": [2], "data_offsets": [0, 2 * size]}}, bytes(2 * size))
@@ -564,6 +564,33 @@ def test_dtypes_not_supported_are_named(code, name, path):
 
 
 # ---- devices, and files of and for other programs
+
+
+def test_bfloat16_becomes_float32_value_for_value(path):
+    bits = np.array([0x3F80, 0xC040, 0x0001, 0x7F80, 0xFFC0], "<u2")  # 1, -3, the smallest, infinity, NaN
+    header = {
+        "before": {"dtype": "F16", "shape": [1], "data_offsets": [0, 2]},
+        "x": {"dtype": "BF16", "shape": [5, 1], "data_offsets": [2, 12]},
+    }
+    _write_raw(path, header, np.float16(2.5).tobytes() + bits.tobytes())
+    loaded = load(path)
+    assert loaded["x"].dtype == ag.float32 and loaded["x"].shape == (5, 1)
+    assert loaded["x"].flatten().tolist()[:4] == [1.0, -3.0, 2.0**-133, float("inf")] and loaded["x"].isnan()[4].item()
+    assert loaded["before"].dtype == ag.float16 and loaded["before"].tolist() == [2.5]
+
+
+@pytest.mark.parametrize("name", ["float16", "bfloat16", "float32", "float64"])
+def test_a_pytorch_model_saved_as_safetensors_loads(name, path):
+    torch = pytest.importorskip("torch", reason="comparisons with PyTorch need torch==2.13.0")
+    from safetensors.torch import save_file
+
+    theirs = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.BatchNorm1d(4)).to(getattr(torch, name))
+    save_file(theirs.state_dict(), path, metadata={"format": "pt"})
+    ours = ag.nn.Sequential(ag.nn.Linear(3, 4), ag.nn.BatchNorm1d(4))
+    ours.load_state_dict(load(path, map_location=ag.get_default_device()))
+    for key, value in theirs.state_dict().items():
+        found = ours.state_dict()[key].double().cpu().numpy()
+        assert (found == value.double().numpy().astype("float32")).all(), key
 
 
 def test_map_location(path):

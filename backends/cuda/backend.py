@@ -53,6 +53,10 @@ class CudaBackend(Backend):
         with self.device:
             return self.xp.asarray(host)
 
+    def import_dlpack(self, source: Any) -> Array:
+        with self.device:
+            return self.xp.from_dlpack(source)
+
     def to_host(self, x: Array) -> Array:
         return self.xp.asnumpy(x)
 
