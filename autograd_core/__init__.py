@@ -77,8 +77,8 @@ bool = bool_
 
 # Loaded at first use (PEP 562), so that `import autograd_core` stays cheap.
 _LAZY_MODULES = (
-    "accelerator", "backends", "benchmarks", "cuda", "distributions", "examples", "func", "nn", "optim", "random", "serialization",
-    "signal", "special", "utils",
+    "accelerator", "backends", "benchmarks", "cuda", "distributions", "examples", "func", "nn", "optim", "random",
+    "serialization", "signal", "special", "utils",
 )  # fmt: skip
 _LAZY_NAMES = {"load": "serialization", "save": "serialization"}
 

@@ -7,6 +7,9 @@ if __name__ != "autograd_core.backends":
 
 from collections.abc import Callable, Iterable
 
+from autograd_core.backends import cuda as cuda
+from autograd_core.backends import cudnn as cudnn
+from autograd_core.backends import mps as mps
 from autograd_core.backends.base import Backend as Backend
 
 

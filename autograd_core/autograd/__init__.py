@@ -80,6 +80,7 @@ def grad(
     grad_outputs: Any = None,
     retain_graph: bool | None = None,
     create_graph: bool = False,
+    only_inputs: bool = True,
     allow_unused: bool | None = None,
     is_grads_batched: bool = False,
     materialize_grads: bool = False,
@@ -98,6 +99,8 @@ def grad(
         raise RuntimeError(
             "grad: is_grads_batched=True needs vmap, which does not exist here; loop over the grad_outputs"
         )
+    if not only_inputs:
+        raise ValueError("grad: only_inputs=False is gone; use backward() to accumulate into all leaves")
     outs, targets = _as_tuple(outputs), _as_tuple(inputs)
     if not targets:
         raise RuntimeError("grad: inputs must not be an empty sequence")
