@@ -45,7 +45,7 @@ from autograd_core.nn.attention import (
 )
 from autograd_core.nn.containers import ModuleDict, ModuleList, ParameterDict, ParameterList, Sequential
 from autograd_core.nn.convolution import Conv1d, Conv2d, Conv3d, ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
-from autograd_core.nn.dropout import Dropout, Dropout1d, Dropout2d, Dropout3d
+from autograd_core.nn.dropout import AlphaDropout, Dropout, Dropout1d, Dropout2d, Dropout3d, FeatureAlphaDropout, RReLU
 from autograd_core.nn.lazy import (
     LazyBatchNorm1d,
     LazyBatchNorm2d,
@@ -159,6 +159,7 @@ __all__ = [
     "AdaptiveMaxPool1d",
     "AdaptiveMaxPool2d",
     "AdaptiveMaxPool3d",
+    "AlphaDropout",
     "AvgPool1d",
     "AvgPool2d",
     "AvgPool3d",
@@ -191,6 +192,7 @@ __all__ = [
     "Dropout3d",
     "ELU",
     "Embedding",
+    "FeatureAlphaDropout",
     "Flatten",
     "Fold",
     "GELU",
@@ -264,6 +266,7 @@ __all__ = [
     "RNNBase",
     "RNNCell",
     "RNNCellBase",
+    "RReLU",
     "ReLU",
     "ReLU6",
     "ReflectionPad1d",

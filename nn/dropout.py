@@ -1,4 +1,4 @@
-"""Dropout layers."""
+"""Layers that draw at random in training: dropout, and the randomised rectifier."""
 
 from __future__ import annotations
 
@@ -75,3 +75,52 @@ class Dropout3d(Dropout):
 
     def forward(self, input: Tensor) -> Tensor:
         return F.dropout3d(input, self.p, self.training, self.inplace)
+
+
+class AlphaDropout(Dropout):
+    """In training, sets elements to the limit of `SELU` with probability p, and keeps mean 0 and variance 1.
+
+    Klambauer et al., "Self-Normalizing Neural Networks", 2017; see `nn.functional.alpha_dropout`.
+
+    >>> import autograd_core as ag
+    >>> ag.nn.AlphaDropout(0.2).eval()(ag.ones(2))
+    tensor([1., 1.])
+    """
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.alpha_dropout(input, self.p, self.training, self.inplace)
+
+
+class FeatureAlphaDropout(Dropout):
+    """`AlphaDropout` of whole channels of (N, C, ...).
+
+    >>> import autograd_core as ag
+    >>> ag.nn.FeatureAlphaDropout(0.2).eval()(ag.ones(1, 2))
+    tensor([[1., 1.]])
+    """
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.feature_alpha_dropout(input, self.p, self.training, self.inplace)
+
+
+class RReLU(Module):
+    """x above 0, a x below, with a drawn from [lower, upper) in training and their mean otherwise.
+
+    Xu et al., "Empirical Evaluation of Rectified Activations in Convolutional Network", 2015.
+
+    >>> import autograd_core as ag
+    >>> ag.nn.RReLU(0.25, 0.75).eval()(ag.tensor([-2.0, 2.0]))
+    tensor([-1.,  2.])
+    """
+
+    def __init__(self, lower: float = 1.0 / 8, upper: float = 1.0 / 3, inplace: bool = False) -> None:
+        super().__init__()
+        self.lower = lower
+        self.upper = upper
+        self.inplace = inplace
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.rrelu(input, self.lower, self.upper, self.training, self.inplace)
+
+    def extra_repr(self) -> str:
+        return f"lower={self.lower}, upper={self.upper}" + (", inplace=True" if self.inplace else "")

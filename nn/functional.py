@@ -19,14 +19,17 @@ from autograd_core.ops.activations import (
     softplus,
 )
 from autograd_core.ops.activations_more import (
+    alpha_dropout,
     dropout1d,
     dropout2d,
     dropout3d,
+    feature_alpha_dropout,
     glu,
     hardshrink,
     hardsigmoid,
     hardswish,
     mish,
+    rrelu,
     softshrink,
     softsign,
     tanhshrink,
@@ -80,7 +83,14 @@ from autograd_core.ops.pooling_adaptive import (
     adaptive_max_pool3d,
 )
 from autograd_core.ops.pooling_more import lp_pool1d, lp_pool2d, lp_pool3d, max_unpool1d, max_unpool2d, max_unpool3d
-from autograd_core.ops.resampling import interpolate, pixel_shuffle, pixel_unshuffle
+from autograd_core.ops.resampling import (
+    interpolate,
+    pixel_shuffle,
+    pixel_unshuffle,
+    upsample,
+    upsample_bilinear,
+    upsample_nearest,
+)
 from autograd_core.ops.unfolding import channel_shuffle, fold, unfold
 
 __all__ = [
@@ -90,6 +100,7 @@ __all__ = [
     "adaptive_max_pool1d",
     "adaptive_max_pool2d",
     "adaptive_max_pool3d",
+    "alpha_dropout",
     "avg_pool1d",
     "avg_pool2d",
     "avg_pool3d",
@@ -113,6 +124,7 @@ __all__ = [
     "dropout3d",
     "elu",
     "embedding",
+    "feature_alpha_dropout",
     "fold",
     "gaussian_nll_loss",
     "gelu",
@@ -161,6 +173,7 @@ __all__ = [
     "relu",
     "relu6",
     "rms_norm",
+    "rrelu",
     "scaled_dot_product_attention",
     "selu",
     "sigmoid",
@@ -177,6 +190,9 @@ __all__ = [
     "threshold",
     "triplet_margin_loss",
     "unfold",
+    "upsample",
+    "upsample_bilinear",
+    "upsample_nearest",
 ]
 
 

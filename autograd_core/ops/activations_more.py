@@ -1,11 +1,13 @@
-"""Activations composed of other operations: gates, shrinkage, piecewise approximations; and dropout by channel."""
+"""Activations composed of other operations: gates, shrinkage, piecewise approximations; dropout by channel, or that
+keeps mean and variance."""
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from autograd_core import random
-from autograd_core.ops.activations import hardtanh, softplus
+from autograd_core.ops.activations import hardtanh, leaky_relu, softplus
 from autograd_core.ops.checks import maybe_inplace, require_float
 from autograd_core.primitive import V
 from autograd_core.tensor import Tensor
@@ -128,6 +130,78 @@ def threshold(input: Tensor, threshold: float, value: float, inplace: bool = Fal
     return maybe_inplace(inplace, "threshold", lambda x: _F.where(_F.le(x, threshold), _F.fill(x, value), x), input)
 
 
+def rrelu(
+    input: Tensor, lower: float = 1.0 / 8, upper: float = 1.0 / 3, training: bool = False, inplace: bool = False
+) -> Tensor:
+    """x above 0, a x below, a drawn from [lower, upper) for each element in `training`, else (lower + upper) / 2.
+
+    Xu, Wang, Chen and Li, "Empirical evaluation of rectified activations in convolutional network", 2015. The draws
+    come from the default generator. Raises `RuntimeError` unless lower <= upper, both finite.
+
+    >>> import autograd_core as ag
+    >>> ag.nn.functional.rrelu(ag.tensor([-2.0, 2.0]), 0.25, 0.75)
+    tensor([-1.,  2.])
+    """
+    require_float("rrelu", input)
+    if not -math.inf < lower <= upper < math.inf:
+        raise RuntimeError(
+            f"rrelu: lower bound should be less than or equal to the upper bound, both finite; got lower={lower}, "
+            f"upper={upper}"
+        )
+    if not training:
+        return leaky_relu(input, (lower + upper) / 2, inplace)
+    slopes = random.draw("uniform", None, input._backend, input._data.shape, input._data.dtype, lower, upper)
+    return maybe_inplace(inplace, "rrelu", lambda x: _F.where(_F.gt(x, 0), x, _F.mul(x, slopes)), input)
+
+
+def alpha_dropout(input: Tensor, p: float = 0.5, training: bool = False, inplace: bool = False) -> Tensor:
+    """Each element replaced with probability p by the limit of `selu` at minus infinity, then all of it scaled and
+    shifted so that mean 0 and variance 1 stay.
+
+    y = a (x m - 1.7581 (1 - m)) + b with m Bernoulli(1 - p), a = ((1 - p) (1 + 1.7581^2 p))^(-1/2), b = 1.7581 a p
+    (Klambauer, Unterthiner, Mayr and Hochreiter, "Self-normalizing neural networks", 2017). Raises `ValueError` unless
+    0 <= p <= 1.
+
+    >>> import autograd_core as ag
+    >>> ag.nn.functional.alpha_dropout(ag.ones(2), p=0.5)
+    tensor([1., 1.])
+    """
+    return _alpha("alpha_dropout", input, p, training, inplace, tuple(input.shape))
+
+
+def feature_alpha_dropout(input: Tensor, p: float = 0.5, training: bool = False, inplace: bool = False) -> Tensor:
+    """`alpha_dropout` of whole channels of (N, C, ...).
+
+    Raises `RuntimeError` for fewer than two dimensions.
+
+    >>> import autograd_core as ag
+    >>> ag.nn.functional.feature_alpha_dropout(ag.ones(1, 2), p=0.5)
+    tensor([[1., 1.]])
+    """
+    if training and 0 < p < 1 and input.ndim < 2:
+        raise RuntimeError(
+            f"feature_alpha_dropout: expected input of at least 2 dimensions (N, C, ...), got {tuple(input.shape)}"
+        )
+    shape = tuple(input.shape[:2]) + (1,) * (input.ndim - 2)
+    return _alpha("feature_alpha_dropout", input, p, training, inplace, shape)
+
+
+def _alpha(name: str, x: Tensor, p: float, training: bool, inplace: bool, shape: tuple[int, ...]) -> Tensor:
+    if not 0.0 <= p <= 1.0:
+        raise ValueError(f"dropout probability has to be between 0 and 1, but got {p}")
+    if not training or p == 0 or not x.numel():
+        return x
+    require_float(name, x)
+    if p == 1:
+        return maybe_inplace(inplace, name, _F.mul, x, 0.0)
+    limit = 1.0507009873554805 * 1.6732632423543772  # selu's scale and alpha.
+    scale = ((1 - p) * (1 + limit * limit * p)) ** -0.5
+    kept = random.draw("bernoulli", None, x._backend, shape, x._data.dtype, 1.0 - p)
+    factor = _F.mul(kept, scale)
+    shift = _F.add(_F.mul(kept, limit * scale), limit * scale * (p - 1))
+    return maybe_inplace(inplace, name, lambda x: _F.add(_F.mul(x, factor), shift), x)
+
+
 def _channel_dropout(name: str, dims: tuple[int, ...], x: Tensor, p: float, training: bool, inplace: bool) -> Tensor:
     """`dropout` of whole channels: x is (N, C, ...) of dims[-1] dimensions, or fewer as listed."""
     require_float(name, x)
@@ -181,6 +255,6 @@ def dropout3d(input: Tensor, p: float = 0.5, training: bool = True, inplace: boo
     return _channel_dropout("dropout3d", (4, 5), input, p, training, inplace)
 
 
-FUNCTIONS: tuple[str, ...] = ("threshold", "hardshrink")
+FUNCTIONS: tuple[str, ...] = ("threshold", "hardshrink", "rrelu")
 METHODS: tuple[str, ...] = ("hardshrink",)
 INPLACE: tuple[str, ...] = ()

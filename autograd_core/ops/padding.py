@@ -51,6 +51,16 @@ def pad(input: Tensor, pad: Sequence[int], mode: str = "constant", value: float 
     return out.clone() if out is input else out
 
 
+def constant_pad_nd(input: Tensor, pad: Sequence[int], value: float = 0) -> Tensor:
+    """`input` with a border of `value`, or (negative sizes) cut: `nn.functional.pad` in mode 'constant'.
+
+    >>> import autograd_core as ag
+    >>> ag.constant_pad_nd(ag.tensor([1, 2]), (1, 0), 5)
+    tensor([5, 1, 2])
+    """
+    return _pad(input, pad, "constant", value)
+
+
 def _pad_one(x: Tensor, dim: int, before: int, after: int, mode: str, value: float | None) -> Tensor:
     n = x.shape[dim]
     if n + before + after < 0 or -before > n or -after > n:
@@ -85,6 +95,8 @@ def _border(x: Tensor, dim: int, size: int, first: bool, mode: str, value: float
     return narrow(x, dim, n - size if first else 0, size)
 
 
-FUNCTIONS: tuple[str, ...] = ()
+_pad = pad
+
+FUNCTIONS: tuple[str, ...] = ("constant_pad_nd",)
 METHODS: tuple[str, ...] = ()
 INPLACE: tuple[str, ...] = ()

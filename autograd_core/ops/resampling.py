@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import math
 import struct
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
-from autograd_core import interop
+from autograd_core import dtypes, interop
 from autograd_core.ops.checks import require_float, require_tensors
 from autograd_core.ops.indexing import index_select
 from autograd_core.ops.pooling_adaptive import adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d
@@ -89,6 +90,27 @@ def _resize(x: Tensor, axis: int, m: int, scale: float | None, mode: str, align_
     return out
 
 
+def _resize_bytes(x: Tensor, axis: int, m: int, scale: float | None, mode: str, align_corners: bool) -> Tensor:
+    """`_resize` of uint8 in fixed-point arithmetic: weights of as many binary places as 16 bits hold, and each axis
+    rounded and clamped to a byte before the next."""
+    n = x.shape[axis]
+    rows: list[dict[int, float]] = [{} for _ in range(m)]
+    for index, weight in _taps(n, mode, _positions(n, m, scale, mode, align_corners, False)):
+        for row, i, w in zip(rows, index, weight):
+            row[i] = row.get(i, 0.0) + w  # What would lie beyond the edge counts at the edge.
+    greatest = max(w for row in rows for w in row.values())
+    places = next((p for p in range(22) if int(0.5 + greatest * (1 << (p + 1))) >= 1 << 15), 22)
+    total: Any = 1 << (places - 1)
+    for k in range(max(map(len, rows))):
+        index = [[*row][k] if k < len(row) else 0 for row in rows]
+        weight = [[*row.values()][k] if k < len(row) else 0.0 for row in rows]
+        fixed = [int(math.copysign(0.5, w) + w * (1 << places)) for w in weight]
+        column = interop.tensor(fixed, dtype=dtypes.int64, device=x.device).reshape((m,) + (1,) * (x.ndim - 1 - axis))
+        part = index_select(x, axis, interop.tensor(index, device=x.device)).to(dtypes.int64)  # type: ignore[attr-defined]
+        total = part * column + total
+    return (total >> places).clamp(0, 255).to(dtypes.uint8)  # type: ignore[no-any-return]
+
+
 def interpolate(
     input: Tensor,
     size: int | Sequence[int] | None = None,
@@ -109,7 +131,9 @@ def interpolate(
     >>> ag.nn.functional.interpolate(ag.tensor([[[1.0, 2.0]]]), scale_factor=2)
     tensor([[[1., 1., 2., 2.]]])
     """
-    require_float("interpolate", input)
+    require_tensors("interpolate", input=input)
+    if input.dtype is not dtypes.uint8 or mode not in ("nearest", "nearest-exact", "bilinear", "bicubic"):
+        require_float("interpolate", input)
     dims = input.ndim - 2
     if mode not in _MODES:
         raise NotImplementedError(f"interpolate: unknown mode {mode!r}; one of: {', '.join(_MODES)}")
@@ -142,10 +166,64 @@ def interpolate(
     if mode == "area":
         return (adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d)[dims - 1](input, tuple(sizes))  # type: ignore[operator]
     out = input
+    if input.dtype is dtypes.uint8 and mode in ("bilinear", "bicubic"):
+        for axis in (3, 2):
+            out = _resize_bytes(out, axis, sizes[axis - 2], scales[axis - 2], mode, bool(align_corners))
+        return out
     for i, (m, scale) in enumerate(zip(sizes, scales)):
         if m != out.shape[2 + i] or (scale is not None and scale != 1):
             out = _resize(out, 2 + i, m, scale, mode, bool(align_corners))
     return out.clone() if out is input else out
+
+
+def upsample(
+    input: Tensor,
+    size: int | Sequence[int] | None = None,
+    scale_factor: float | Sequence[float] | None = None,
+    mode: str = "nearest",
+    align_corners: bool | None = None,
+) -> Tensor:
+    """`interpolate` under an older name; warns that it is deprecated.
+
+    >>> import autograd_core as ag, warnings
+    >>> with warnings.catch_warnings(action="ignore"):
+    ...     ag.nn.functional.upsample(ag.tensor([[[1.0, 2.0]]]), scale_factor=2)
+    tensor([[[1., 1., 2., 2.]]])
+    """
+    _deprecated("upsample")
+    return interpolate(input, size, scale_factor, mode, align_corners)
+
+
+def upsample_nearest(
+    input: Tensor, size: int | Sequence[int] | None = None, scale_factor: float | Sequence[float] | None = None
+) -> Tensor:
+    """`interpolate` in mode 'nearest'; warns that it is deprecated.
+
+    >>> import autograd_core as ag, warnings
+    >>> with warnings.catch_warnings(action="ignore"):
+    ...     ag.nn.functional.upsample_nearest(ag.tensor([[[1.0, 2.0]]]), 3)
+    tensor([[[1., 1., 2.]]])
+    """
+    _deprecated("upsample_nearest")
+    return interpolate(input, size, scale_factor, "nearest")
+
+
+def upsample_bilinear(
+    input: Tensor, size: int | Sequence[int] | None = None, scale_factor: float | Sequence[float] | None = None
+) -> Tensor:
+    """`interpolate` in mode 'bilinear' with `align_corners=True`; warns that it is deprecated.
+
+    >>> import autograd_core as ag, warnings
+    >>> with warnings.catch_warnings(action="ignore"):
+    ...     ag.nn.functional.upsample_bilinear(ag.tensor([[[[1.0, 2.0]]]]), (1, 3))
+    tensor([[[[1.0000, 1.5000, 2.0000]]]])
+    """
+    _deprecated("upsample_bilinear")
+    return interpolate(input, size, scale_factor, "bilinear", True)
+
+
+def _deprecated(name: str) -> None:
+    warnings.warn(f"nn.functional.{name} is deprecated; use nn.functional.interpolate", stacklevel=3)
 
 
 def _for_each(what: str, value: Any, dims: int, x: Tensor) -> list[Any]:

@@ -92,6 +92,7 @@ class CpuBackend(CpuNeuralKernels, Backend):
 
     def as_strided(self, x: Array, shape: tuple[int, ...], strides: tuple[int, ...], offset: int) -> Array:
         itemsize = x.dtype.itemsize
+        x = np.ascontiguousarray(x)
         return self._strided(x, shape, tuple(stride * itemsize for stride in strides), offset * itemsize)
 
     def _strided(self, x: Array, shape: tuple[int, ...], strides: tuple[int, ...], offset: int = 0) -> Array:
@@ -99,6 +100,8 @@ class CpuBackend(CpuNeuralKernels, Backend):
         if x.flags.c_contiguous:
             return np.ndarray(shape, x.dtype, x, offset, strides)
         owner = self.storage_key(x)
+        if not owner.flags.c_contiguous:  # Memory in another order of the axes, which a buffer may not be.
+            owner = owner.transpose(sorted(range(owner.ndim), key=lambda axis: -owner.strides[axis]))
         return np.ndarray(shape, x.dtype, owner, offset + self.address(x) - self.address(owner), strides)
 
     def unfold(self, x: Array, axis: int, size: int, step: int) -> Array:
