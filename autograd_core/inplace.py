@@ -14,6 +14,7 @@ from autograd_core import dtypes, modes, storage
 from autograd_core.primitive import V, edge_of, make_node, primitive
 from autograd_core.tensor import Tensor, wrap
 
+_SHAPE_ALONE = {"squeeze_", "unsqueeze_", "transpose_", "swapaxes_", "swapdims_", "resize_"}
 # Operations whose rule does not look at the old value: they need no copy of it.
 _IGNORES_SELF = {"add_", "sub_", "copy_", "zero_", "fill_", "neg_", "view_scatter"}
 
@@ -68,7 +69,8 @@ def check_writable(x: Tensor, operation: str, *others: Any) -> bool:
     base = x if x._base is None else x._base
     # One number may be written twice to one place, as long as no gradient passes through.
     idempotent = operation in ("fill_", "zero_") and not (modes.state.grad and base.requires_grad)
-    if 0 in strides and not idempotent and x._data.size and any(s == 0 and n > 1 for n, s in zip(shape, strides)):
+    harmless = idempotent or operation in _SHAPE_ALONE
+    if 0 in strides and not harmless and x._data.size and any(s == 0 and n > 1 for n, s in zip(shape, strides)):
         raise RuntimeError(
             f"{operation}: unsupported operation: more than one element of the written-to tensor refers to a single "
             "memory location. Please clone() the tensor before performing the operation."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 Array = Any
@@ -14,6 +15,7 @@ class StructureKernels:
 
     xp: Any
     clone: Any
+    storage_key: Any
 
     # -- shape ------------------------------------------------------------------------------------------
 
@@ -42,9 +44,17 @@ class StructureKernels:
         return self.xp.diagonal(x, offset, axis1, axis2)
 
     def as_strided(self, x: Array, shape: Shape, strides: Shape, offset: int) -> Array:
-        """A view of the contiguous `x` by strides and an offset, all counted in elements."""
+        """The elements of `x`, counted in row-major order, by strides and an offset; a view if `x` is contiguous."""
         steps = tuple(stride * x.dtype.itemsize for stride in strides)
         return self.xp.lib.stride_tricks.as_strided(x.reshape(-1)[offset:], shape, steps)
+
+    def as_strided_backward(self, g: Array, full: Shape, shape: Shape, strides: Shape, offset: int) -> Array:
+        """Zeros of the shape `full` with every element of `g` added where `as_strided` took it from."""
+        n = math.prod(full)
+        out = self.xp.zeros((n,), g.dtype)
+        places = self.as_strided(self.xp.arange(n), shape, strides, offset)
+        self.add_at(out, places.reshape(-1), g.reshape(-1))
+        return out.reshape(full)
 
     def unfold(self, x: Array, axis: int, size: int, step: int) -> Array:
         """Windows of `size` along `axis`, every `step`, as a new last axis (a view)."""
@@ -144,11 +154,18 @@ class StructureKernels:
     def view_scatter(self, x: Array, source: Array, chain: tuple[tuple[str, tuple[Any, ...]], ...]) -> Array:
         """A copy of `x` in which the view that `chain` of view kernels selects is replaced by `source`."""
         out = self.clone(x)
-        view = out
-        for name, params in chain:
-            view = getattr(self, name)(view, *params)
-        view[...] = source
+        view = self._follow(out, chain)
+        if self.storage_key(view) is self.storage_key(out):
+            view[...] = source
+        else:  # In this order of memory a reshape on the way is a copy: write by the elements' places instead.
+            places = self._follow(self.xp.arange(out.size).reshape(out.shape), chain)
+            out.reshape(-1)[places.reshape(-1)] = self.xp.broadcast_to(source, places.shape).reshape(-1)
         return out
+
+    def _follow(self, x: Array, chain: tuple[tuple[str, tuple[Any, ...]], ...]) -> Array:
+        for name, params in chain:
+            x = getattr(self, name)(x, *params)
+        return x
 
     # -- reductions -------------------------------------------------------------------------------------
 

@@ -217,6 +217,8 @@ class StrictBackend(Backend):
 
     def as_strided(self, x: Any, shape: Any, strides: Any, offset: int) -> Any:
         steps = tuple(stride * x.itemsize for stride in strides)
+        if not x.flags.c_contiguous:
+            x = StrictArray(np.ascontiguousarray(x._host))
         return StrictArray(np.ndarray(shape, x.dtype, x._host, offset * x.itemsize, steps), x)
 
     def to_host(self, x: Any) -> Any:

@@ -43,6 +43,7 @@ from autograd_core.ops import (
     special,
     special_more,
     statistics,
+    strided,
     unfolding,
 )
 from autograd_core.signal import windows
@@ -54,7 +55,7 @@ FURTHER: tuple[Any, ...] = (special, cumulative, statistics, selection, arrangem
 FAMILIES += FURTHER
 FAMILIES += (distances, resampling, normalization_more, activations_more)
 FAMILIES += (padding, pooling_adaptive, pooling_more, unfolding)
-FAMILIES += (copies, special_more, counting, slopes, windows)
+FAMILIES += (copies, special_more, counting, slopes, windows, strided)
 
 
 def _collect() -> dict[str, Any]:
