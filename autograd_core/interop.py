@@ -280,7 +280,9 @@ def from_dlpack(ext_tensor: Any, *, device: Any = None, copy: bool | None = None
     return asarray(found, device=device, copy=copy if obstacle is None else None)
 
 
-def to_dlpack(t: Tensor, stream: Any, max_version: Any, dl_device: Any, copy: bool | None) -> Any:
+def to_dlpack(
+    t: Tensor, *, stream: Any = None, max_version: Any = None, dl_device: Any = None, copy: bool | None = None
+) -> Any:
     """For the DLPack protocol: a capsule on the tensor's memory."""
     if t.requires_grad:
         raise BufferError("__dlpack__: a tensor that requires grad cannot be exported; use tensor.detach()")

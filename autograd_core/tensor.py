@@ -405,12 +405,10 @@ class Tensor:
 
         return as_host_array(self, dtype, copy)
 
-    def __dlpack__(
-        self, *, stream: Any = None, max_version: Any = None, dl_device: Any = None, copy: bool | None = None
-    ) -> Any:
+    def __dlpack__(self, **options: Any) -> Any:
         from autograd_core.interop import to_dlpack
 
-        return to_dlpack(self, stream, max_version, dl_device, copy)
+        return to_dlpack(self, **options)
 
     def __dlpack_device__(self) -> tuple[int, int]:
         from autograd_core.interop import dlpack_device

@@ -19,7 +19,7 @@ class WorkerPool:
     """Processes that fetch batches. Whatever happens to one of them is an error here, never a wait without end.
 
     `states` holds, for each worker, the state of its default random generator after its last batch that was given
-    out (of a stream: before the first of the epoch), so that an interrupted run can continue it.
+    out (of a stream: before the first of the epoch that runs), so that an interrupted run can continue it.
     """
 
     def __init__(self, plan: Plan, context: Any, prefetch_factor: int, timeout: float) -> None:
@@ -116,18 +116,19 @@ class WorkerPool:
             for worker in range(self.plan.num_workers):
                 self._send(worker, ("fetch", None), 0)
                 order.append(worker)
-        ended = set()
+        ended: dict[int, list[int]] = {}
         while order:
             worker = order.popleft() if in_order else self._whoever_is_first(order)
-            kind, batch, _, _ = self._receive(worker)
+            kind, batch, state, _ = self._receive(worker)
             if kind == "end":
-                ended.add(worker)
+                ended[worker] = state
                 continue
             if worker not in ended:
                 self._send(worker, ("fetch", None), 0)
                 order.append(worker)
             yield batch, 0
             self._check_epoch(epoch)
+        self.states = [ended[worker] for worker in range(self.plan.num_workers)]
 
     def _whoever_is_first(self, order: deque[int]) -> int:
         ready = self._wait([self._results[worker] for worker in set(order)], "a worker")
