@@ -98,18 +98,36 @@ def batch_norm(
 
     input: (N, C, ...); everything else: (C,). In `training`, mean and (biased) variance are those of the batch, and the
     running ones move towards them in place, the variance unbiased: r <- (1 - momentum) r + momentum value; `momentum`
-    may be a 0-d tensor. Otherwise they are the running ones. Raises `ValueError` for a single value per channel in
-    training, `RuntimeError` for sizes other than C.
+    may be a 0-d tensor. Otherwise they are the running ones. Raises `ValueError` for a single value per channel or
+    `eps` <= 0 in training, `RuntimeError` for sizes other than C.
 
     >>> import autograd_core as ag
-    >>> ag.nn.functional.batch_norm(ag.tensor([[1.0], [3.0]]), None, None, training=True, eps=0.0)
-    tensor([[-1.],
-            [ 1.]])
+    >>> ag.nn.functional.batch_norm(ag.tensor([[1.0], [3.0]]), None, None, training=True)
+    tensor([[-1.0000],
+            [ 1.0000]])
     """
+    if training and not eps > 0:
+        raise ValueError(f"batch_norm eps must be positive during training, but got {eps}")
+    return _batch_normalized(input, running_mean, running_var, weight, bias, training, momentum, eps)
+
+
+def _batch_normalized(
+    input: Tensor,
+    running_mean: Tensor | None,
+    running_var: Tensor | None,
+    weight: Tensor | None,
+    bias: Tensor | None,
+    training: bool,
+    momentum: float | Tensor,
+    eps: float,
+) -> Tensor:
+    """`batch_norm` with any `eps`."""
     require_tensors(
         "batch_norm", input=input, running_mean=running_mean, running_var=running_var, weight=weight, bias=bias
     )
     require_float("batch_norm", input)
+    if input.ndim == 1 and not input.numel():
+        return input * 1
     if input.ndim < 2:
         raise RuntimeError(f"batch_norm: expected input of shape (N, C, ...), got {tuple(input.shape)}")
     channels = input.shape[1]

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from autograd_core import dtypes
-from autograd_core.ops.checks import require_float, require_same
-from autograd_core.ops.normalization import batch_norm, group_norm, layer_norm
+from autograd_core.ops.checks import require_float, require_same, require_tensors
+from autograd_core.ops.normalization import _batch_normalized, group_norm, layer_norm
 from autograd_core.ops.padding import pad
 from autograd_core.primitive import V
 from autograd_core.tensor import Tensor
@@ -38,21 +38,27 @@ def rms_norm(
         )
     eps = dtypes.finfo(input.dtype).eps if eps is None else eps
     axes = tuple(range(input.ndim - n, input.ndim))
-    y = _F.mul(input, _F.rsqrt(_F.add(_F.mean(_F.square(input), axes, True), eps)))
-    return y if weight is None else _F.mul(y, weight)  # type: ignore[no-any-return]
+    wide = input.float() if input.dtype is dtypes.float16 else input  # type: ignore[attr-defined]
+    y = _F.mul(wide, _F.rsqrt(_F.add(_F.mean(_F.square(wide), axes, True), eps)))
+    if weight is not None:
+        y = _F.mul(y, weight)
+    return y.to(input.dtype) if wide is not input else y  # type: ignore[no-any-return]
 
 
 def local_response_norm(input: Tensor, size: int, alpha: float = 0.0001, beta: float = 0.75, k: float = 1.0) -> Tensor:
     """x_c / (k + alpha / size * sum of x^2 over the `size` channels around c)^beta (Krizhevsky et al., 2012).
 
-    input: (N, C, ...) of at least 3 dimensions. Raises `ValueError` for fewer.
+    input: (N, C, ...) of at least 3 dimensions; of int64 too, whose mean of squares is cut to an integer. Raises
+    `ValueError` for fewer.
 
     >>> import autograd_core as ag
     >>> ag.nn.functional.local_response_norm(ag.ones(1, 2, 1), 2, alpha=2.0, beta=1.0)
     tensor([[[0.5000],
              [0.3333]]])
     """
-    require_float("local_response_norm", input)
+    require_tensors("local_response_norm", input=input)
+    if input.dtype is not dtypes.int64:
+        require_float("local_response_norm", input)
     if input.ndim < 3:
         raise ValueError(
             f"local_response_norm: expected 3D or higher dimensionality input (got {input.ndim} dimensions)"
@@ -66,6 +72,8 @@ def local_response_norm(input: Tensor, size: int, alpha: float = 0.0001, beta: f
     total = squares.narrow(1, 0, input.shape[1])  # type: ignore[attr-defined]
     for i in range(1, size):
         total = _F.add(total, squares.narrow(1, i, input.shape[1]))  # type: ignore[attr-defined]
+    if input.dtype is dtypes.int64:
+        total = total // size * size
     scale = _F.add(_F.mul(total, alpha / size), k)
     return _F.div(input, scale**beta)  # type: ignore[no-any-return]
 
@@ -92,7 +100,7 @@ def native_batch_norm(
     >>> mean, rstd
     (tensor([2.]), tensor([1.]))
     """
-    y = batch_norm(input, running_mean, running_var, weight, bias, training, momentum, eps)
+    y = _batch_normalized(input, running_mean, running_var, weight, bias, training, momentum, eps)
     if not training:
         return y, input.new_empty(0), input.new_empty(0)  # type: ignore[attr-defined]
     return y, *_statistics(input.detach(), (0, *range(2, input.ndim)), eps, False)

@@ -164,3 +164,22 @@ def test_a_volume_whose_memory_is_in_another_order() -> None:
     x = np.random.default_rng(0).standard_normal((2, 5, 2, 3, 2)).transpose(0, 4, 1, 2, 3)
     y = F.interpolate(ag.tensor(x), (5, 4, 6))
     assert ag.equal(y, F.interpolate(ag.tensor(np.ascontiguousarray(x)), (5, 4, 6)))
+
+
+def test_root_mean_squares_of_float16_do_not_overflow(torch: Any) -> None:
+    x = np.array([[300.0, -400.0, 0.5]], "float16")
+    assert_equal(F.rms_norm(ag.tensor(x), (3,)), torch.nn.functional.rms_norm(torch.tensor(x), (3,)), 1e-3)
+
+
+def test_local_response_of_integers(torch: Any) -> None:
+    x = integers(2, 4, 3)
+    mine = F.local_response_norm(ag.tensor(x), 3, 0.5)
+    assert_equal(mine, torch.nn.functional.local_response_norm(torch.tensor(x), 3, 0.5), 1e-6)
+
+
+def test_batch_norm_in_training_needs_a_positive_eps() -> None:
+    x = ag.tensor([[1.0], [3.0]])
+    with pytest.raises(ValueError, match="eps must be positive during training, but got 0"):
+        F.batch_norm(x, None, None, training=True, eps=0)
+    assert F.batch_norm(x, ag.zeros(1), ag.ones(1), eps=0).tolist() == x.tolist()
+    assert ag.native_batch_norm(x, None, None, None, None, True, 0.1, 0.0)[0].tolist() == [[-1.0], [1.0]]
