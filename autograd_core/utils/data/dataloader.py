@@ -23,8 +23,8 @@ class DataLoader:
     or a `batch_sampler` of lists of indices; `collate_fn` joins samples (default: `default_collate`); `drop_last`
     leaves out a shorter last batch; `generator` draws the order. `pin_memory` is accepted and has no effect.
 
-    `num_workers` processes fetch and collate batches ahead, `prefetch_factor` (2) each, in the order and with the
-    content that one process would give (`in_order=False`: as they come). They are started for each epoch, or kept if
+    `num_workers` processes fetch and collate batches ahead, `prefetch_factor` (2) each, with the samples and in the
+    order that one process would give (`in_order=False`: as they come). They are started for each epoch, or kept if
     `persistent_workers`, by `multiprocessing_context` ("fork", "spawn", "forkserver" or a context). Worker i seeds
     its default generator, `random` and `numpy.random` with a seed of its own, then calls `worker_init_fn(i)`; the
     seeds follow from `generator` (or the default one) and the epoch. Kernels run on one thread there, and what is
@@ -190,7 +190,7 @@ class DataLoader:
                     resume["seed"] if resume else self._base_seed(), self.batch_sampler is not None, self.batch_size,
                     self.drop_last, ag.get_default_dtype(),
                 ),
-                context_of(self.multiprocessing_context), self.prefetch_factor, self.timeout,
+                context_of(self.multiprocessing_context), self.prefetch_factor or 2, self.timeout,
             )  # fmt: skip
             if self.persistent_workers:
                 self._pool = pool

@@ -144,7 +144,7 @@ class ChainDataset(IterableDataset[T_co]):
             yield from stream
 
     def __len__(self) -> int:
-        return sum(len(stream) for stream in self._streams())  # type: ignore[arg-type]
+        return sum(map(len, self._streams()))  # type: ignore[arg-type]
 
 
 class StackDataset(Dataset[Any]):
