@@ -79,7 +79,7 @@ class Converter:
         if isinstance(x, torch.Generator):
             return ag.Generator(self.device)
         if isinstance(x, torch.nn.Module):
-            return getattr(ag.nn, type(x).__name__)()
+            return _module(x)
         if isinstance(x, types.FunctionType | types.BuiltinFunctionType):
             return translated(x)
         if isinstance(x, complex):
@@ -108,12 +108,25 @@ class Converter:
         return ag.tensor(np.array(host), device=self.device)
 
 
-def copied(x: Any) -> Any:
-    """A copy of a sample's arguments for PyTorch itself; one tensor given twice stays one."""
-    return Copier()(x)
+def _module(x: torch.nn.Module) -> Any:
+    """A module given as an argument, as ours; its parameters come from the whole's state_dict."""
+    if isinstance(x, torch.nn.TransformerEncoderLayer):
+        return ag.nn.TransformerEncoderLayer(
+            x.self_attn.embed_dim,
+            x.self_attn.num_heads,
+            x.linear1.out_features,
+            dropout=x.dropout.p,
+            activation=x.activation.__name__,
+            batch_first=x.self_attn.batch_first,
+            norm_first=x.norm_first,
+            bias=x.linear1.bias is not None,
+        )
+    return getattr(ag.nn, type(x).__name__)()
 
 
 class Copier(Converter):
+    """Copies for PyTorch itself."""
+
     def __init__(self, strided: bool = False) -> None:
         super().__init__("cpu", strided)
 
@@ -192,6 +205,8 @@ def _flat(x: Any) -> Iterator[Any]:
 
 
 def host_values(x: Any) -> np.ndarray:
+    if isinstance(x, torch.Tensor) and x._is_zerotensor():  # PyTorch's zeros without memory
+        x = torch.zeros(x.shape, dtype=x.dtype)
     return np.asarray(x.detach().cpu().numpy())
 
 

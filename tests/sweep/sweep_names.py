@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+from sweep_modules import sweep_module
 from sweep_operations import sweep_operation
-from sweep_report import Effort, Report
+from sweep_report import WHOLE, Effort, Report
 from sweep_scope import Name
+from sweep_training import sweep_optimiser, sweep_scheduler, sweep_utility
+
+SWEEPS = {
+    "functions": sweep_operation,
+    "modules": sweep_module,
+    "optimisers": sweep_optimiser,
+    "schedulers": sweep_scheduler,
+    "utilities": sweep_utility,
+}
 
 
-def sweep(name: Name, devices: tuple[str, ...] = ("cpu", "strict"), effort: Effort = Effort()) -> Report:  # noqa: B008
-    if name.kind == "functions":
-        return sweep_operation(name, devices, effort)
-    return Report(name, missing=True)
+def sweep(name: Name, devices: tuple[str, ...] = ("cpu", "strict"), effort: Effort = WHOLE) -> Report:
+    """Compare one name with PyTorch on each of the devices."""
+    return SWEEPS[name.kind](name, devices, effort)
