@@ -106,13 +106,13 @@ class ConvolutionKernels:
         self, x: Array, w: Array, b: Array, stride: Shape, padding: Shape, dilation: Shape, groups: int
     ) -> Array:
         """`conv2d` with a depth: x (N, C, D, H, W), w (O, C / groups, KD, KH, KW), b (O,) or None."""
-        deep, flat = _split(stride, padding, dilation)
+        deep, flat = _split(stride, padding, dilation, groups)
         weight = self._flat_kernel(w)
-        rows, columns = _output_shape(x.shape[1:], weight.shape[2:], *flat)
+        rows, columns = _output_shape(x.shape[1:], weight.shape[2:], *flat[:3])
         depth = output_size(x.shape[2], deep[1][0], deep[1][1], w.shape[2], deep[0], deep[2])
         y = self.xp.empty((x.shape[0], w.shape[0], depth, rows, columns), x.dtype)
         for part in self._volumes(x.shape, w.shape[2], depth):
-            images = self.conv2d(self._planes(x[part], w.shape[2], depth, *deep), weight, b, *flat, groups)
+            images = self.conv2d(self._planes(x[part], w.shape[2], depth, *deep), weight, b, *flat)
             images = images.reshape((part.stop - part.start, depth, w.shape[0], rows, columns))
             y[part] = images.transpose((0, 2, 1, 3, 4))
         return y
@@ -121,7 +121,7 @@ class ConvolutionKernels:
         self, g: Array, w: Array, shape: Shape, stride: Shape, padding: Shape, dilation: Shape, groups: int
     ) -> Array:
         """The gradient of `conv3d` by its input of `shape`; also the transposed convolution."""
-        xp, (deep, flat) = self.xp, _split(stride, padding, dilation)
+        xp, (deep, flat) = self.xp, _split(stride, padding, dilation, groups)
         step, (front, back), apart = deep
         depth, taps = g.shape[2], w.shape[2]
         weight = self._flat_kernel(widened(w))
@@ -129,7 +129,7 @@ class ConvolutionKernels:
         for part in self._volumes(shape, taps, depth):
             n = part.stop - part.start
             planes = (n * depth, shape[1] * taps, *shape[3:])
-            spread = self.conv2d_input_grad(self._images(widened(g[part])), weight, planes, *flat, groups)
+            spread = self.conv2d_input_grad(self._images(widened(g[part])), weight, planes, *flat)
             spread = spread.reshape((n, depth, shape[1], taps, *shape[3:])).transpose((3, 0, 2, 1, 4, 5))
             total = xp.zeros((n, shape[1], front + shape[2] + back, *shape[3:]), spread.dtype)
             for i in range(taps):
@@ -141,12 +141,12 @@ class ConvolutionKernels:
         self, g: Array, x: Array, shape: Shape, stride: Shape, padding: Shape, dilation: Shape, groups: int
     ) -> Array:
         """The gradient of `conv3d` by its weight of `shape`."""
-        deep, flat = _split(stride, padding, dilation)
+        deep, flat = _split(stride, padding, dilation, groups)
         flat_shape = (shape[0], shape[1] * shape[2], *shape[3:])
         gw = self.xp.zeros(flat_shape, widened(x).dtype)
         for part in self._volumes(x.shape, shape[2], g.shape[2]):
             planes = self._planes(widened(x[part]), shape[2], g.shape[2], *deep)
-            gw += self.conv2d_weight_grad(self._images(widened(g[part])), planes, flat_shape, *flat, groups)
+            gw += self.conv2d_weight_grad(self._images(widened(g[part])), planes, flat_shape, *flat)
         return gw.reshape(shape).astype(x.dtype)
 
     def _flat_kernel(self, w: Array) -> Array:
@@ -243,9 +243,9 @@ class ConvolutionKernels:
         return padded[:, :, top : top + height, left : left + width]
 
 
-def _split(stride: Shape, padding: Shape, dilation: Shape) -> tuple[Any, Any]:
-    """A volume's geometry as that along its depth, and that of its planes."""
-    return (stride[0], padding[:2], dilation[0]), (stride[1:], padding[2:], dilation[1:])
+def _split(stride: Shape, padding: Shape, dilation: Shape, groups: int) -> tuple[Any, Any]:
+    """A volume's geometry as that along its depth, and that of its planes with their groups."""
+    return (stride[0], padding[:2], dilation[0]), (stride[1:], padding[2:], dilation[1:], groups)
 
 
 def _output_shape(shape: Shape, kernel: Pair, stride: Pair, padding: Sides, dilation: Pair) -> Pair:

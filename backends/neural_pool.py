@@ -50,7 +50,8 @@ class PoolingKernels:
         self, place: Array, best: Array, shape: Shape, kernel: Shape, stride: Shape, padding: Shape, dilation: Shape
     ) -> Array:
         """Where a window holds nothing above the padding, its first element inside `shape`, not one of the padding."""
-        xp, corner = self.xp, 0
+        xp = self.xp
+        corner: Any = 0
         for axis, k in enumerate(kernel):
             start = xp.arange(best.shape[2 + axis]) * stride[axis] - padding[axis]
             # The smallest i >= 0 with start + i * dilation >= 0.
@@ -99,7 +100,7 @@ class PoolingKernels:
         """
         wide, apart = widened(x), (1,) * len(kernel)
         padded = self._padded(wide, kernel, stride, padding, apart, size, 0)
-        total = None
+        total: Any = None
         for _, window in _elements(kernel, stride, apart, size):
             total = padded[window] + 0 if total is None else total + padded[window]
         counts = self._divisors(x.shape, kernel, stride, padding, size, divisor, wide.dtype)
@@ -160,7 +161,8 @@ class PoolingKernels:
         for _, _, longest in places:
             size *= longest
         rest = windows.transpose(order).reshape((*lead, *bins, size)).argmax(axis=-1).astype("int64")
-        index, unit = 0, 1
+        index: Any = 0
+        unit = 1
         for axis in reversed(range(dims)):
             start, _, longest = places[axis]
             index = index + (_along(start.reshape((-1,)), axis, dims) + rest % longest) * unit
@@ -190,7 +192,8 @@ class PoolingKernels:
         """How many elements each window counts: those within the padded input ('padded') or the input ('inside')."""
         if not isinstance(divisor, str):
             return divisor
-        xp, counts = self.xp, 1
+        xp = self.xp
+        counts: Any = 1
         for axis, k in enumerate(kernel):
             n, pad = shape[2 + axis], padding[axis]
             start = xp.arange(size[axis]) * stride[axis] - pad

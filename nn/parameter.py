@@ -87,7 +87,7 @@ class _Uninitialized:
 
     @data.setter
     def data(self, value: Tensor) -> None:
-        self._data, self._backend = _array.__get__(value), value._backend
+        self._data, self._backend = _array.__get__(value), value._backend  # type: ignore[misc]
 
     @property
     def shape(self) -> Any:
