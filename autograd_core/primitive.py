@@ -37,13 +37,14 @@ V = Vocabulary()
 class Primitive:
     """The declaration of one operation; see the module's docstring."""
 
-    __slots__ = ("extras", "is_pick", "name", "saves", "saves_output", "vjp")
+    __slots__ = ("extras", "is_pick", "name", "one_to_one", "saves", "saves_output", "vjp")
 
     def __init__(
         self, name: str, vjp: Rule, saves: tuple[int, ...] = (), saves_output: bool = False, extras: int = 0
     ) -> None:
         self.name, self.vjp, self.saves, self.saves_output, self.extras = name, vjp, saves, saves_output, extras
         self.is_pick = name == "pick"
+        self.one_to_one = False  # One input, and the rule's gradient has its shape.
 
     def __repr__(self) -> str:
         return f"<primitive {self.name}>"
@@ -76,6 +77,7 @@ def unary(
     `view`: the result shares the memory of the input (checked for `reshape`, which may have to copy).
     """
     p = Primitive(name, vjp, saves, saves_output)
+    p.one_to_one = name != "expand"
     saves_input = bool(saves)
     may_copy = name == "reshape"
 
@@ -135,14 +137,16 @@ def binary(
     floating: bool = False,
     crosswise: bool = False,
     mismatch: Any = None,
+    promote: Any = None,
 ) -> Any:
     """Declare a primitive of two tensors that broadcast; either operand of a call may be a Python number.
 
     Operands are promoted to their common dtype; `floating`: to the default floating-point dtype if that is an integer.
     `crosswise`: each gradient reads the other operand only, so an operand is saved only if the other wants a gradient.
-    `mismatch(name, x, y)` makes the error for shapes that do not fit, by default `broadcast_error`.
+    `mismatch(name, x, y)` makes the error for shapes that do not fit, by default `broadcast_error`;
+    `promote` stands in for `promote_operands`.
     """
-    mismatch = mismatch or broadcast_error
+    mismatch, promote = mismatch or broadcast_error, promote or promote_operands
     p = Primitive(name, vjp, saves)
     saves_both = saves == (0, 1)
     saves_second = saves == (1,)
@@ -154,7 +158,7 @@ def binary(
         xd = x._data
         yd = y._data
         if xd.dtype is not yd.dtype or y._backend is not backend or (floating and xd.dtype.kind != "f"):
-            x, y, changed = promote_operands(name, floating, x, y)
+            x, y, changed = promote(name, floating, x, y)
             if changed:
                 return call(x, y)
             backend = x._backend

@@ -164,6 +164,8 @@ def _roots(outputs: tuple[Tensor, ...], grad_outputs: Any, create_graph: bool) -
         raise RuntimeError(f"got {len(outputs)} tensors and {len(given)} gradients")
     edges: list[Any] = []
     cotangents: list[Any] = []
+    backend: Any = None
+    ones: Any = None  # Shared by the scalar outputs: the engine writes only into what it made itself.
     for out, g in zip(outputs, given):
         edge = edge_of(out)
         if edge is None:
@@ -172,22 +174,25 @@ def _roots(outputs: tuple[Tensor, ...], grad_outputs: Any, create_graph: bool) -
                 "Did the loss come from tensors with requires_grad=True, outside no_grad() and without detach()?"
             )
         if g is None:
-            if out._data.size != 1:
+            data = out._data
+            if data.size != 1:
                 raise RuntimeError(
                     f"grad can be implicitly created only for scalar outputs, got shape {tuple(out.shape)}; "
                     "reduce it (loss.mean()) or pass gradient="
                 )
-            ones = out._backend.ones(out._data.shape, out._data.dtype)
+            if backend is not out._backend or ones.dtype is not data.dtype or ones.shape != data.shape:
+                backend = out._backend
+                ones = backend.ones(data.shape, data.dtype)
             edges.append(edge)
-            cotangents.append(wrap(ones, out._backend) if create_graph else ones)
+            cotangents.append(wrap(ones, backend) if create_graph else ones)
             continue
-        elif not isinstance(g, Tensor):
+        if not isinstance(g, Tensor):
             raise TypeError(f"gradients can be either Tensors or None, but got {type(g).__name__}")
-        elif g._data.shape != out._data.shape:
+        if g._data.shape != out._data.shape:
             raise RuntimeError(f"Mismatch in shape: gradient {tuple(g.shape)}, output {tuple(out.shape)}")
-        elif g._backend is not out._backend:
+        if g._backend is not out._backend:
             raise RuntimeError(f"the gradient is on {g.device}, its output on {out.device}; move it with .to()")
-        elif g._data.dtype != out._data.dtype:
+        if g._data.dtype != out._data.dtype:
             g = V.cast(g, out._data.dtype)
         edges.append(edge)
         cotangents.append(g if create_graph else g._data)

@@ -39,15 +39,11 @@ def _mismatch(name: str, x: Tensor, y: Tensor) -> RuntimeError:
     )
 
 
-_matmul = binary("matmul", _matmul_rule, saves=(0, 1), crosswise=True, mismatch=_mismatch)
-matmul_nt = binary("matmul_nt", _nt_rule, saves=(0, 1), crosswise=True)  # x @ y.mT
-matmul_tn = binary("matmul_tn", _tn_rule, saves=(0, 1), crosswise=True)  # x.mT @ y
-
-
-def _check(name: str, x: Any, y: Any) -> None:
+def _check(name: str, floating: bool, x: Any, y: Any) -> tuple[Tensor, Tensor, bool]:
+    """Products do not promote: an error unless the operands are of one dtype, not bool, and on one device."""
     if not (isinstance(x, Tensor) and isinstance(y, Tensor)):
         raise TypeError(f"{name}: expected two Tensors, got {type(x).__name__} and {type(y).__name__}")
-    if x._data.dtype is not y._data.dtype and x._data.dtype != y._data.dtype:
+    if x._data.dtype != y._data.dtype:
         raise RuntimeError(
             f"{name}: expected both operands to have the same dtype, but got {x.dtype} and {y.dtype}; convert one "
             "with .to()"
@@ -56,6 +52,14 @@ def _check(name: str, x: Any, y: Any) -> None:
         raise NotImplementedError(f"{name}: not defined for bool tensors; convert with .float()")
     if x._backend is not y._backend:
         raise device_error(name, (x, y))
+    return x, y, False
+
+
+_matmul = binary(
+    "matmul", _matmul_rule, saves=(0, 1), floating=True, crosswise=True, mismatch=_mismatch, promote=_check
+)
+matmul_nt = binary("matmul_nt", _nt_rule, saves=(0, 1), crosswise=True)  # x @ y.mT
+matmul_tn = binary("matmul_tn", _tn_rule, saves=(0, 1), crosswise=True)  # x.mT @ y
 
 
 def matmul(input: Tensor, other: Tensor) -> Tensor:
@@ -68,17 +72,12 @@ def matmul(input: Tensor, other: Tensor) -> Tensor:
     tensor([3., 3.])
     """
     try:
-        x, y = input._data, other._data
-        native = x.dtype
-        plain = x.ndim == 2 == y.ndim and native is y.dtype and native.kind == "f"
+        if input._data.ndim == 2 == other._data.ndim:
+            return _matmul(input, other)  # type: ignore[no-any-return]
     except AttributeError:
-        plain = False
-    if plain:
-        return _matmul(input, other)  # type: ignore[no-any-return]
-    _check("matmul", input, other)
+        pass
+    _check("matmul", True, input, other)
     a, b = input._data.shape, other._data.shape
-    if len(a) == 2 and len(b) == 2:
-        return _matmul(input, other)  # type: ignore[no-any-return]
     if not a or not b:
         raise RuntimeError(
             f"matmul: both arguments need to be at least 1D, but they are {len(a)}D and {len(b)}D; use * for scalars"

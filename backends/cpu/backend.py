@@ -35,6 +35,9 @@ _UFUNCS = {
 }  # fmt: skip
 
 _add_reduce: Any = np.add.reduce
+# Few numbers are summed by a product with ones: 0.3 us where `np.add.reduce` takes 0.7.
+_FEW = 256
+_ONES = {ones.dtype.char: [ones[:n] for n in range(_FEW + 1)] for ones in (np.ones(_FEW, "f"), np.ones(_FEW))}
 _ndarray = np.ndarray
 
 
@@ -116,10 +119,14 @@ class CpuBackend(CpuNeuralKernels, Backend):
         return view if view.__class__ is _ndarray else x[(*index, ...)]
 
     def sum(self, x: Array, axes: tuple[int, ...] | None, keepdims: bool) -> Array:
-        half = x.dtype.char == "e"
-        if axes is None and not keepdims and not half and x.flags.c_contiguous:
-            return _add_reduce(x.reshape(-1))  # One axis reduces in half the time of several.
-        if half:
+        if axes is None and not keepdims:
+            ones = _ONES.get(x.dtype.char)
+            if ones is not None:
+                if x.size <= _FEW:
+                    return x.ravel().dot(ones[x.size])
+                if x.flags.c_contiguous:
+                    return _add_reduce(x.reshape(-1))  # One axis reduces in half the time of several.
+        if x.dtype.char == "e":
             return np.asarray(_add_reduce(x, axes, np.float32, None, keepdims)).astype(x.dtype)
         return _add_reduce(x, axes, None, None, keepdims)
 
