@@ -74,6 +74,7 @@ globals().update(EXPORTED)
 float, double, half = float32, float64, float16
 long, int, short = int64, int32, int16
 bool = bool_
+newaxis = None
 
 # Loaded at first use (PEP 562), so that `import autograd_core` stays cheap.
 _LAZY_MODULES = (

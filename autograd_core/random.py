@@ -298,31 +298,6 @@ def bernoulli(input: Tensor, p: float | None = None, *, generator: Generator | N
     return (u < input.detach()).to(input.dtype)  # type: ignore[no-any-return]
 
 
-def _fill_method(name: str, kernel: str, defaults: tuple[Any, ...], doc: str) -> Any:
-    def method(self: Tensor, *args: Any, generator: Generator | None = None, **named: Any) -> Tensor:
-        from autograd_core.inplace import update
-        from autograd_core.ops.indexing import replace
-
-        params = [*args, *defaults[len(args) :]]
-        for key, value in named.items():
-            params[_ARGUMENTS[name].index(key)] = value
-
-        def drawn(old: Tensor) -> Tensor:
-            return replace(old, draw(kernel, generator, old._backend, old._data.shape, old._data.dtype, *params))  # type: ignore[no-any-return]
-
-        return update(self, name, drawn)
-
-    method.__name__ = method.__qualname__ = name
-    method.__doc__ = doc
-    return method
-
-
-_ARGUMENTS = {"uniform_": ["from", "to"], "normal_": ["mean", "std"], "bernoulli_": ["p"]}
-
-uniform_ = _fill_method("uniform_", "uniform", (0.0, 1.0), "Fill with uniform numbers in [from, to).")
-normal_ = _fill_method("normal_", "normal", (0.0, 1.0), "Fill with normally distributed numbers of `mean` and `std`.")
-bernoulli_ = _fill_method("bernoulli_", "bernoulli", (0.5,), "Fill with 1 with probability p, else 0.")
-
 FUNCTIONS = ("rand", "randn", "randint", "randperm", "rand_like", "randn_like", "normal", "bernoulli")
-METHODS = ("bernoulli", "uniform_", "normal_", "bernoulli_")
+METHODS = ("bernoulli",)
 INPLACE = ()

@@ -21,9 +21,12 @@ from autograd_core.ops import (
     creation,
     cumulative,
     distances,
+    drawing,
     elementwise,
     embedding,
     indexing,
+    inplace_names,
+    inspection,
     joining,
     linear,
     losses,
@@ -55,7 +58,7 @@ FURTHER: tuple[Any, ...] = (special, cumulative, statistics, selection, arrangem
 FAMILIES += FURTHER
 FAMILIES += (distances, resampling, normalization_more, activations_more)
 FAMILIES += (padding, pooling_adaptive, pooling_more, unfolding)
-FAMILIES += (copies, special_more, counting, slopes, windows, strided)
+FAMILIES += (copies, special_more, counting, slopes, windows, strided, drawing, inspection)
 
 
 def _collect() -> dict[str, Any]:
@@ -84,6 +87,9 @@ def _collect() -> dict[str, Any]:
         setattr(Tensor, name, inplace(f"{name[3:-2]}_", function))
     for name, d in creation.CONVERSIONS.items():
         setattr(Tensor, name, creation._to_dtype(name, d))
+    for name in inplace_names.NAMES:
+        exported[f"{name}_"] = getattr(Tensor, f"{name}_")
+    exported["detach"] = Tensor.detach
     Tensor.type = creation.type_  # type: ignore[attr-defined]
     return exported
 

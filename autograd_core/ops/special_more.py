@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from autograd_core.ops import elementwise as e
 from autograd_core.ops.checks import require_tensors
-from autograd_core.ops.special import as_float, erfc, lgamma
+from autograd_core.ops.special import as_float, erfc, lgamma, polygamma
 from autograd_core.primitive import apply_many, binary, primitive, result_type, unary
 from autograd_core.tensor import Tensor
 
@@ -215,6 +215,12 @@ def mvlgamma(input: Tensor, p: int) -> Tensor:
     return lgamma(x + shifts).sum(-1) + p * (p - 1) / 4 * math.log(math.pi)  # type: ignore[no-any-return]
 
 
+def _polygamma_method(self: Tensor, n: int) -> Tensor:
+    """`polygamma(n, self)`."""
+    return polygamma(n, self)
+
+
 FUNCTIONS = ("angle", "i0", "frexp", "nextafter", "mvlgamma")
-METHODS = FUNCTIONS
-INPLACE = ("i0", "nextafter", "mvlgamma")
+METHODS = (*FUNCTIONS, "polygamma")
+INPLACE = ("i0", "nextafter", "mvlgamma", "polygamma")
+PUBLIC = {"polygamma": _polygamma_method}

@@ -66,8 +66,8 @@ def _holds(x: Tensor, start: int, reach: int) -> bool:
 def as_strided(input: Tensor, size: Any, stride: Any, storage_offset: int | None = None) -> Tensor:
     """A view of the storage of `input`: element (i, j, ...) lies at storage_offset + i stride[0] + j stride[1] + ...
 
-    storage_offset: by default that of `input`. Elements may overlap; their gradients add up. Raises `RuntimeError` where
-    the view would leave the storage.
+    storage_offset: by default that of `input`. Elements may overlap; their gradients add up. Raises `RuntimeError`
+    where the view would leave the storage.
 
     >>> import autograd_core as ag
     >>> ag.as_strided(ag.arange(6), (2, 2), (1, 2))
