@@ -7,9 +7,9 @@ has decided how to round. The bodies are the same in two and in three dimensions
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
-from collections.abc import Iterator
 from typing import Any
 
 from autograd_core.backends.neural_conv import widened
@@ -219,16 +219,20 @@ def _inner(padding: Shape, shape: Shape) -> tuple[Any, ...]:
     return (..., *(slice(p, p + n) for p, n in zip(padding, shape[2:])))
 
 
-def _elements(kernel: Shape, stride: Shape, dilation: Shape, size: Shape) -> Iterator[tuple[int, tuple[Any, ...]]]:
+# Cached, since a small pool would spend more on these than on its numbers.
+
+
+@functools.lru_cache(maxsize=256)
+def _elements(kernel: Shape, stride: Shape, dilation: Shape, size: Shape) -> list[tuple[int, tuple[Any, ...]]]:
     """For each place k of a window: k, and the slices of the padded input that hold that element of every window."""
     along = [
         [slice(i * d, i * d + s * (m - 1) + 1, s) for i in range(k)]
         for k, s, d, m in zip(kernel, stride, dilation, size)
     ]
-    for k, window in enumerate(itertools.product(*along)):
-        yield k, (..., *window)
+    return [(k, (..., *window)) for k, window in enumerate(itertools.product(*along))]
 
 
+@functools.lru_cache(maxsize=256)
 def _padded_shape(shape: Shape, kernel: Shape, stride: Shape, padding: Shape, dilation: Shape, size: Shape) -> Shape:
     # Rounded up, the last window may reach beyond the padding.
     planes = [

@@ -73,7 +73,7 @@ def _geometry(
     if x.ndim not in (dims + 1, dims + 2):
         sizes = SIZES[dims]
         raise RuntimeError(f"{name}: expected input of shape (N, C, {sizes}) or (C, {sizes}), got {tuple(x.shape)}")
-    if 0 in x.shape[x.ndim - dims - 1 :]:
+    if not x._data.size and 0 in x.shape[x.ndim - dims - 1 :]:
         raise RuntimeError(f"{name}: expected input with non-zero channels and sizes, got shape {tuple(x.shape)}")
     k = pair(name, "kernel_size", kernel, 1, dims)
     s = k if stride is None or stride == () or stride == [] else pair(name, "stride", stride, 1, dims)
