@@ -9,13 +9,14 @@ EXAMPLES := $(VENV)/installed-examples
 DEV := $(VENV)/installed-dev+examples
 comma := ,
 
-.PHONY: help demo test test-slow test-torch test-gpu bench lint clean
+.PHONY: help demo test test-slow test-torch test-gpu coverage bench lint clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make demo         train a convolutional network on scikit-learn's digits"
 	@echo "make test         the test suite; needs neither PyTorch nor a GPU"
-	@echo "make test-slow    the whole sweep"
+	@echo "make test-slow    all tests, with the whole sweep against PyTorch (adds its CPU build)"
+	@echo "make coverage     the whole sweep alone; writes docs/coverage.md from its results"
 	@echo "make test-torch   the comparisons with PyTorch (adds its CPU build)"
 	@echo "make test-gpu     the test suite on the first CUDA device"
 	@echo "make bench        the benchmarks; with PyTorch beside it, their ratios"
@@ -35,7 +36,10 @@ test: $(DEV)
 	$(PY) -m pytest
 
 test-slow: $(DEV)
-	$(PY) -m pytest -m ""
+	@$(PY) tools/cpu_torch.py; case $$? in 0|3) $(PY) -m pytest -m "" ;; *) exit 1 ;; esac
+
+coverage: $(DEV)
+	@$(PY) tools/cpu_torch.py && $(PY) tools/coverage.py --processes 2
 
 test-torch: $(DEV)
 	@$(PY) tools/cpu_torch.py; case $$? in \

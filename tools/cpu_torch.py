@@ -7,6 +7,7 @@ folders of PIP_FIND_LINKS, then PyTorch's CPU index.
 Exit status: 0 it is there, 3 it cannot be had (said loudly), 1 the one that is there is the wrong one.
 """
 
+import importlib.util
 import os
 import subprocess
 import sys
@@ -40,6 +41,12 @@ def obtain() -> bool:
     return found and pip_install(REQUIREMENT)
 
 
+def obtain_samples() -> None:
+    """The samples of PyTorch's own tests, which the sweep uses, import expecttest."""
+    if importlib.util.find_spec("expecttest") is None and not pip_install("expecttest>=0.3"):
+        print("expecttest could not be had: the sweep over PyTorch's samples will be skipped", flush=True)
+
+
 def main() -> int:
     if not installed() and not obtain():
         python = f"Python {sys.version_info.major}.{sys.version_info.minor}"
@@ -62,6 +69,7 @@ def main() -> int:
             file=sys.stderr,
         )
         return 1
+    obtain_samples()
     print(f"PyTorch {version} (CPU build)", flush=True)
     return 0
 

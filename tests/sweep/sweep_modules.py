@@ -159,7 +159,6 @@ def _errors(path: str, info: Any, report: Report, devices: tuple[str, ...], effo
             continue
         text = f"{show(list(build.args))} {show(build.kwargs)}"
         for device in devices:
+            action = functools.partial(check_error, wanted, functools.partial(run, ag, Converter(device)))
             with ag.device(device):
-                report.attempt(
-                    "error", "", device, text, lambda: check_error(wanted, lambda: run(ag, Converter(device)))
-                )
+                report.attempt("error", "", device, text, action)
