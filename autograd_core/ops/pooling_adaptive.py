@@ -124,7 +124,8 @@ def _maximum(name: str, dims: int, x: Tensor, output_size: Any, return_indices: 
         return _max(name, dims, x, kernel, None, 0, 1, False, return_indices)
     backend = x._backend
     indices = wrap(backend.adaptive_max_pool_indices(x._data, bins), backend)
-    y = x.flatten(-dims).gather(-1, indices.flatten(-dims)).reshape(indices.shape)  # type: ignore[attr-defined]
+    # The primitive: these indices need no check of their range.
+    y = _F.gather(x.flatten(-dims), indices.flatten(-dims), x.ndim - dims).reshape(indices.shape)
     return (y, indices) if return_indices else y
 
 

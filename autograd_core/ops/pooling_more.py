@@ -182,7 +182,7 @@ def _unpool(
         )
     lead = x.shape[:-dims]
     planes = zeros((*lead, count), dtype=x.dtype, device=x.device)
-    spread = planes.scatter(-1, indices.flatten(-dims), x.flatten(-dims))  # type: ignore[attr-defined]
+    spread = _F.scatter(planes, indices.flatten(-dims), x.flatten(-dims), x.ndim - dims)
     return spread.reshape(*lead, *size)  # type: ignore[no-any-return]
 
 

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import autograd_core as ag
+from autograd_core.recorder import Recorder
 
 F = ag.nn.functional
 
@@ -183,3 +184,25 @@ def test_batch_norm_in_training_needs_a_positive_eps() -> None:
         F.batch_norm(x, None, None, training=True, eps=0)
     assert F.batch_norm(x, ag.zeros(1), ag.ones(1), eps=0).tolist() == x.tolist()
     assert ag.native_batch_norm(x, None, None, None, None, True, 0.1, 0.0)[0].tolist() == [[-1.0], [1.0]]
+
+
+def test_a_recorded_step_replays_on_other_volumes() -> None:
+    w = ag.randn(2, 1, 2, 2, 2, requires_grad=True)
+
+    def step(x: ag.Tensor) -> ag.Tensor:
+        w.grad = None
+        y = F.avg_pool3d(F.max_pool3d(F.conv3d(x, w, padding=1), 2, 1), 2, 1)
+        y = F.adaptive_max_pool3d(y, (2, 3, 3)) + F.adaptive_avg_pool3d(y, (2, 3, 3))
+        y = F.fold(F.unfold(y.flatten(0, 1), 2), (3, 3), 2)
+        loss = F.lp_pool2d(y, 2, 2, 1).sum()
+        loss.backward()
+        return loss
+
+    x, other = ag.randn(1, 1, 4, 5, 5), ag.randn(1, 1, 4, 5, 5)
+    with Recorder(x._backend) as tape:
+        loss = step(x)
+    grad = w.grad
+    replayed = tape.replay({x: other})
+    expected = step(other)
+    assert replayed[loss].item() == expected.item()
+    assert replayed[grad].tolist() == w.grad.tolist()
