@@ -22,6 +22,7 @@ from worker_datasets import (
     Share,
     Unequal,
     as_list,
+    fail_at_two,
     fail_to_start,
     heavy,
     outputs,
@@ -31,6 +32,7 @@ from worker_datasets import (
 import autograd_core as ag
 from autograd_core import nn
 from autograd_core.utils.data import (
+    ChainDataset,
     DataLoader,
     RandomSampler,
     SubsetRandomSampler,
@@ -216,6 +218,39 @@ def test_an_exception_comes_back_with_its_class_and_traceback(method):
     assert "lambda" in str(caught("unpicklable", Exception, collate_fn=as_list).value)
     error = caught("value", RuntimeError, worker_init_fn=fail_to_start)
     assert "worker 0 cannot start" in str(error.value)
+
+
+@pytest.mark.parametrize("workers", [0, 1, 2])
+def test_a_batch_that_fails_is_one_batch_less(workers):
+    def rest(loader, kind, first):
+        iterator = iter(loader)
+        assert [next(iterator).tolist() for _ in range(len(first))] == first
+        with pytest.raises(kind):
+            next(iterator)
+        return [batch.tolist() for batch in iterator]
+
+    options = {"num_workers": workers, "multiprocessing_context": METHOD if workers else None}
+    loader = DataLoader(Failing("value"), 2, **options)
+    assert rest(loader, ValueError, [[0, 1], [2, 3]]) == [[6, 7], [8, 9], [10, 11]]
+    iterator = iter(loader)
+    next(iterator), next(iterator)
+    with pytest.raises(ValueError):
+        next(iterator)
+    again = DataLoader(Failing("value"), 2, **options)
+    again.load_state_dict(loader.state_dict())
+    assert [batch.tolist() for batch in again] == [[6, 7], [8, 9], [10, 11]]
+    if workers < 2:  # (Each of two workers would read the whole stream.)
+        loader = DataLoader(ChainDataset([Share(6)]), 2, collate_fn=fail_at_two, **options)
+        assert rest(loader, ValueError, [[0, 1]]) == [[4, 5]]
+
+
+def test_after_a_death_the_loop_stays_dead():
+    iterator = iter(DataLoader(Failing("exit"), 2, num_workers=1, multiprocessing_context=METHOD))
+    for _ in range(2):
+        next(iterator)
+    for _ in range(2):
+        with pytest.raises(RuntimeError, match="exit code 3"):
+            next(iterator)
 
 
 @both_of_them_slowly

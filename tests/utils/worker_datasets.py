@@ -156,6 +156,13 @@ def as_list(samples):
     return list(samples)
 
 
+def fail_at_two(samples):
+    numbers = [number for number, _ in samples]
+    if 2 in numbers:
+        raise ValueError("two")
+    return ag.tensor(numbers)
+
+
 def seed_everything_alike(worker):
     ag.manual_seed(12345)
     np.random.seed(1)

@@ -4,7 +4,8 @@ import hashlib
 import weakref
 import zlib
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from itertools import islice
 from typing import Any
 
@@ -14,6 +15,8 @@ from autograd_core.utils.data.dataset import Dataset, IterableDataset, Subset, T
 from autograd_core.utils.data.pool import WorkerPool, context_of
 from autograd_core.utils.data.sampler import BatchSampler, RandomSampler, SequentialSampler
 from autograd_core.utils.data.worker import Plan, fetch_samples, stream_batches
+
+_Outcome = tuple[Callable[[], Any], int]  # what gives a batch or raises, and a checksum
 
 
 class DataLoader:
@@ -132,31 +135,24 @@ class DataLoader:
         return length // self.batch_size if self.drop_last else -(-length // self.batch_size)
 
     def __iter__(self) -> Iterator[Any]:
+        return _Epoch(self)
+
+    def _begin(self) -> Iterator[_Outcome]:
+        """A new epoch, or the rest of one: for each batch what gives it, and the checksum of all indices up to it."""
         resume, self._resume = self._resume, None
         skip, expected = (resume["given"], resume["checksum"]) if resume else (0, 0)
         self._given, self._checksum, self._begun = skip, expected, True
         self._epoch += 1
-        batches: Generator[tuple[Any, int], None, None]
+        collate = self.collate_fn
         if self.num_workers:
-            batches = self._worker_batches(skip, expected)
-        elif isinstance(self.dataset, IterableDataset):
-            stream = stream_batches(self.dataset, self.batch_size, self.drop_last, self.collate_fn, skip)
-            batches = ((batch, 0) for batch in stream)
-        elif fast := _RowBatches.of(self):
-            batches = fast.batches(skip)
-        else:
-            batched = self.batch_sampler is not None
-            batches = (
-                (fetch_samples(self.dataset, indices, batched, self.collate_fn), checksum)
-                for indices, checksum in self._indices(skip, expected)
-            )
-        try:
-            for given, (batch, checksum) in enumerate(batches, skip + 1):
-                self._given, self._checksum = given, checksum
-                yield batch
-        finally:
-            batches.close()
-        self._given = None
+            return self._worker_batches(skip, expected)
+        if isinstance(self.dataset, IterableDataset):
+            stream = stream_batches(self.dataset, self.batch_size, self.drop_last, skip)
+            return ((partial(collate, samples), 0) for samples in stream)
+        if fast := _RowBatches.of(self):
+            return fast.batches(skip)
+        fetch = partial(fetch_samples, self.dataset, self.batch_sampler is not None, collate)
+        return ((partial(fetch, indices), checksum) for indices, checksum in self._indices(skip, expected))
 
     def _index_batches(self) -> Any:
         return self.sampler if self.batch_sampler is None else self.batch_sampler
@@ -179,7 +175,7 @@ class DataLoader:
             checksum = zlib.crc32(str(indices).encode(), checksum)
             yield indices, checksum
 
-    def _worker_batches(self, skip: int, expected: int) -> Generator[tuple[Any, int], None, None]:
+    def _worker_batches(self, skip: int, expected: int) -> Iterator[_Outcome]:
         """Batches from worker processes."""
         resume, self._resume_workers = self._resume_workers, None
         pool = self._pool
@@ -312,6 +308,38 @@ class DataLoader:
         self._resume_workers = state_dict.get("workers") if workers == self.num_workers else None
 
 
+class _Epoch(Iterator[Any]):
+    """One pass over a loader. As in PyTorch, a batch that raises is one batch less: a further call gives the next."""
+
+    def __init__(self, loader: DataLoader) -> None:
+        self._loader = loader
+        self._outcomes: Iterator[_Outcome] | None = None
+        self._error: Exception | None = None
+
+    def __next__(self) -> Any:
+        loader = self._loader
+        if self._error is not None:
+            raise self._error
+        if self._outcomes is None:
+            self._outcomes = loader._begin()
+        try:
+            outcome, checksum = next(self._outcomes)
+        except StopIteration:
+            loader._given = None
+            raise
+        except Exception as error:  # Of a sampler, or a worker that died: there are no further batches.
+            self._error = error
+            raise
+        loader._given, loader._checksum = (loader._given or 0) + 1, checksum
+        try:
+            return outcome()
+        except StopIteration as error:
+            raise RuntimeError("DataLoader: the dataset or collate_fn raised StopIteration") from error
+
+    def __len__(self) -> int:
+        return len(self._loader)
+
+
 class _RowBatches:
     """Batches of a TensorDataset (or Subsets of one), each taken from the tensors by one indexing call.
 
@@ -347,10 +375,12 @@ class _RowBatches:
             rows = indices.cpu()[rows]
         return cls(dataset.tensors, rows, batch_sampler.batch_size, batch_sampler.drop_last)
 
-    def batches(self, skip: int) -> Generator[tuple[Any, int], None, None]:
-        for start in range(skip * self._size, self._end, self._size):
-            rows = {device: rows[start : start + self._size] for device, rows in self._rows.items()}
-            yield [tensor[rows[tensor.device]] for tensor in self._tensors], 0
+    def batches(self, skip: int) -> Iterator[_Outcome]:
+        return ((partial(self._batch, start), 0) for start in range(skip * self._size, self._end, self._size))
+
+    def _batch(self, start: int) -> list["ag.Tensor"]:
+        rows = {device: rows[start : start + self._size] for device, rows in self._rows.items()}
+        return [tensor[rows[tensor.device]] for tensor in self._tensors]
 
 
 def _check_workers(

@@ -6,13 +6,16 @@ import pickle
 import signal
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from multiprocessing import connection
 from typing import Any
 
 from autograd_core.utils.data.worker import Plan, pack, run_worker
 
 _PATIENCE = 5.0  # seconds for a worker to finish the sample at hand, before it is terminated
+
+_Outcome = tuple[Callable[[], Any], Any]
 
 
 class WorkerPool:
@@ -80,10 +83,13 @@ class WorkerPool:
                 self._answer(worker)
         for worker in range(self.plan.num_workers):
             self._send(worker, ("epoch", None if states is None else states[worker]), None)
-        self.states = [self._receive(worker)[2] for worker in range(self.plan.num_workers)]
+        answers = [self._answer(worker) for worker in range(self.plan.num_workers)]
+        for kind, value, _, _ in answers:
+            _give(kind, value)
+        self.states = [state for _, _, state, _ in answers]
 
-    def samples(self, work: Iterator[tuple[Any, int]], first: int, in_order: bool) -> Iterator[tuple[Any, int]]:
-        """Batches for `work`, pairs of indices and a tag that comes back with the batch; worker `first` begins."""
+    def samples(self, work: Iterator[tuple[Any, int]], first: int, in_order: bool) -> Iterator[_Outcome]:
+        """What gives the batches for `work`, pairs of indices and a tag that comes back; worker `first` begins."""
         epoch, workers = self.epoch, self.plan.num_workers
         order: deque[int] = deque()
         turn = first
@@ -101,15 +107,15 @@ class WorkerPool:
             turn = (turn + 1) % workers
         while order:
             worker = order.popleft() if in_order else self._whoever_is_first(order)
-            _, batch, state, tag = self._receive(worker)
+            kind, value, state, tag = self._answer(worker)
             if ask(turn if in_order else worker):
                 turn = (turn + 1) % workers
             self.states[worker] = state
-            yield batch, tag
+            yield partial(_give, kind, value), tag
             self._check_epoch(epoch)
 
-    def stream(self, in_order: bool) -> Iterator[tuple[Any, int]]:
-        """Batches of an IterableDataset: the workers take turns, until each is at its end."""
+    def stream(self, in_order: bool) -> Iterator[_Outcome]:
+        """What gives the batches of an IterableDataset: the workers take turns, until each is at its end."""
         epoch = self.epoch
         order: deque[int] = deque()
         for _ in range(self._prefetch):
@@ -119,14 +125,14 @@ class WorkerPool:
         ended: dict[int, list[int]] = {}
         while order:
             worker = order.popleft() if in_order else self._whoever_is_first(order)
-            kind, batch, state, _ = self._receive(worker)
+            kind, value, state, _ = self._answer(worker)
             if kind == "end":
                 ended[worker] = state
                 continue
             if worker not in ended:
                 self._send(worker, ("fetch", None), 0)
                 order.append(worker)
-            yield batch, 0
+            yield partial(_give, kind, value), 0
             self._check_epoch(epoch)
         self.states = [ended[worker] for worker in range(self.plan.num_workers)]
 
@@ -156,15 +162,8 @@ class WorkerPool:
             raise self._death(worker) from None
         self._asked[worker].append(tag)
 
-    def _receive(self, worker: int) -> tuple[str, Any, list[int], Any]:
-        """The next answer of a worker, as `_answer` gives it; an exception of its own is raised."""
-        answer = self._answer(worker)
-        if answer[0] == "error":
-            raise answer[1].rebuild()
-        return answer
-
     def _answer(self, worker: int) -> tuple[str, Any, list[int], Any]:
-        """Kind, value, state of the worker's generator, and the tag of the task."""
+        """The next answer of a worker: kind, value, state of its generator, and the tag of the task."""
         reader = self._results[worker]
         if not reader.poll():
             self._wait([reader], f"worker {worker}")
@@ -227,6 +226,13 @@ class WorkerPool:
             deadline = time.monotonic() + 1.0
         for pipe in (*self._tasks, *self._results):
             pipe.close()
+
+
+def _give(kind: str, value: Any) -> Any:
+    """The value of an answer; an exception of the worker is raised."""
+    if kind == "error":
+        raise value.rebuild()
+    return value
 
 
 def context_of(choice: Any) -> Any:

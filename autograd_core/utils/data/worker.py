@@ -49,7 +49,7 @@ def get_worker_info() -> WorkerInfo | None:
     return _worker_info
 
 
-def fetch_samples(dataset: Any, indices: Any, batched: bool, collate: Callable[[Any], Any]) -> Any:
+def fetch_samples(dataset: Any, batched: bool, collate: Callable[[Any], Any], indices: Any) -> Any:
     """One batch of a dataset with indices; one sample if not `batched`."""
     if not batched:
         return collate(dataset[indices])
@@ -57,20 +57,18 @@ def fetch_samples(dataset: Any, indices: Any, batched: bool, collate: Callable[[
     return collate(fetch_many(indices) if callable(fetch_many) else [dataset[index] for index in indices])
 
 
-def stream_batches(
-    dataset: Any, size: int | None, drop_last: bool, collate: Callable[[Any], Any], skip: int = 0
-) -> Iterator[Any]:
-    """Batches of an IterableDataset; samples where `size` is None. The first `skip` are read and dropped."""
+def stream_batches(dataset: Any, size: int | None, drop_last: bool, skip: int = 0) -> Iterator[Any]:
+    """Lists of `size` samples of an IterableDataset, or samples. The first `skip` are read and dropped."""
     samples = iter(dataset)
     for _ in islice(samples, skip * (size or 1)):
         pass
     if size is None:
-        yield from map(collate, samples)
+        yield from samples
         return
     while batch := list(islice(samples, size)):
         if len(batch) < size and drop_last:
             return
-        yield collate(batch)
+        yield batch
 
 
 class Failure:
@@ -193,12 +191,12 @@ class _Source:
             if value is not None:
                 ag.set_rng_state(ag.tensor(value, dtype=ag.int64))
             if is_stream:
-                self._batches = stream_batches(plan.dataset, plan.batch_size, plan.drop_last, plan.collate_fn)
+                self._batches = stream_batches(plan.dataset, plan.batch_size, plan.drop_last)
             return "epoch", None
         if not is_stream:
-            return "batch", fetch_samples(plan.dataset, value, plan.batched, plan.collate_fn)
-        for batch in self._batches:
-            return "batch", batch
+            return "batch", fetch_samples(plan.dataset, plan.batched, plan.collate_fn, value)
+        for samples in self._batches:
+            return "batch", plan.collate_fn(samples)
         return "end", None
 
 
