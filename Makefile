@@ -39,7 +39,7 @@ test-slow: $(DEV)
 	@$(PY) tools/cpu_torch.py; case $$? in 0|3) $(PY) -m pytest -m "" ;; *) exit 1 ;; esac
 
 coverage: $(DEV)
-	@$(PY) tools/cpu_torch.py && $(PY) tools/coverage.py --processes 2
+	@$(PY) tools/cpu_torch.py && $(PY) tools/coverage_page.py --processes 2
 
 test-torch: $(DEV)
 	@$(PY) tools/cpu_torch.py; case $$? in \

@@ -95,6 +95,8 @@ class Converter:
     def plain(self, x: torch.Tensor) -> Any:
         if x.layout != torch.strided or x.device.type != "cpu" or x.is_quantized or x.dtype in BEYOND:
             raise Beyond(f"{x.layout} {x.dtype} on {x.device}")
+        if x.ndim > 63:  # More than NumPy's arrays can have.
+            raise Beyond(f"{x.ndim} dimensions")
         host = x.detach().numpy()
         if self.strided:
             spread = np.stack([host, np.full_like(host, True)], -1) if host.ndim else host

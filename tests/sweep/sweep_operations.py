@@ -53,14 +53,36 @@ ROUGH = {
 }  # fmt: skip
 
 
-def _absolute(result: Any) -> Any:
+def _absolute(result: Any, args: Any, kwargs: Any) -> Any:
     """Vectors of a decomposition are unique up to sign."""
     if isinstance(result, list | tuple):
         return tuple(part.abs() for part in result)
     return result
 
 
-SIGNLESS = {"svd", "linalg.svd", "linalg.eigh"}
+def _chosen_values(first: int) -> Callable[[Any, Any, Any], Any]:
+    """Among equal values any may be chosen: an index stands for the value it chooses. `first` is where `dim` comes."""
+
+    def post(result: Any, args: Any, kwargs: Any) -> Any:
+        x = args[0]
+        dim = kwargs.get("dim", args[first] if len(args) > first else -1)
+        if kwargs.get("stable") or x.ndim == 0 or isinstance(dim, bool):
+            return result
+        values, index = (None, result) if not isinstance(result, list | tuple) else result
+        if index.ndim < x.ndim:
+            index = index.unsqueeze(dim)
+        if index.numel() == 0:
+            return values, index
+        return values if values is not None else index.shape, x.gather(dim, index), index.dtype
+
+    return post
+
+
+POSTS: dict[str, Callable[[Any, Any, Any], Any]] = {
+    "svd": _absolute, "linalg.svd": _absolute, "linalg.eigh": _absolute,
+    "sort": _chosen_values(1), "argsort": _chosen_values(1), "topk": _chosen_values(2), "kthvalue": _chosen_values(2),
+    "median": _chosen_values(1), "nanmedian": _chosen_values(1), "mode": _chosen_values(1),
+}  # fmt: skip
 
 
 @functools.cache
@@ -123,7 +145,7 @@ class _Sweep:
         self.theirs, self.ours = functions(path, info)
         self.factor = float(ROUGH.get(path, 1))
         self.values = path not in UNDEFINED
-        self.post = _absolute if path in SIGNLESS else lambda x: x
+        self.post = POSTS.get(path)
 
     def run(self) -> None:
         dtypes = [getattr(torch, name) for name in DTYPES]

@@ -1,8 +1,8 @@
 """Compare every name of the scope with PyTorch, and write docs/coverage.md from the results.
 
-    python tools/coverage.py                    all names, on the CPU and on the strict backend: some ten minutes
-    python tools/coverage.py --device cuda      the same on the first CUDA device
-    python tools/coverage.py --processes 2      the names dealt out to two processes
+    python tools/coverage_page.py                    all names, on the CPU and on the strict backend: some ten minutes
+    python tools/coverage_page.py --device cuda      the same on the first CUDA device
+    python tools/coverage_page.py --processes 2      the names dealt out to two processes
 
 The state of a name is what the comparisons said (`tests/sweep`), never whether the name exists.
 """
@@ -27,6 +27,7 @@ PAGE = ROOT / "docs" / "coverage.md"
 KINDS = {"functions": "functions and methods", "utilities": "utilities", "modules": "modules",
          "optimisers": "optimisers", "schedulers": "schedulers"}  # fmt: skip
 INTEGERS = ("uint8", "int8", "int16", "int32", "int64")
+HEADER = "| Name | State | Dtypes | Gradients | Devices | Compared |"
 FLOATS = ("float16", "float32", "float64")
 
 
@@ -122,12 +123,12 @@ def page(results: list[dict[str, Any]], devices: tuple[str, ...]) -> str:
     lines = [
         "# Coverage of PyTorch's vocabulary",
         "",
-        f"Written by `make coverage`, from {total} comparisons with PyTorch {torch.__version__.split('+')[0]} on "
-        f"{' and '.join(devices)} (`strict`: the",
-        "portable kernels over arrays that refuse to mix with NumPy's). The samples are PyTorch's own: scalars, empty,",
-        "broadcast and non-contiguous inputs, every keyword, its error inputs. Compared are values, dtypes, shapes, the",
-        "method and the in-place form, gradients of first and second order, and the class of the error.",
-        "*Complete*: all of it agrees. *Partial*: something differs. *Gradients*: the orders that agree in all samples.",
+        f"Written by `make coverage`, from {total} comparisons with PyTorch {torch.__version__.split('+')[0]}.",
+        f"Devices: {' and '.join(devices)} (`strict`: the portable kernels over arrays that refuse to mix with NumPy's).",
+        "The samples are PyTorch's own: scalars, empty, broadcast and non-contiguous inputs, every keyword, its error",
+        "inputs. Compared are values, dtypes, shapes, the method and the in-place form, gradients of first and second",
+        "order, and the class of the error. *Complete*: all of it agrees. *Partial*: something differs, as stated.",
+        "*Gradients*: the orders that agree in all samples.",
         "",
         "| Tier | Complete | Share | Partial | Missing |",
         "|---|---|---|---|---|",
@@ -138,12 +139,7 @@ def page(results: list[dict[str, Any]], devices: tuple[str, ...]) -> str:
             chosen = [r for r in results if r["tier"] == tier and r["kind"] == kind]
             if chosen:
                 lines.append(f"| {tier}: {label} | {_share(chosen)} |")
-    lines += [
-        "",
-        "Samples excused, for differences on purpose that",
-        "[differences-from-pytorch.md](differences-from-pytorch.md) states:",
-        "",
-    ]
+    lines += ["", "Samples excused, for [differences on purpose](differences-from-pytorch.md):", ""]
     lines += [f"- {reason}: {count}" for reason, count in sorted(excused.items())] or ["- none"]
     for tier in (1, 2, 3):
         for kind, label in KINDS.items():
@@ -156,20 +152,12 @@ def _section(tier: int, label: str, results: list[dict[str, Any]]) -> list[str]:
         return []
     lines = ["", f"## Tier {tier}: {label}"]
     for family in dict.fromkeys(r["family"] for r in results):
-        lines += [
-            "",
-            f"**{family}**",
-            "",
-            "| Name | State | Dtypes | Gradients | Devices | Compared |",
-            "|---|---|---|---|---|---|",
-        ]
+        lines += ["", f"**{family}**", "", HEADER, "|---|---|---|---|---|---|"]
         for r in (r for r in results if r["family"] == family):
             state = r["state"] if r["state"] != "partial" else f"partial. {r['differs']}"
-            orders = ", ".join(map(str, r["orders"])) or "-"
-            devices = ", ".join(r["devices"]) or "-"
-            lines.append(
-                f"| `{r['title']}` | {state} | {_dtypes(r['dtypes'])} | {orders} | {devices} | {r['passed'] + r['failed']} |"
-            )
+            orders, devices = (", ".join(map(str, r[key])) or "-" for key in ("orders", "devices"))
+            count = r["passed"] + r["failed"]
+            lines.append(f"| `{r['title']}` | {state} | {_dtypes(r['dtypes'])} | {orders} | {devices} | {count} |")
     return lines
 
 
