@@ -51,8 +51,8 @@ def gaussian_nll_loss(
 ) -> Tensor:
     """(log v + (y - x)^2 / v) / 2, v = max(var, eps): the likelihood of a normal distribution (Nix, Weigend, 1994).
 
-    input (means), target: one shape (*); var: a number, or the variances, (*), or without the last size or with 1
-    there. `full` adds log(2 pi) / 2; the gradient by var ignores the limit. Raises `ValueError` for a negative
+    input (means), target: one shape (*); var: a number, or the variances, (*), or with one of the sizes 1, or without
+    the last one. `full` adds log(2 pi) / 2; the gradient by var ignores the limit. Raises `ValueError` for a negative
     variance or a shape that does not fit.
 
     >>> import autograd_core as ag
@@ -69,9 +69,10 @@ def gaussian_nll_loss(
     variance: Tensor = var  # type: ignore[assignment]
     require_same(name, input=input, var=variance)
     shape, given = tuple(input.shape), tuple(variance.shape)
+    differing = [size for whole, size in zip(shape, given) if whole != size]
     if given == shape[:-1]:
         variance = variance.unsqueeze(-1)
-    elif given != shape and given != (*shape[:-1], 1):
+    elif len(given) != len(shape) or differing not in ([], [1]):
         raise LossShapeError(f"{name}: var is of incorrect size {given} for input {shape}")
     if _F.lt(variance, 0.0).any().item():
         raise ValueError(f"{name}: var has negative entry/entries; give variances, e.g. log_var.exp()")
