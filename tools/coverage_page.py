@@ -124,7 +124,7 @@ def page(results: list[dict[str, Any]], devices: tuple[str, ...]) -> str:
         "# Coverage of PyTorch's vocabulary",
         "",
         f"Written by `make coverage`, from {total} comparisons with PyTorch {torch.__version__.split('+')[0]}.",
-        f"Devices: {' and '.join(devices)} (`strict`: the portable kernels over arrays that refuse to mix with NumPy's).",
+        f"Devices: {' and '.join(devices)} (`strict`: portable kernels, arrays that refuse to mix with NumPy's).",
         "The samples are PyTorch's own: scalars, empty, broadcast and non-contiguous inputs, every keyword, its error",
         "inputs. Compared are values, dtypes, shapes, the method and the in-place form, gradients of first and second",
         "order, and the class of the error. *Complete*: all of it agrees. *Partial*: something differs, as stated.",

@@ -53,20 +53,35 @@ ROUGH = {
 }  # fmt: skip
 
 
-def _absolute(result: Any, args: Any, kwargs: Any) -> Any:
-    """Vectors of a decomposition are unique up to sign."""
-    if isinstance(result, list | tuple):
-        return tuple(part.abs() for part in result)
-    return result
+def _vectors(result: Any, args: Any, kwargs: Any) -> Any:
+    """Vectors of a decomposition are unique up to sign, and those of a null space up to a rotation of it."""
+    if not isinstance(result, list | tuple):
+        return result
+    values = next(part for part in result if part.ndim < result[0].ndim or part.ndim == 1)
+    count = values.shape[-1]
+    parts: list[Any] = [values]
+    for index, part in enumerate(result):
+        if part is not values:
+            m = part.transpose(-1, -2) if index == 2 and "full_matrices" in kwargs else part
+            rest = m[..., count:]
+            parts += [m[..., :count].abs(), rest @ rest.transpose(-1, -2)]
+    return tuple(parts)
 
 
-def _chosen_values(first: int) -> Callable[[Any, Any, Any], Any]:
-    """Among equal values any may be chosen: an index stands for the value it chooses. `first` is where `dim` comes."""
+def _chosen_values(first: int, alone: bool = False) -> Callable[[Any, Any, Any], Any]:
+    """Among equal values any may be chosen: an index stands for the value it chooses. `first` is where `dim` comes;
+    `alone`: the result is the index.
+    """
 
     def post(result: Any, args: Any, kwargs: Any) -> Any:
         x = args[0]
         dim = kwargs.get("dim", args[first] if len(args) > first else -1)
-        if kwargs.get("stable") or x.ndim == 0 or isinstance(dim, bool):
+        if (
+            kwargs.get("stable")
+            or x.ndim == 0
+            or isinstance(dim, bool)
+            or (not alone and not isinstance(result, list | tuple))
+        ):
             return result
         values, index = (None, result) if not isinstance(result, list | tuple) else result
         if index.ndim < x.ndim:
@@ -79,8 +94,8 @@ def _chosen_values(first: int) -> Callable[[Any, Any, Any], Any]:
 
 
 POSTS: dict[str, Callable[[Any, Any, Any], Any]] = {
-    "svd": _absolute, "linalg.svd": _absolute, "linalg.eigh": _absolute,
-    "sort": _chosen_values(1), "argsort": _chosen_values(1), "topk": _chosen_values(2), "kthvalue": _chosen_values(2),
+    "svd": _vectors, "linalg.svd": _vectors, "linalg.eigh": _vectors,
+    "sort": _chosen_values(1), "argsort": _chosen_values(1, True), "topk": _chosen_values(2), "kthvalue": _chosen_values(2),
     "median": _chosen_values(1), "nanmedian": _chosen_values(1), "mode": _chosen_values(1),
 }  # fmt: skip
 
