@@ -174,6 +174,15 @@ def _check_shapes(name: str, dims: int, x: Tensor, w: Tensor, out: Any, b: Tenso
             f"{name}: expected input of shape (N, C, {sizes}) or (C, {sizes}), got {tuple(x.shape)}; use unsqueeze() "
             "or reshape()"
         )
+    if isinstance(groups, int) and w.shape[0] < groups or 0 in w.shape[2:] or (len(out) and not out[0]):
+        raise RuntimeError(
+            f"{name}: expected a weight with an output channel for each of {groups} groups and a kernel of at least 1 "
+            f"in each dimension, got shape {tuple(w.shape)}"
+        )
+    if 0 in x.shape[-dims:]:
+        raise RuntimeError(
+            f"{name}: only the batch and the channels of the input may be empty, got shape {tuple(x.shape)}"
+        )
     if not isinstance(groups, int) or groups < 1:
         raise RuntimeError(f"{name}: groups must be a positive int, got {groups!r}")
     if b is not None and tuple(b.shape) != tuple(out):

@@ -80,7 +80,8 @@ def _geometry(
     p = pair(name, "padding", padding, 0, dims)
     d = pair(name, "dilation", dilation, 1, dims)
     for axis in range(dims):
-        if 2 * p[axis] > d[axis] * (k[axis] - 1) + 1:
+        # As PyTorch has it: in three dimensions the kernel itself counts, not what it spans.
+        if 2 * p[axis] > (k[axis] if dims == 3 else d[axis] * (k[axis] - 1) + 1):
             raise RuntimeError(
                 f"{name}: pad should be at most half of effective kernel size, but got pad={p[axis]}, "
                 f"kernel_size={k[axis]} and dilation={d[axis]}"
@@ -274,6 +275,8 @@ def _avg(
         require_float(name, x)
     images, (k, s, p, _, size) = _geometry(name, dims, x, kernel, stride, padding, 1, ceil)
     n = images.shape[2:]
+    if dims == 3 and any(a < b for a, b in zip(n, k)):
+        raise RuntimeError(f"{name}: input of size {tuple(n)} is smaller than kernel_size={kernel}")
     divisor: Any = override
     if override is None:
         whole = all((size[a] - 1) * s[a] + k[a] <= n[a] + 2 * p[a] for a in range(len(k)))

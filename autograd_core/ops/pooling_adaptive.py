@@ -119,7 +119,7 @@ def adaptive_max_pool3d(
 def _maximum(name: str, dims: int, x: Tensor, output_size: Any, return_indices: bool) -> Any:
     bins = _bins(name, dims, x, output_size)
     n = tuple(x.shape[-dims:])
-    if all(b and size % b == 0 for b, size in zip(bins, n)):
+    if x._data.size and all(b and size % b == 0 for b, size in zip(bins, n)):
         kernel = tuple(size // b for b, size in zip(bins, n))
         return _max(name, dims, x, kernel, None, 0, 1, False, return_indices)
     backend = x._backend
@@ -141,7 +141,7 @@ def _bins(name: str, dims: int, x: Tensor, output_size: Any) -> tuple[int, ...]:
     if len(sizes) != dims or not all(s is None or (isinstance(s, int) and s >= 0) for s in sizes):
         raise RuntimeError(f"{name}: output_size must be {dims} nonnegative ints or None, got {output_size!r}")
     n = tuple(x.shape[-dims:])
-    if 0 in (*n, *x.shape[1 : x.ndim - dims]):
+    if 0 in n or (0 in x.shape[1 : x.ndim - dims] and any(s != 1 for s in sizes)):
         raise RuntimeError(
             f"{name}: expected input with non-zero size in every dimension but the batch, got shape {tuple(x.shape)}"
         )

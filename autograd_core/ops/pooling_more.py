@@ -164,14 +164,18 @@ def _unpool(
             f"{name}: expected indices of the input's shape {tuple(x.shape)}, got {tuple(indices.shape)}; use those "
             "that max pooling returned with return_indices=True"
         )
-    if 0 in x.shape[-dims:]:
-        raise RuntimeError(f"{name}: expected input with non-zero spatial sizes, got shape {tuple(x.shape)}")
+    if 0 in x.shape[1:]:
+        raise RuntimeError(
+            f"{name}: expected input with non-zero size in every dimension but the batch, got shape {tuple(x.shape)}"
+        )
     k = pair(name, "kernel_size", kernel, 1, dims)
     s = k if stride is None else pair(name, "stride", stride, 1, dims)
     p = pair(name, "padding", padding, 0, dims)
     size = tuple((n - 1) * s[a] + k[a] - 2 * p[a] for a, n in enumerate(x.shape[-dims:]))
     if output_size is not None:
         size = _checked_size(name, tuple(output_size), size, s)
+    if min(size) < 0:
+        raise ValueError(f"{name}: output_size must not be negative, got {size}; use less padding")
     count = 1
     for n in size:
         count *= n

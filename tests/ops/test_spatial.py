@@ -206,3 +206,39 @@ def test_a_recorded_step_replays_on_other_volumes() -> None:
     expected = step(other)
     assert replayed[loss].item() == expected.item()
     assert replayed[grad].tolist() == w.grad.tolist()
+
+
+def ones(*shape: int) -> ag.Tensor:
+    return ag.ones(shape)
+
+
+# what is called, the class of error, what its message holds
+MISTAKES: list[tuple[Any, type[Exception], str]] = [
+    (lambda: F.conv3d(ones(1, 2, 3, 3, 3), ones(0, 2, 1, 1, 1)), RuntimeError, r"conv3d: .*output channel.*\(0, 2, 1"),
+    (lambda: F.conv2d(ones(1, 2, 3, 3), ones(2, 2, 0, 1)), RuntimeError, r"kernel of at least 1.*\(2, 2, 0, 1\)"),
+    (lambda: F.conv1d(ones(2, 2, 0), ones(2, 2, 1), padding=1), RuntimeError, r"may be empty, got shape \(2, 2, 0\)"),
+    (lambda: F.conv_transpose2d(ones(1, 2, 3, 3), ones(2, 0, 1, 1)), RuntimeError, r"\(2, 0, 1, 1\)"),
+    (lambda: F.conv3d(ones(1, 2, 3, 3, 3), ones(2, 2, 1, 1, 1).double()), RuntimeError, "float32.*float64"),
+    (lambda: F.conv3d(ones(1, 2, 3, 3, 3).int(), ones(2, 2, 1, 1, 1).int()), RuntimeError, "conv3d.*int32"),
+    (lambda: F.conv3d(ones(1, 2, 3, 3), ones(2, 2, 1, 1, 1)), RuntimeError, r"weight of shape.*2 channels, got 1"),
+    (lambda: F.conv3d(ones(2, 3, 3), ones(2, 2, 1, 1, 1)), RuntimeError, r"\(N, C, D, H, W\) or \(C, D, H, W\)"),
+    (lambda: F.max_pool3d(ones(1, 3, 3, 3), 2, padding=(1, 1, 2)), RuntimeError, "at most half.*pad=2"),
+    (lambda: F.max_pool2d(ones(2, 0, 3, 3), 2), RuntimeError, r"non-zero channels.*\(2, 0, 3, 3\)"),
+    (lambda: F.max_pool1d(ones(2, 3).long(), 2), RuntimeError, "max_pool1d.*int64"),
+    (lambda: F.avg_pool3d(ones(1, 1, 3, 3), 2, padding=1), RuntimeError, r"\(1, 3, 3\) is smaller than kernel_size=2"),
+    (lambda: F.avg_pool3d(ones(1, 3, 3, 3), 2, divisor_override=0), RuntimeError, "divisor_override.*0"),
+    (lambda: F.adaptive_avg_pool3d(ones(3, 3), (1, 1, 1)), ValueError, r"\(C, D, H, W\), got \(3, 3\)"),
+    (lambda: F.adaptive_max_pool1d(ones(2, 0), 1), RuntimeError, r"non-zero size.*\(2, 0\)"),
+    (lambda: F.max_unpool1d(ones(1, 2), ag.tensor([[0, 1]]).int(), 2), RuntimeError, "int64.*int32"),
+    (lambda: F.max_unpool1d(ones(1, 2), ag.tensor([0, 1]), 2), RuntimeError, r"\(1, 2\), got \(2,\)"),
+    (lambda: F.max_unpool1d(ones(1, 2), ag.tensor([[0, 1]]), 1, 1, 2), ValueError, "not be negative"),
+    (lambda: F.unfold(ones(1, 1, 3, 3).int(), 2), RuntimeError, "unfold.*int32"),
+    (lambda: F.fold(ones(1, 4, 4), (3, 3), 2, stride=0), RuntimeError, "stride must be at least 1"),
+    (lambda: ag.native_group_norm(ones(2, 3), None, None, 2, 3, 2, 1, 0.1), RuntimeError, "12 elements"),
+]
+
+
+@pytest.mark.parametrize(("call", "error", "message"), MISTAKES, ids=range(len(MISTAKES)))
+def test_mistakes_are_named(call: Any, error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message):
+        call()
