@@ -32,6 +32,7 @@ from autograd_core.ops import (
     losses,
     normalization,
     normalization_more,
+    out,
     padding,
     pooling,
     pooling_adaptive,
@@ -90,6 +91,8 @@ def _collect() -> dict[str, Any]:
     for name in inplace_names.NAMES:
         exported[f"{name}_"] = getattr(Tensor, f"{name}_")
     exported["detach"] = Tensor.detach
+    for name in out.NAMES:
+        exported[name] = out.accepting(name, exported[name])
     Tensor.type = creation.type_  # type: ignore[attr-defined]
     return exported
 
