@@ -1,7 +1,7 @@
 """Datasets, samplers, collating, and the order and shape of what DataLoader gives."""
 
 import warnings
-from collections import OrderedDict, namedtuple
+from collections import OrderedDict, defaultdict, namedtuple
 
 import numpy as np
 import pytest
@@ -9,14 +9,19 @@ import pytest
 import autograd_core as ag
 from autograd_core.utils.data import (
     BatchSampler,
+    ChainDataset,
+    ConcatDataset,
     DataLoader,
     Dataset,
     IterableDataset,
     RandomSampler,
     Sampler,
     SequentialSampler,
+    StackDataset,
     Subset,
+    SubsetRandomSampler,
     TensorDataset,
+    WeightedRandomSampler,
     default_collate,
     default_convert,
     random_split,
@@ -44,6 +49,16 @@ class Count(IterableDataset):
 
     def __iter__(self):
         return iter(range(self.n))
+
+
+class Known(Count):
+    def __len__(self):
+        return self.n
+
+
+class Short(Squares):
+    def __getitems__(self, indices):
+        return [self[indices[0]]]
 
 
 class Wrapped(Dataset):
@@ -112,6 +127,33 @@ def test_random_split_lengths(n, lengths, expected):
     assert sorted(index for part in parts for index in part.indices) == list(range(n))
 
 
+def test_concatenated_chained_and_stacked():
+    both = Squares(3) + Squares(2)
+    assert type(both) is ConcatDataset and len(both) == 5 and both.cumulative_sizes == [3, 5]
+    assert [both[i] for i in (0, 2, 3, 4, -1, -5)] == [(0, 0), (2, 4), (0, 0), (1, 1), (1, 1), (0, 0)]
+    assert [sample for sample in both] == [(0, 0), (1, 1), (2, 4), (0, 0), (1, 1)]
+    chain = Count(2) + Count(3)
+    assert type(chain) is ChainDataset and list(chain) == list(chain) == [0, 1, 0, 1, 2]
+    assert len(ChainDataset([Known(2), Known(3)])) == 5
+    stack = StackDataset(Squares(4), Subset(Squares(9), [8, 7, 6, 5]))
+    assert len(stack) == 4 and stack[1] == ((1, 1.0), (7, 49.0))
+    assert stack.__getitems__([3, 0]) == [((3, 9.0), (5, 25.0)), ((0, 0.0), (8, 64.0))]
+    named = StackDataset(a=[1, 2], b="xy")
+    assert named[1] == named.__getitems__([1])[0] == {"a": 2, "b": "y"}
+    batch = next(iter(DataLoader(named, 2)))
+    assert plain(batch) == {"a": ("int64", [1, 2]), "b": ["list", "x", "y"]}
+
+
+def test_weighted_and_subset_sampling():
+    drawn = list(WeightedRandomSampler([1.0, 0.0, 3.0], 4000, generator=ag.Generator().manual_seed(0)))
+    assert len(drawn) == 4000 and 1 not in drawn and 0.72 < drawn.count(2) / 4000 < 0.78
+    assert sorted(WeightedRandomSampler([5.0, 1.0, 2.0, 9.0], 4, replacement=False)) == [0, 1, 2, 3]
+    chosen = ["p", "q", "r", "s", "t"]
+    sampler = SubsetRandomSampler(chosen, generator=ag.Generator().manual_seed(1))
+    orders = [list(sampler) for _ in range(4)]
+    assert all(sorted(order) == chosen for order in orders) and len(set(map(tuple, orders))) > 1 and len(sampler) == 5
+
+
 def test_random_split_is_decided_by_the_generator():
     def split(seed):
         return [part.indices for part in random_split(Squares(50), [30, 20], ag.Generator().manual_seed(seed))]
@@ -143,6 +185,19 @@ MISTAKES = [
     (lambda: RandomSampler([1], replacement=1), TypeError, "replacement should be a bool, got 1"),
     (lambda: BatchSampler([1], 0, False), ValueError, "batch_size should be a positive integer, got 0"),
     (lambda: BatchSampler([1], 2, 1), ValueError, "drop_last should be a bool, got 1"),
+    (lambda: WeightedRandomSampler([1.0], 0), ValueError, "num_samples should be a positive integer, got 0"),
+    (lambda: WeightedRandomSampler([1.0], 1, 2), ValueError, "replacement should be a bool, got 2"),
+    (lambda: WeightedRandomSampler([[1.0]], 1), ValueError, r"1-d sequence, got the shape \(1, 1\)"),
+    (lambda: list(WeightedRandomSampler([1.0, -1.0], 1)), RuntimeError, "probability.* < 0"),
+    (lambda: ConcatDataset([]), AssertionError, "at least one dataset"),
+    (lambda: ConcatDataset([Count(2)]), AssertionError, "dataset 0 is an IterableDataset; use ChainDataset"),
+    (lambda: ConcatDataset([[1]])[-2], ValueError, "index -2 is out of range for 1 samples"),
+    (lambda: ConcatDataset([[1]])[1], IndexError, "index 1 is out of range for 1 samples"),
+    (lambda: list(ChainDataset([[1]])), AssertionError, "dataset 0 is a list"),
+    (lambda: StackDataset(), ValueError, "either by position or by name, got none"),
+    (lambda: StackDataset([1], a=[1]), ValueError, "got both kinds"),
+    (lambda: StackDataset([1], [1, 2]), ValueError, r"differ in length: \[1, 2\]"),
+    (lambda: StackDataset(Short(2)).__getitems__([0, 1]), ValueError, "gave 1 samples for 2 indices"),
     (lambda: DataLoader([1], batch_size=0), ValueError, "batch_size should be a positive integer"),
     (lambda: DataLoader([1], batch_size=2.5), ValueError, "batch_size should be a positive integer"),
     (lambda: DataLoader([1], num_workers=-1), ValueError, "num_workers must not be negative"),
@@ -244,6 +299,9 @@ COLLATED = [
     ([np.float64(1), np.float64(2)], ("float64", [1, 2])),
     ([np.arange(2, dtype=np.int16)] * 2, ("int16", [[0, 1], [0, 1]])),
     ([np.bool_(True)], ("bool", [True])),
+    ([np.str_("a"), "b"], ["list", "a", "b"]),
+    ([defaultdict(int, x=1), defaultdict(int, x=2)], {"x": ("int64", [1, 2])}),
+    ([Point({"k": [1]}, 2.0)], ["Point", {"k": ["list", ("int64", [1])]}, ("float64", [2.0])]),
 ]
 
 
@@ -255,6 +313,7 @@ def test_default_collate(batch, expected):
 def test_default_collate_stacks_tensors_and_keeps_the_kind_of_mapping():
     batch = default_collate([OrderedDict(x=ag.ones(2)), OrderedDict(x=ag.zeros(2))])
     assert type(batch) is OrderedDict
+    assert default_collate([defaultdict(int, x=1)])["y"] == 0
     assert plain(batch["x"]) == ("float32", [[1, 1], [0, 0]])
 
 
@@ -270,7 +329,7 @@ def test_default_convert():
     value = {"a": np.zeros(1), "b": (1, "x", np.float32(2)), "c": Point(np.ones(1), None)}
     assert plain(default_convert(value)) == {
         "a": ("float64", [0]),
-        "b": ["tuple", 1, "x", ("float32", 2)],
+        "b": ["list", 1, "x", ("float32", 2)],
         "c": ["Point", ("float64", [1]), None],
     }
 
@@ -324,7 +383,7 @@ def test_own_samplers_batch_samplers_and_collating():
     loader = DataLoader(Squares(9), batch_sampler=[[1, 2, 3], [8]])
     assert [b[0].tolist() for b in loader] == [[1, 2, 3], [8]] and len(loader) == 2
     assert list(DataLoader(Squares(3), 2, collate_fn=list)) == [[(0, 0.0), (1, 1.0)], [(2, 4.0)]]
-    assert list(DataLoader(Squares(3), batch_size=None)) == [(0, 0.0), (1, 1.0), (2, 4.0)]
+    assert list(DataLoader(Squares(3), batch_size=None)) == [[0, 0.0], [1, 1.0], [2, 4.0]]
     assert list(DataLoader([], batch_size=2)) == []
 
 
@@ -344,10 +403,6 @@ def test_iterable_datasets():
     assert [b.tolist() for b in DataLoader(Count(5), 2)] == [[0, 1], [2, 3], [4]]
     assert [b.tolist() for b in DataLoader(Count(5), 2, drop_last=True)] == [[0, 1], [2, 3]]
     assert list(DataLoader(Count(3), batch_size=None)) == [0, 1, 2]
-
-    class Known(Count):
-        def __len__(self):
-            return self.n
 
     for size, drop_last, length in ((2, False, 3), (2, True, 2), (None, False, 5)):
         assert len(DataLoader(Known(5), size, drop_last=drop_last)) == length

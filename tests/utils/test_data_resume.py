@@ -3,7 +3,17 @@
 import pytest
 
 import autograd_core as ag
-from autograd_core.utils.data import DataLoader, Dataset, IterableDataset, RandomSampler, Sampler, Subset, TensorDataset
+from autograd_core.utils.data import (
+    DataLoader,
+    Dataset,
+    IterableDataset,
+    RandomSampler,
+    Sampler,
+    Subset,
+    SubsetRandomSampler,
+    TensorDataset,
+    WeightedRandomSampler,
+)
 
 N, BATCH, EPOCHS = 11, 3, 3
 PER_EPOCH = 4
@@ -63,6 +73,8 @@ LOADERS = {
     "with replacement": lambda: DataLoader(
         Numbers(), BATCH, sampler=RandomSampler(range(N), replacement=True, num_samples=N, generator=seeded())
     ),
+    "weighted": lambda: DataLoader(Numbers(), BATCH, sampler=WeightedRandomSampler([1.0] * N, N)),
+    "a subset at random": lambda: DataLoader(Numbers(), BATCH, sampler=SubsetRandomSampler(range(N), seeded())),
     "a sampler with a state": lambda: DataLoader(Numbers(), BATCH, sampler=Stateful()),
     "batches given": lambda: DataLoader(Numbers(), batch_sampler=[[0, 1], [5], [7, 3, 2], [4]]),
     "stream": lambda: DataLoader(Stream(), BATCH),

@@ -1,6 +1,7 @@
 """From a list of samples to one batch."""
 
-from collections.abc import Callable, Mapping, Sequence
+import copy
+from collections.abc import Callable, Mapping, MutableMapping, MutableSequence, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,9 +14,13 @@ def _is_namedtuple(value: Any) -> bool:
 
 
 def _rebuild(value: Any, items: list[Any]) -> Any:
-    """A sequence of `value`'s own type where that can be built from a list, else the list."""
+    """A sequence of `value`'s own kind with other items; a list where no such can be made."""
     try:
-        return type(value)(items)
+        if isinstance(value, MutableSequence):
+            made = copy.copy(value)  # With whatever else it holds.
+            made[:] = items
+            return made
+        return type(value)(items)  # type: ignore[call-arg]
     except TypeError:
         return items
 
@@ -23,6 +28,10 @@ def _rebuild(value: Any, items: list[Any]) -> Any:
 def _map_values(value: Mapping[Any, Any], function: Callable[[Any], Any]) -> Any:
     items = {key: function(key) for key in value}
     try:
+        if isinstance(value, MutableMapping):
+            made = copy.copy(value)
+            made.update(items)
+            return made
         return type(value)(items)  # type: ignore[call-arg]
     except TypeError:
         return items
@@ -39,10 +48,12 @@ def _from_numpy(array: Any) -> "ag.Tensor":
 
 
 def default_convert(data: Any) -> Any:
-    """NumPy values become tensors, containers are walked, everything else stays. Used when `batch_size=None`.
+    """NumPy values become tensors, containers are walked (a tuple gives a list), everything else stays.
+
+    The loader's default when `batch_size=None`.
 
     >>> ag.utils.data.default_convert(("a", 3))
-    ('a', 3)
+    ['a', 3]
     """
     if isinstance(data, np.ndarray | np.generic) and data.dtype.kind in "biuf":
         return _from_numpy(data)
@@ -50,6 +61,8 @@ def default_convert(data: Any) -> Any:
         return _map_values(data, lambda key: default_convert(data[key]))
     if _is_namedtuple(data):
         return type(data)(*(default_convert(item) for item in data))
+    if isinstance(data, tuple):
+        return [default_convert(item) for item in data]
     if isinstance(data, Sequence) and not isinstance(data, str | bytes):
         return _rebuild(data, [default_convert(item) for item in data])
     return data
@@ -68,14 +81,14 @@ def default_collate(batch: Sequence[Any]) -> Any:
     first = batch[0]
     if isinstance(first, ag.Tensor):
         return ag.stack(batch, 0)
+    if isinstance(first, str | bytes):
+        return batch
     if isinstance(first, np.ndarray | np.generic):
         return ag.stack([_from_numpy(item) for item in batch], 0)
     if isinstance(first, float):
         return ag.tensor(batch, dtype=ag.float64)
     if isinstance(first, int):
         return ag.tensor(batch)
-    if isinstance(first, str | bytes):
-        return batch
     if isinstance(first, Mapping):
         for position, item in enumerate(batch):
             if missing := [key for key in first if key not in item]:
