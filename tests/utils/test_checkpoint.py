@@ -343,3 +343,35 @@ def test_gradients_equal_those_of_pytorch():
 
     ours, theirs = grad(ag, checkpoint), grad(torch, reference)
     assert ours == [pytest.approx(row, rel=1e-12) for row in theirs]
+
+
+def test_a_recorded_step_replays_with_fresh_random_numbers():
+    """The second run is part of the flat list of calls, its random state a buffer that each replay refreshes."""
+    from autograd_core.recorder import Recorder
+
+    def make():
+        model = network(2)
+        optimizer = optim.Adam(model.parameters(), lr=0.01)
+
+        def step(x):
+            optimizer.zero_grad(set_to_none=False)
+            each(model, x).square().mean().backward()
+            optimizer.step()
+
+        for p in model.parameters():
+            p.grad = ag.zeros_like(p)
+        return model, step
+
+    batches = [ag.randn(4, 16) for _ in range(4)]
+    model, step = make()
+    ag.manual_seed(2)
+    for x in batches:
+        step(x)
+    other, its_step = make()
+    ag.manual_seed(2)
+    x = batches[0].clone()
+    with Recorder(x._backend) as tape:
+        its_step(x)
+    for new in batches[1:]:
+        tape.replay({x: new})
+    assert all(map(ag.equal, model.parameters(), other.parameters()))
