@@ -72,7 +72,8 @@ def _into(name: str, function: Callable[..., Any], out: Any, args: tuple[Any, ..
         if not isinstance(t, Tensor):
             raise TypeError(f"{name}: out must be a Tensor or a tuple of Tensors, got {type(t).__name__}")
     if name in CREATION:
-        options = {"dtype": targets[0].dtype, "device": targets[0].device, **options}
+        for key in ("dtype", "device"):
+            options[key] = getattr(targets[0], key) if options.get(key) is None else options[key]
     asked = options.get("dtype")
     if asked is not None and dtypes.as_dtype(asked) is not targets[0].dtype:
         raise RuntimeError(f"{name}: dtype {asked} does not match the dtype of out, {targets[0].dtype}")
