@@ -84,7 +84,7 @@ def unary(
     def call(x: Tensor, *params: Any) -> Tensor:
         backend = x._backend
         data = x._data
-        if floating and data.dtype.kind != "f":
+        if floating and x._node is None and data.dtype.kind != "f":  # What has a history is of floating point.
             return call(V.cast(x, dtypes.get_default_dtype().native), *params)
         try:
             out = getattr(backend, name)(data, *params) if params else getattr(backend, name)(data)
@@ -152,12 +152,19 @@ def binary(
     saves_second = saves == (1,)
 
     def call(x: Any, y: Any) -> Tensor:
-        if not (isinstance(y, Tensor) and isinstance(x, Tensor)):
+        if not isinstance(y, Tensor):
             x, y = numbers_to_tensors(name, x, y)
-        backend = x._backend
+        try:
+            backend = x._backend
+        except AttributeError:
+            return call(*numbers_to_tensors(name, x, y))
         xd = x._data
         yd = y._data
-        if xd.dtype is not yd.dtype or y._backend is not backend or (floating and xd.dtype.kind != "f"):
+        if (
+            xd.dtype is not yd.dtype
+            or y._backend is not backend
+            or (floating and x._node is None and xd.dtype.kind != "f")
+        ):
             x, y, changed = promote(name, floating, x, y)
             if changed:
                 return call(x, y)

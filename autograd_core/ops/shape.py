@@ -31,7 +31,7 @@ def _unfold_rule(F: Any, g: Any, ctx: Any) -> tuple[Any, ...]:
 _reshape = unary("reshape", lambda F, g, ctx: (F.reshape(g, ctx.inputs[0].shape),), view=True)
 _permute = unary("permute", lambda F, g, ctx: (F.permute(g, _inverse(ctx.params[0])),), view=True)
 _expand = unary("expand", lambda F, g, ctx: (g,), view=True)  # The engine sums over what was stretched.
-_slice = unary("slice", lambda F, g, ctx: (F.slice_backward(g, tuple(ctx.inputs[0].shape), ctx.params[0]),), view=True)
+_slice = unary("slice", lambda F, g, ctx: (F.slice_backward(g, ctx.inputs[0].shape, ctx.params[0]),), view=True)
 _slice_backward = unary("slice_backward", lambda F, g, ctx: (F.slice(g, ctx.params[1]),))
 _diagonal = unary("diagonal", _diagonal_rule, view=True)
 _unfold = unary("unfold", _unfold_rule, view=True)
@@ -336,6 +336,12 @@ def diagonal(input: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Te
 def unfold(self: Tensor, dimension: int, size: int, step: int) -> Tensor:
     """A view of all windows of `size` along `dimension`, every `step`, as a new last dimension."""
     axis = self._dim(dimension)
+    if not self._data.ndim:
+        self = _reshape_to(self, (1,))
+        if (size, step > 0) == (0, True):
+            return _slice(self, (builtins.slice(0, 0),))
+        if (size, step > 0) == (1, True):
+            return self
     if not 0 <= size <= self._data.shape[axis] or step <= 0:
         raise RuntimeError(
             f"unfold: size {size} and step {step} do not fit dimension {dimension} of size {self._data.shape[axis]}"
@@ -344,15 +350,23 @@ def unfold(self: Tensor, dimension: int, size: int, step: int) -> Tensor:
     return _unfold(self, *params)
 
 
-def narrow(input: Tensor, dim: int, start: int, length: int) -> Tensor:
+def narrow(input: Tensor, dim: int, start: int | Tensor, length: int) -> Tensor:
     """A view of `length` elements from `start` along `dim`.
 
     >>> import autograd_core as ag
     >>> ag.narrow(ag.arange(5), 0, 1, 3)
     tensor([1, 2, 3])
     """
+    if not input._data.ndim:
+        raise RuntimeError("narrow() cannot be applied to a 0-dim tensor.")
     axis = input._dim(dim)
     n = input._data.shape[axis]
+    if isinstance(start, Tensor):
+        if start._data.ndim or start._data.dtype.kind not in "iu":
+            raise RuntimeError(f"narrow: start must be an 0-dim integral Tensor, got {start.dtype} {tuple(start.shape)}")
+        start = start.item()
+    if not -n <= start <= n:
+        raise IndexError(f"narrow: start out of range (expected to be in range of [{-n}, {n}], but got {start})")
     start = start + n if start < 0 else start
     if length < 0 or not 0 <= start <= n - length:
         raise RuntimeError(f"narrow: start ({start}) + length ({length}) exceeds dimension size ({n}) of dim {dim}")
@@ -380,14 +394,14 @@ def contiguous(self: Tensor) -> Tensor:
     return self if self._data.flags.c_contiguous else _contiguous(self)
 
 
-def flip(input: Tensor, *dims: Any) -> Tensor:
+def flip(input: Tensor, *axes: Any, dims: Any = None) -> Tensor:
     """A copy with the order along `dims` reversed.
 
     >>> import autograd_core as ag
     >>> ag.flip(ag.arange(3), (0,))
     tensor([2, 1, 0])
     """
-    axes = tuple(input._dim(d) for d in _sizes(dims, "flip"))
+    axes = tuple(input._dim(d) for d in _sizes(axes if dims is None else (dims,), "flip"))
     if len(set(axes)) != len(axes):
         raise RuntimeError(f"flip: dim appears multiple times in the list of dims {axes}")
     return _contiguous(_flip(input, axes))  # type: ignore[no-any-return]
@@ -401,6 +415,8 @@ def roll(input: Tensor, shifts: Any, dims: Any = None) -> Tensor:
     tensor([3, 0, 1, 2])
     """
     amounts = (shifts,) if isinstance(shifts, int) else tuple(shifts)
+    if not amounts:
+        raise RuntimeError("roll: `shifts` required")
     if dims is None:
         return _reshape_to(_roll(ravel(input), amounts, (0,)), input._data.shape)
     axes = tuple(input._dim(d) for d in ((dims,) if isinstance(dims, int) else dims))

@@ -132,7 +132,7 @@ class CpuBackend(CpuNeuralKernels, Backend):
 
     def expand(self, x: Array, shape: tuple[int, ...]) -> Array:
         if x.ndim == 0:
-            return np.ndarray(shape, x.dtype, self.as_array(x), 0, (0,) * len(shape))
+            return _ndarray(shape, x.dtype, x if x.__class__ is _ndarray else np.asarray(x), 0, (0,) * len(shape))
         lead = len(shape) - x.ndim
         stretched = [0 if m == 1 and n != 1 else s for m, n, s in zip(x.shape, shape[lead:], x.strides)]
         return self._strided(x, shape, (0,) * lead + tuple(stretched))
