@@ -101,7 +101,7 @@ def _infer(data: Any) -> dtypes.dtype | None:
 
 
 def as_tensor(data: Any, dtype: dtypes.dtype | None = None, device: Any = None) -> Tensor:
-    """Like `tensor`, but without a copy where `data` is a tensor or NumPy array that already fits.
+    """Like `tensor`, but without a copy where `data` is a tensor or an array of another library that already fits.
 
     >>> import autograd_core as ag
     >>> ag.as_tensor([1.5])
@@ -113,6 +113,8 @@ def as_tensor(data: Any, dtype: dtypes.dtype | None = None, device: Any = None) 
     if isinstance(data, np.ndarray) and backend.name == "cpu" and (dtype is None or dtype.native == data.dtype):
         if _obstacle(data) is None:
             return from_numpy(data)
+    if hasattr(data, "__dlpack__") and not isinstance(data, np.ndarray | np.generic):
+        return asarray(data, dtype=dtype, device=device)
     return tensor(data, dtype=dtype, device=device)
 
 

@@ -154,7 +154,7 @@ def test_dlpack_with_pytorch(name):
     back = torch.from_dlpack(ours)
     back[2, 0] = 1
     assert theirs.tolist() == ours.tolist() == [[0, 1], [0, 0], [1, 0]]
-    assert back.data_ptr() == theirs.data_ptr() == ours.data_ptr()
+    assert back.data_ptr() == theirs.data_ptr() == ours.data_ptr() == ag.as_tensor(theirs).data_ptr()
 
 
 def test_dlpack_on_cuda():

@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from itertools import islice
+from types import GenericAlias
 from typing import Any
 
 import autograd_core as ag
@@ -47,6 +48,7 @@ class DataLoader:
     """
 
     _initialized = False
+    __class_getitem__ = classmethod(GenericAlias)  # `DataLoader[Sample]`, as PyTorch's is written in annotations.
 
     def __init__(
         self,
