@@ -82,6 +82,7 @@ from autograd_core.ops.pooling_adaptive import (
     adaptive_max_pool2d,
     adaptive_max_pool3d,
 )
+from autograd_core.ops.pooling_fractional import fractional_max_pool2d, fractional_max_pool3d
 from autograd_core.ops.pooling_more import lp_pool1d, lp_pool2d, lp_pool3d, max_unpool1d, max_unpool2d, max_unpool3d
 from autograd_core.ops.resampling import (
     interpolate,
@@ -126,6 +127,8 @@ __all__ = [
     "embedding",
     "feature_alpha_dropout",
     "fold",
+    "fractional_max_pool2d",
+    "fractional_max_pool3d",
     "gaussian_nll_loss",
     "gelu",
     "glu",

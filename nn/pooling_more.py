@@ -1,4 +1,4 @@
-"""Layers of power-average pooling, unpooling, and windows as columns."""
+"""Layers of power-average and fractional pooling, unpooling, and windows as columns."""
 
 from __future__ import annotations
 
@@ -71,6 +71,67 @@ class LPPool3d(_LPPool):
 
     def forward(self, input: Tensor) -> Tensor:
         return F.lp_pool3d(input, *self._options())
+
+
+# -- windows drawn at random ------------------------------------------------------------------------------
+
+
+class _FractionalMaxPool(Module):
+    _spatial = 0
+
+    def __init__(
+        self,
+        kernel_size: Sizes,
+        output_size: Sizes | None = None,
+        output_ratio: Any = None,
+        return_indices: bool = False,
+        _random_samples: Tensor | None = None,
+    ) -> None:
+        super().__init__()
+        name, n = type(self).__name__, self._spatial
+        self.kernel_size = _each(kernel_size, n)
+        self.return_indices = return_indices
+        self.register_buffer("_random_samples", _random_samples)
+        self.output_size = None if output_size is None else _each(output_size, n)
+        self.output_ratio = output_ratio
+        if isinstance(output_ratio, int | float):
+            self.output_ratio = (output_ratio,) * n
+        if min(self.kernel_size) < 1:
+            raise ValueError(f"{name}: kernel_size must be greater than 0, but got {kernel_size}")
+        if (output_size is None) == (output_ratio is None):
+            raise ValueError(f"{name} requires either an output_size or an output_ratio, and not both")
+        if output_ratio is not None and not all(0 < ratio < 1 for ratio in self.output_ratio):
+            raise ValueError(f"{name}: output_ratio must be between 0 and 1 (got {output_ratio})")
+
+    def forward(self, input: Tensor) -> Any:
+        pool: Any = F.fractional_max_pool2d if self._spatial == 2 else F.fractional_max_pool3d
+        options = (self.kernel_size, self.output_size, self.output_ratio, self.return_indices)
+        return pool(input, *options, _random_samples=self._random_samples)
+
+
+class FractionalMaxPool2d(_FractionalMaxPool):
+    """The maximum over windows of images (N, C, H, W) or (C, H, W) whose places are drawn at random.
+
+    output_size, or output_ratio (of the input's, between 0 and 1): how many windows. Graham, "Fractional Max-Pooling",
+    2014.
+
+    >>> import autograd_core as ag
+    >>> ag.nn.FractionalMaxPool2d(2, output_ratio=0.7)(ag.zeros(1, 1, 10, 20)).shape
+    ag.Size([1, 1, 7, 14])
+    """
+
+    _spatial = 2
+
+
+class FractionalMaxPool3d(_FractionalMaxPool):
+    """`FractionalMaxPool2d` for volumes (N, C, D, H, W) or (C, D, H, W).
+
+    >>> import autograd_core as ag
+    >>> ag.nn.FractionalMaxPool3d(2, output_size=(2, 3, 4))(ag.zeros(1, 1, 4, 6, 8)).shape
+    ag.Size([1, 1, 2, 3, 4])
+    """
+
+    _spatial = 3
 
 
 # -- maxima back to their places --------------------------------------------------------------------------

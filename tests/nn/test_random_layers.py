@@ -63,6 +63,20 @@ def test_alpha_dropout_at_its_ends() -> None:
         assert function(y, 0.5, True, True) is y
 
 
+@pytest.mark.parametrize("dims", [2, 3])
+def test_fractional_pooling_draws_its_windows(dims: int) -> None:
+    ag.manual_seed(0)
+    make, shape = getattr(nn, f"FractionalMaxPool{dims}d"), (2, 3, *(9,) * dims)
+    x = ag.randn(*shape)
+    pool = make(2, output_ratio=0.6, return_indices=True)
+    y, places = pool(x)
+    assert y.shape == places.shape == (2, 3, *(5,) * dims)
+    assert ag.equal(x.flatten(2).gather(2, places.flatten(2)), y.flatten(2))
+    assert not ag.equal(pool(x)[0], y)
+    fixed = make(2, output_size=4, _random_samples=ag.rand(2, 3, dims))
+    assert ag.equal(fixed(x), fixed(x)) and list(fixed.state_dict()) == ["_random_samples"]
+
+
 # what is called, the class of error, what its message holds
 MISTAKES: list[tuple[Callable[[], Any], type[Exception], tuple[str, ...]]] = [
     (lambda: F.rrelu(ag.zeros(2), 0.5, 0.2), RuntimeError, ("lower=0.5", "upper=0.2")),
@@ -70,6 +84,16 @@ MISTAKES: list[tuple[Callable[[], Any], type[Exception], tuple[str, ...]]] = [
     (lambda: F.alpha_dropout(ag.zeros(2), 1.5), ValueError, ("between 0 and 1", "1.5")),
     (lambda: F.alpha_dropout(ag.tensor([1]), 0.5, True), RuntimeError, ("int64",)),
     (lambda: F.feature_alpha_dropout(ag.zeros(2), 0.5, True), RuntimeError, ("2 dimensions", "(2,)")),
+    (lambda: nn.FractionalMaxPool2d(2), ValueError, ("output_size or an output_ratio",)),
+    (lambda: nn.FractionalMaxPool2d(2, 3, 0.5), ValueError, ("not both",)),
+    (lambda: nn.FractionalMaxPool2d(2, output_ratio=(0.5, 1.5)), ValueError, ("between 0 and 1", "1.5")),
+    (lambda: nn.FractionalMaxPool3d(0, 3), ValueError, ("greater than 0",)),
+    (lambda: nn.FractionalMaxPool2d(3, 3)(ag.zeros(1, 4, 9)), RuntimeError, ("too large", "(4, 9)")),
+    (
+        lambda: nn.FractionalMaxPool2d(2, 2, _random_samples=ag.zeros(1, 2, 2))(ag.zeros(1, 4, 9)),
+        RuntimeError,
+        ("(1, 1, 2)", "(1, 2, 2)"),
+    ),
     (lambda: nn.FeatureAlphaDropout(-0.1), ValueError, ("between 0 and 1", "-0.1")),
 ]
 

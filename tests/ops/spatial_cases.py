@@ -1,7 +1,7 @@
 """Rows of the table of neural operations (`test_neural.py`): volumes, adaptive maxima, power averages, windows."""
 
 import numpy as np
-from neural_cases import Case, distinct, normal, positive
+from neural_cases import Case, distinct, normal, positive, probability
 
 X, W = normal(2, 2, 2, 3, 2), normal(2, 2, 2, 2, 1)
 
@@ -84,6 +84,20 @@ CASES = [
         "max_unpool3d",
         lambda F, x, i: F.max_unpool3d(x, i, 2),
         (normal(1, 2, 1, 2, 2), places(1, 2, 1, 2, 2, of=32)),
+        batch=False,
+    ),
+    Case(
+        "fractional_max_pool2d",
+        lambda F, x, u: F.fractional_max_pool2d(x, (2, 3), (3, 2), _random_samples=u),
+        (distinct(2, 2, 5, 7), probability(2, 2, 2)),
+        constant=(1,),
+        batch=False,
+    ),
+    Case(
+        "fractional_max_pool3d",
+        lambda F, x, u: F.fractional_max_pool3d(x, 2, output_ratio=(0.5, 0.4, 0.7), _random_samples=u),
+        (distinct(2, 4, 5, 4), probability(1, 2, 3)),
+        constant=(1,),
         batch=False,
     ),
     Case("unfold", lambda F, x: F.unfold(x, (2, 3), (2, 1), (1, 2), (1, 2)), (normal(2, 3, 4, 5),)),
