@@ -94,14 +94,19 @@ def matrix_norm(
         return vector_norm(A, 2, (rows, columns), keepdim)
     if ord in ("nuc", 2, -2):
         values = svdvals(A.movedim((rows, columns), (-2, -1)))
-        out = values.sum(-1) if ord == "nuc" else values.amax(-1) if ord == 2 else values.amin(-1)
+        out = values.sum(-1) if ord == "nuc" else _greatest(values, -1) if ord == 2 else values.amin(-1)
         for axis in sorted((rows, columns)) if keepdim else ():
             out = out.unsqueeze(axis)
         return out  # type: ignore[no-any-return]
     over, rest = (rows, columns) if ord in (1, -1) else (columns, rows)
     sums = vector_norm(A, 1, over, True)
-    out = sums.amax(rest, True) if ord > 0 else sums.amin(rest, True)
+    out = _greatest(sums, rest, True) if ord > 0 else sums.amin(rest, True)
     return out if keepdim else out.squeeze((rows, columns))  # type: ignore[no-any-return]
+
+
+def _greatest(x: Tensor, dim: int, keepdim: bool = False) -> Tensor:
+    """The greatest of numbers that are not negative: 0 if there are none."""
+    return x.amax(dim, keepdim) if x._data.shape[dim] else x.sum(dim, keepdim)  # type: ignore[no-any-return]
 
 
 def _in_dtype(name: str, x: Tensor, dtype: dtypes.dtype | None) -> Tensor:
@@ -274,7 +279,7 @@ def lstsq(A: Tensor, B: Tensor, rcond: float | None = None, *, driver: str | Non
     if driver == "gels" and not full:
         raise LinAlgError("linalg.lstsq: a matrix does not have full rank, which 'gels' needs; use driver='gelsd'")
     x = matmul(pinv(A, atol=0.0, rtol=bound), b)
-    residuals = A.new_empty((0,))
+    residuals = x.reshape(-1)[:0]
     if m > n and full and driver != "gelsy":
         residuals = e.square(matmul(A, x) - b).sum(-2)
     nothing = A.new_empty((0,))

@@ -131,7 +131,7 @@ def matrix_exp(A: Tensor) -> Tensor:
     return _matrix_exp(A)  # type: ignore[no-any-return]
 
 
-def vander(x: Tensor, N: int | None = None) -> Tensor:
+def vander(x: Tensor, *, N: int | None = None) -> Tensor:
     """Rows of powers x^0, x^1, ... x^(N-1) of each element; N is the number of elements by default.
 
     >>> import autograd_core as ag

@@ -76,9 +76,9 @@ class _NumPy:
 
 
 def _eigh_products(t: Any, x: Any, triangle: str) -> Any:
-    """w, V w^3 V', and the projection onto the first eigenvector."""
+    """w, V (w / 4)^3 V', and the projection onto the first eigenvector."""
     w, v = t.linalg.eigh(symmetric(x), triangle)
-    return w, (v * w[..., None, :] ** 3) @ _mt(v), v[..., :1] @ _mt(v[..., :1])
+    return w, (v * (w[..., None, :] / 4) ** 3) @ _mt(v), v[..., :1] @ _mt(v[..., :1])
 
 
 def _qr_products(t: Any, x: Any, mode: str) -> Any:
@@ -92,7 +92,7 @@ def _lu_ref(a: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     m, n = a.shape[-2:]
     k = min(m, n)
     found: list[list[np.ndarray]] = [[], [], []]
-    for x in a.reshape(-1, m, n):
+    for x in a.reshape(math.prod(a.shape[:-2]), m, n):
         p, low, up = np.eye(m), np.eye(m), x.copy()
         for j in range(k):
             best = j + int(np.argmax(np.abs(up[j:, j])))
@@ -103,8 +103,8 @@ def _lu_ref(a: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
                 up[i] -= low[i, j] * up[j]
         for part, value in zip(found, (p.T, low[:, :k], np.triu(up[:k]))):
             part.append(value)
-    lead = a.shape[:-2]
-    return tuple(np.stack(part).reshape(*lead, *part[0].shape) for part in found)  # type: ignore[return-value]
+    shapes = ((m, m), (m, k), (k, n))
+    return tuple(np.array(part).reshape(*a.shape[:-2], *s) for part, s in zip(found, shapes))  # type: ignore[return-value]
 
 
 def _exponential(a: np.ndarray) -> np.ndarray:
@@ -196,7 +196,9 @@ DECOMPOSITIONS = (
     _op("linalg.qr.empty", lambda t, x: tuple(t.linalg.qr(x)), lambda x: (np.zeros((*x.shape[:-1], 0)), np.zeros((*x.shape[:-2], 0, x.shape[-1]))), empty=((np.ones((0, 3)),), (np.ones((2, 3, 0)),)), kinds="f"),
     _op("qr", lambda t, x: t.qr(x).Q @ t.qr(x).R, np.copy, spread(3, 2), spread(2, 3), kinds="f"),
     _op("linalg.lu", lambda t, x: t.linalg.lu(x), _lu_ref, spread(2, 3, 3), spread(4, 2), spread(2, 4), kinds="f", empty=((np.ones((2, 0)),), (np.ones((0, 2, 2)),))),
-    _op("lu_unpack", lambda t, x: (*t.lu_unpack(*t.linalg.lu_factor(x)), *t.lu_unpack(*t.linalg.lu_factor(x), unpack_data=False)), lambda x: (*_lu_ref(x), _lu_ref(x)[0], np.zeros(0), np.zeros(0)), spread(3, 3), kinds="f"),
+    _op("lu_unpack", lambda t, x: t.lu_unpack(*t.linalg.lu_factor(x)), _lu_ref, spread(3, 3), kinds="f"),
+    _op("lu_unpack.parts", lambda t, x: (*t.lu_unpack(*t.linalg.lu_factor(x), unpack_data=False), *t.lu_unpack(*t.linalg.lu_factor(x), unpack_pivots=False)),
+        lambda x: (_lu_ref(x)[0], np.zeros(0), np.zeros(0), np.zeros(0), *_lu_ref(x)[1:]), spread(3, 3), kinds="f", differentiable=False),
     _op("linalg.lu_factor", lambda t, x: t.linalg.lu_factor_ex(x), lambda x: (np.array([[4.0, 4.0], [0.25, 1.0]]), np.array([2, 2]), np.array(0)), np.array([[1.0, 2.0], [4.0, 4.0]]), kinds="f"),
 )  # fmt: skip
 
@@ -219,8 +221,9 @@ NORMS = (
       for p in ("fro", "nuc", 2, -2, 1, -1, math.inf, -math.inf)),
     _op("linalg.norm", lambda t, x: (t.linalg.norm(x), t.linalg.norm(x, 1), t.linalg.norm(x, "nuc"), t.linalg.norm(x, 3, 0), t.linalg.norm(x, 2, (1, 0), True)),
         lambda x: (la.norm(x), la.norm(x, 1), la.norm(x, "nuc"), la.norm(x, 3, 0), la.norm(x, 2, (1, 0), True)), spread(3, 2), kinds="f"),
-    _op("linalg.norm.vector", lambda t, x: (t.linalg.norm(x), t.linalg.norm(x, 0.5), t.linalg.norm(x, -2), t.linalg.norm(x, dtype=t.float64)), lambda x: (la.norm(x), la.norm(x, 0.5), la.norm(x, -2), la.norm(x)), real(3), kinds="f"),
-    *(_op(f"linalg.cond.{p}", lambda t, x, p=p: t.linalg.cond(x, p), lambda x, p=p: la.cond(x, p), spread(3, 3), spread(2, 2, 2), kinds="f")
+    _op("linalg.norm.vector", lambda t, x: (t.linalg.norm(x), t.linalg.norm(x, 0.5), t.linalg.norm(x, -2)), lambda x: (la.norm(x), la.norm(x, 0.5), la.norm(x, -2)), real(3), kinds="f"),
+    _op("linalg.norm.dtype", lambda t, x: (t.linalg.norm(x, dtype=t.float64), t.linalg.norm(x, 1, dtype=t.float64), t.linalg.norm(x, "nuc", dtype=t.float64)), lambda x: (la.norm(x), la.norm(x, 1), la.norm(x, "nuc")), real(3, 2), kinds="f", differentiable=False),
+    *(_op(f"linalg.cond.{p}", lambda t, x, p=p: t.linalg.cond(x, p), lambda x, p=p: la.cond(x, p), spread(3, 3), spread(2, 2, 2), kinds="f", differentiable=p in (None, -2, "nuc"))  # PyTorch's own gradient of the others is an error.
       for p in (None, -2, "fro", "nuc", 1, math.inf)),
     _op("linalg.cond.singular", lambda t, x: (t.linalg.cond(x, 1), t.linalg.cond(x[..., :0, :0])), lambda x: (np.array([math.inf, 1.0]), np.zeros(2)), np.stack([np.ones((2, 2)), np.eye(2)]), kinds="f", differentiable=False),
 )  # fmt: skip
@@ -230,7 +233,7 @@ PRODUCTS = (
       for n in (-2, 0, 1, 5)),
     _op("matrix_exp", lambda t, x: t.matrix_exp(x), _exponential, real(3, 3), real(2, 2, 2), kinds="f", empty=((np.ones((0, 0)),),)),
     _op("matrix_exp.large", lambda t, x: t.linalg.matrix_exp(x), _exponential, np.stack([real(3, 3) * 4, real(3, 3) / 50]), kinds="f"),
-    _op("linalg.vander", lambda t, x: (t.linalg.vander(x), t.linalg.vander(x, 2)), lambda x: (np.stack([np.vander(r, increasing=True) for r in x]), np.stack([np.vander(r, 2, increasing=True) for r in x])), real(2, 3), kinds="if"),
+    _op("linalg.vander", lambda t, x: (t.linalg.vander(x), t.linalg.vander(x, N=2)), lambda x: (np.stack([np.vander(r, increasing=True) for r in x]), np.stack([np.vander(r, 2, increasing=True) for r in x])), real(2, 3), kinds="if"),
     _op("linalg.multi_dot", lambda t, *xs: t.linalg.multi_dot(xs), lambda *xs: la.multi_dot(xs), (real(2, 3), real(3, 1), real(1, 4)), (real(3), real(3, 2), real(2)), kinds="if"),
     _op("linalg.vecdot", lambda t, x, y: t.linalg.vecdot(x, y, dim=0), lambda x, y: (x * y).sum(0), (real(3, 2), real(3, 1)), kinds="f"),
     _op("linalg.cross", lambda t, x, y: t.linalg.cross(x, y, dim=0), lambda x, y: np.cross(x, y, axis=0), (real(3, 2), real(3, 2)), kinds="if"),
