@@ -48,7 +48,7 @@ class DataLoader:
     """
 
     _initialized = False
-    __class_getitem__ = classmethod(GenericAlias)  # `DataLoader[Sample]`, as PyTorch's is written in annotations.
+    __class_getitem__: Any = classmethod(GenericAlias)  # `DataLoader[Sample]`, as PyTorch's is written in annotations.
 
     def __init__(
         self,
