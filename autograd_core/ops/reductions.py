@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 import math
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from autograd_core import dtypes
@@ -55,9 +56,10 @@ def _extremum_rule(F: Any, g: Any, ctx: Any) -> tuple[Any, ...]:
 
 def _norm2_rule(F: Any, g: Any, ctx: Any) -> tuple[Any, ...]:
     x, y = ctx.saved
-    y = _spread(F, y, ctx)
-    # x / |x|, with the subgradient 0 at x = 0.
-    scale = F.where(F.eq(y, 0.0), F.fill(y, 0.0), F.div(_spread(F, g, ctx), y))
+    y, g = _spread(F, y, ctx), _spread(F, g, ctx)
+    # x / |x|, with the subgradient 0 at x = 0; divided by 1 there, so that the next order is no 0 / 0.
+    zero = F.eq(y, 0.0)
+    scale = F.div(F.where(zero, F.fill(g, 0.0), g), F.where(zero, F.fill(y, 1.0), y))
     return (F.mul(x, scale),)
 
 
@@ -90,6 +92,12 @@ def _as_sum_dtype(x: Tensor, dtype: dtypes.dtype | None) -> Tensor:
         return x if x._data.dtype.kind == "f" or x._data.dtype.char == "l" else e.cast(x, dtypes.int64.native)
     native = dtypes.as_dtype(dtype).native
     return x if x._data.dtype == native else e.cast(x, native)
+
+
+def _narrowed(input: Tensor, dtype: dtypes.dtype, run: Callable[[Tensor], Tensor]) -> Tensor:
+    """`run` on the elements of an integer `dtype`, computed as int64, which wraps where it is narrowed."""
+    native = dtypes.as_dtype(dtype).native
+    return e.cast(run(e.cast(e.cast(input, native), dtypes.int64.native)), native)
 
 
 def _need_float(name: str, x: Tensor, dtype: dtypes.dtype | None = None) -> Tensor:
@@ -154,6 +162,8 @@ def prod(input: Tensor, dim: int | None = None, keepdim: bool = False, *, dtype:
     >>> ag.tensor([2.0, 3.0]).prod()
     tensor(6.)
     """
+    if dtype is not None and dtype is not dtypes.int64 and not dtypes.as_dtype(dtype).is_floating_point:
+        return _narrowed(input, dtype, lambda x: prod(x, dim, keepdim))
     x = _as_sum_dtype(input, dtype)
     axis = None if dim is None else x._dim(dim)
     if not x.requires_grad or not x.numel():
@@ -169,6 +179,14 @@ def prod(input: Tensor, dim: int | None = None, keepdim: bool = False, *, dtype:
     return out.unsqueeze(axis) if keepdim else out
 
 
+def _extremum_axes(name: str, input: Tensor, dim: Any) -> tuple[int, ...] | None:
+    axes = axes_of(input, dim)
+    if axes is None and not input.numel():
+        raise RuntimeError(f"{name}(): an input of shape {tuple(input.shape)} has no elements; say which dim to reduce")
+    _need_elements(name, input, axes)
+    return axes
+
+
 def amax(input: Tensor, dim: Any = (), keepdim: bool = False) -> Tensor:
     """The greatest element over `dim` (all by default); tied elements share the gradient.
 
@@ -176,8 +194,7 @@ def amax(input: Tensor, dim: Any = (), keepdim: bool = False) -> Tensor:
     >>> ag.tensor([[1.0, 5.0], [7.0, 2.0]]).amax(dim=1)
     tensor([5., 7.])
     """
-    axes = axes_of(input, dim)
-    _need_elements("amax", input, axes)
+    axes = _extremum_axes("amax", input, dim)
     return amax_(input, axes, keepdim)  # type: ignore[no-any-return]
 
 
@@ -188,12 +205,13 @@ def amin(input: Tensor, dim: Any = (), keepdim: bool = False) -> Tensor:
     >>> ag.tensor([[1.0, 5.0], [7.0, 2.0]]).amin(dim=0)
     tensor([1., 2.])
     """
-    axes = axes_of(input, dim)
-    _need_elements("amin", input, axes)
+    axes = _extremum_axes("amin", input, dim)
     return amin_(input, axes, keepdim)  # type: ignore[no-any-return]
 
 
 def _extremum(name: str, input: Tensor, dim: Any, keepdim: bool, pairwise: Any) -> Any:
+    if not isinstance(input, Tensor):
+        raise TypeError(f"{name}(): argument 'input' must be a Tensor, got {type(input).__name__}")
     if dim is None:
         if not input.numel():
             raise RuntimeError(
@@ -298,6 +316,8 @@ def cumsum(input: Tensor, dim: int, *, dtype: dtypes.dtype | None = None) -> Ten
     >>> ag.cumsum(ag.tensor([1.0, 2.0, 3.0]), 0)
     tensor([1., 3., 6.])
     """
+    if dtype is not None and dtype is not dtypes.int64 and not dtypes.as_dtype(dtype).is_floating_point:
+        return _narrowed(input, dtype, lambda x: cumsum(x, dim))
     x = _as_sum_dtype(input, dtype)
     axis = x._dim(dim)
     return cumsum_(x, axis) if x._data.ndim else x.clone()  # type: ignore[no-any-return]
@@ -357,7 +377,7 @@ def norm(
     input: Tensor, p: Any = "fro", dim: Any = None, keepdim: bool = False, dtype: dtypes.dtype | None = None
 ) -> Tensor:
     """The vector norm (sum |x|^p)^(1/p) over `dim`; 'fro' and None mean p = 2, and p may be 0 or infinite. 'nuc': the
-    nuclear norm of matrices (`linalg.matrix_norm`). Where the norm or (for p < 1) an element is 0, so is the gradient.
+    nuclear norm of matrices (`linalg.matrix_norm`). Where the norm or (for p < 2) an element is 0, so is the gradient.
 
     >>> import autograd_core as ag
     >>> ag.norm(ag.tensor([3.0, 4.0]))
@@ -367,6 +387,8 @@ def norm(
     axes = axes_of(x, dim)
     if p in ("fro", None, 2, 2.0):
         return norm2(x, axes, keepdim)  # type: ignore[no-any-return]
+    if x._data.dtype.itemsize == 2 and p not in (math.inf, -math.inf, 0):
+        return norm(x.float(), p, dim, keepdim).to(x.dtype)  # type: ignore[no-any-return]
     if p == "nuc":
         from autograd_core.linalg import matrix_norm  # It builds on this module.
 
@@ -382,7 +404,7 @@ def norm(
         return sum_(e.where(e.ne(x, 0.0), e.fill(x, 1.0), e.fill(x, 0.0)), axes, keepdim)  # type: ignore[no-any-return]
     if p == 1:
         return sum_(size, axes, keepdim)  # type: ignore[no-any-return]
-    if p < 1 and x.requires_grad:
+    if p < 2 and x.requires_grad:
         flat = e.eq(size, 0.0)
         powers = e.where(flat, 0.0 if p > 0 else math.inf, e.pow(e.where(flat, 1.0, size), float(p)))
     else:
