@@ -14,7 +14,7 @@ _COPIED: dict[str, Callable[..., Any]] = {
     "detach": lambda input: input.detach(),
     "diagonal": shape.diagonal,
     "expand": shape.expand,
-    "narrow": shape.narrow,
+    "narrow": lambda input, dim, start, length: _narrowed(input, dim, start, length),
     "permute": shape.permute,
     "select": shape.select,
     "slice": lambda input, dim=0, start=None, end=None, step=1: _sliced(input, dim, start, end, step),
@@ -34,6 +34,12 @@ def _sliced(input: Tensor, dim: int, start: int | None, end: int | None, step: i
     if step < 1:
         raise RuntimeError(f"slice_copy: step must be positive, got {step}")
     return input[(slice(None),) * input._dim(dim) + (slice(start, end, step),)]  # type: ignore[no-any-return]
+
+
+def _narrowed(input: Tensor, dim: int, start: int, length: int) -> Tensor:
+    if dim >= max(input.ndim, 1):  # PyTorch's class of error here, though not in `narrow`.
+        raise RuntimeError(f"narrow_copy: expected dim < {input.ndim}, got {dim}")
+    return shape.narrow(input, dim, start, length)
 
 
 def _copying(name: str, view: Callable[..., Any]) -> Callable[..., Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from autograd_core import dtypes
 from autograd_core.ops import elementwise as e
 from autograd_core.ops.joining import cat
 from autograd_core.ops.reductions import norm
@@ -63,7 +64,8 @@ def _slope(x: Tensor, axis: int, space: Any, edge_order: int) -> Tensor:
         steps = space.diff().reshape(*shape)
     else:
         shape[axis] = 1
-        steps = x.new_tensor([float(space)], dtype=x.dtype if x.is_floating_point() else None).reshape(*shape)
+        d = x.dtype if x.is_floating_point() else dtypes.get_default_dtype()
+        steps = x.new_tensor([float(space)], dtype=d).reshape(*shape)
         shape[axis] = n - 1
         steps = steps.expand(*shape)
 

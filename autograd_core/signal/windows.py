@@ -35,8 +35,8 @@ def _window(
 ) -> Tensor:
     """`shape` of M points that run evenly from 0 to 1, or up to just before 1 if periodic; `single` of one."""
     d = dtypes.get_default_dtype() if dtype is None else dtypes.as_dtype(dtype)
-    if not d.is_floating_point:
-        raise ValueError(f"{name}: expected a floating-point dtype, got {d}")
+    if d not in (dtypes.float32, dtypes.float64):
+        raise ValueError(f"{name}: expected float32 or float64, got {d}")
     if not isinstance(M, int) or isinstance(M, bool):
         raise TypeError(f"{name}: the number of points must be an int, got {M!r}")
     if M < 0:
@@ -247,10 +247,12 @@ def _older(name: str, window: Callable[..., Tensor], doc: str, *options: str) ->
             raise TypeError(f"{name}: window_length must be an int, got {window_length!r}")
         if window_length < 0:
             raise RuntimeError(f"{name}: window_length must be non-negative, got {window_length}")
-        if dtype is not None and not dtypes.as_dtype(dtype).is_floating_point:
-            raise RuntimeError(f"{name}: expected a floating-point dtype, got {dtype}")
+        d = dtypes.get_default_dtype() if dtype is None else dtypes.as_dtype(dtype)
+        if not d.is_floating_point:
+            raise RuntimeError(f"{name}: expected a floating-point dtype, got {d}")
         given = {**dict(zip(options, args)), **named}
-        return window(window_length, sym=not periodic, dtype=dtype, device=device, requires_grad=requires_grad, **given)
+        made = window(window_length, sym=not periodic, dtype=dtypes.float64, device=device, **given)
+        return made.to(d).requires_grad_(requires_grad)  # type: ignore[no-any-return]
 
     call.__name__ = call.__qualname__ = name
     call.__doc__ = doc
