@@ -8,6 +8,7 @@ from typing import Any
 
 from autograd_core import devices, dtypes, modes
 from autograd_core.ops import elementwise as e
+from autograd_core.ops.memory_format import arranged, preserve_format
 from autograd_core.primitive import Primitive, V, edge_of, make_node
 from autograd_core.tensor import Tensor, wrap
 
@@ -87,6 +88,8 @@ def _filled(backend: Any, shape: tuple[int, ...], value: Any, d: dtypes.dtype) -
         if not math.isfinite(value):
             raise RuntimeError(f"full: value {value} cannot be converted to {d} without overflow")
         value = int(value)
+    if d is dtypes.uint8 and -256 < value < 0:
+        value = int(value) % 256  # As PyTorch: bytes wrap.
     try:
         return backend.full(shape, value, d.native)
     except OverflowError:
@@ -255,14 +258,22 @@ def to_backend(x: Tensor, backend: Any) -> Tensor:
 
 
 def to(
-    self: Tensor, *args: Any, device: Any = None, dtype: Any = None, non_blocking: bool = False, copy: bool = False
+    self: Tensor,
+    *args: Any,
+    device: Any = None,
+    dtype: Any = None,
+    non_blocking: bool = False,
+    copy: bool = False,
+    memory_format: Any = preserve_format,
 ) -> Tensor:
     """This tensor on another device or in another dtype: `to(device)`, `to(dtype)`, `to(device, dtype)`, `to(other)`.
 
-    `non_blocking` is PyTorch's hint; copies here always wait.
-
-    Itself where nothing changes (unless `copy`). Differentiable between floating-point dtypes.
+    Itself where nothing changes (unless `copy`). Differentiable between floating-point dtypes. `non_blocking` is
+    PyTorch's hint; copies here always wait.
     """
+    if len(args) > 2:  # PyTorch's positional non_blocking and copy.
+        flags = [arg for arg in args if isinstance(arg, bool)]
+        copy = copy or (len(flags) > 1 and flags[1])
     for arg in args:
         if isinstance(arg, Tensor):
             device, dtype = arg.device, arg.dtype
@@ -279,12 +290,15 @@ def to(
         native = dtypes.as_dtype(dtype).native
         if native != x._data.dtype:
             x = e.cast(x, native)
-    return V.clone(x) if copy and x is self else x  # type: ignore[no-any-return]
+    if copy and x is self:
+        x = V.clone(x)
+    return x if memory_format is preserve_format else arranged("to", x, memory_format)
 
 
 def _to_dtype(name: str, d: dtypes.dtype) -> Any:
-    def call(self: Tensor) -> Tensor:
-        return self if self._data.dtype == d.native else e.cast(self, d.native)
+    def call(self: Tensor, memory_format: Any = preserve_format) -> Tensor:
+        converted: Tensor = self if self._data.dtype == d.native else e.cast(self, d.native)
+        return converted if memory_format is preserve_format else arranged(name, converted, memory_format)
 
     call.__name__ = call.__qualname__ = name
     call.__doc__ = f"This tensor as {d}; itself if it is that already."

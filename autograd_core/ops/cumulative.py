@@ -14,7 +14,7 @@ from autograd_core import dtypes
 from autograd_core.ops import elementwise as e
 from autograd_core.ops.indexing import gather
 from autograd_core.ops.joining import cat
-from autograd_core.ops.reductions import ValuesAndIndices, _as_sum_dtype
+from autograd_core.ops.reductions import ValuesAndIndices, _as_sum_dtype, _narrowed
 from autograd_core.ops.special import logaddexp
 from autograd_core.tensor import Tensor, wrap
 
@@ -37,6 +37,8 @@ def cumprod(input: Tensor, dim: int, *, dtype: dtypes.dtype | None = None) -> Te
     >>> ag.cumprod(ag.tensor([1.0, 2.0, 3.0]), 0)
     tensor([1., 2., 6.])
     """
+    if dtype is not None and dtype is not dtypes.int64 and not dtypes.as_dtype(dtype).is_floating_point:
+        return _narrowed(input, dtype, lambda x: cumprod(x, dim))
     x = _as_sum_dtype(input, dtype)
     axis = x._dim(dim)
     if not x._data.ndim:
@@ -102,10 +104,10 @@ def diff(
     if not input._data.ndim:
         raise RuntimeError("diff expects input to be at least one-dimensional")
     axis = input._dim(dim)
+    if not n:
+        return input.clone()  # type: ignore[no-any-return]
     parts = [t for t in (prepend, input, append) if t is not None]
     x = cat(parts, axis) if len(parts) > 1 else input
-    if not n:
-        return x.clone()  # type: ignore[no-any-return]
     for _ in range(builtins.min(n, x._data.shape[axis])):
         m = builtins.max(x._data.shape[axis] - 1, 0)
         later, earlier = x.narrow(axis, x._data.shape[axis] - m, m), x.narrow(axis, 0, m)

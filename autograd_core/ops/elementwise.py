@@ -6,12 +6,13 @@ Each primitive stands on one line with its rule. `g` is the cotangent; a rule is
 from __future__ import annotations
 
 import builtins
+import functools
 import math
 from typing import Any
 
 from autograd_core import dtypes, modes
-from autograd_core.primitive import V, binary, predicate, primitive, promote_operands, result_type, unary
-from autograd_core.tensor import Tensor
+from autograd_core.primitive import Primitive, V, binary, predicate, primitive, promote_operands, result_type, unary
+from autograd_core.tensor import Tensor, wrap
 
 
 def _wanted(ctx: Any, i: int) -> bool:
@@ -174,14 +175,27 @@ def _where_rule(F: Any, g: Any, ctx: Any) -> tuple[Any, ...]:
     return None, gx, F.where(condition, zero, g) if _wanted(ctx, 2) else None
 
 
+def question(name: str) -> Any:
+    """Declare an operation of one tensor whose result is of bools or integers, and has no history."""
+
+    def call(x: Tensor) -> Tensor:
+        backend = x._backend
+        return wrap(backend.as_array(getattr(backend, name)(x._data)), backend)
+
+    call.__name__ = call.__qualname__ = name
+    call.primitive = Primitive(name, lambda F, g, ctx: (None,))  # type: ignore[attr-defined]
+    setattr(V, name, call)
+    return call
+
+
 _where = primitive("where", _where_rule, inputs=3, saves=(0,))
 
 eq, ne, lt, le, gt, ge = map(predicate, ("eq", "ne", "lt", "le", "gt", "ge"))
 _bitwise_and, _bitwise_or, _bitwise_xor = map(predicate, ("bitwise_and", "bitwise_or", "bitwise_xor"))
 logical_and, logical_or, logical_xor = map(predicate, ("logical_and", "logical_or", "logical_xor"))
-logical_not = unary("logical_not", _zero)
-_bitwise_not = unary("bitwise_not", _zero)
-_isnan, _isinf, _isfinite = (unary(name, _zero) for name in ("isnan", "isinf", "isfinite"))
+logical_not, _bitwise_not, _isnan, _isinf, _isfinite = map(
+    question, ("logical_not", "bitwise_not", "isnan", "isinf", "isfinite")
+)
 
 
 # -- the public forms -------------------------------------------------------------------------------------
@@ -198,14 +212,18 @@ def _add(input: Any, other: Any, *, alpha: Any = 1) -> Tensor:
 
 
 def _scaled(name: str, input: Any, other: Any, alpha: Any) -> Any:
-    """alpha * other, in the dtype of `other`."""
+    """alpha * other, in the dtype of the result."""
     if isinstance(alpha, float) and not result_type(input, other).is_floating_point:
         raise RuntimeError(
             f"{name}: for integral input tensors, argument alpha must not be a floating point number, got {alpha}"
         )
-    if isinstance(other, Tensor) and other._data.dtype.kind == "b":
+    if not isinstance(other, Tensor):
+        return other * alpha
+    native = result_type(input, other).native
+    if native.kind == "b":
         return mul(other, builtins.bool(alpha))
-    return mul(other, alpha) if isinstance(other, Tensor) else other * alpha
+    other = other if other._data.dtype == native else cast(other, native)
+    return mul(other, alpha % 256 if native.kind == "u" else alpha)  # Arithmetic of bytes wraps.
 
 
 def _sub(input: Any, other: Any, *, alpha: Any = 1) -> Tensor:
@@ -325,9 +343,9 @@ def pow(input: Any, exponent: Any) -> Tensor:
             return pow_number(cast(input, dtypes.get_default_dtype().native), exponent)  # type: ignore[no-any-return]
         if exponent < 0:
             raise RuntimeError("Integers to negative integer powers are not allowed: convert with .float() first")
-    elif isinstance(exponent, Tensor) and not result_type(input, exponent).is_floating_point and exponent.numel():
-        if bool((exponent < 0).any()):
-            raise RuntimeError("Integers to negative integer powers are not allowed: convert with .float() first")
+    elif isinstance(exponent, Tensor) and exponent._data.dtype.kind == "i":
+        if not result_type(input, exponent).is_floating_point:
+            return _whole_power(input, exponent)
     if result_type(input, exponent) is dtypes.bool_:
         if not isinstance(exponent, bool):
             raise NotImplementedError(
@@ -335,6 +353,18 @@ def pow(input: Any, exponent: Any) -> Tensor:
             )
         return logical_or(input, not exponent)  # type: ignore[no-any-return]
     return _pow(input, exponent)  # type: ignore[no-any-return]
+
+
+def _whole_power(input: Any, exponent: Tensor) -> Tensor:
+    """Integer powers; a negative one is 1 / x^n rounded towards 0: 0 except where x is 1 or -1."""
+    native = result_type(input, exponent).native
+    base = cast(input if isinstance(input, Tensor) else exponent.new_full((), input), native)
+    negative = lt(exponent, 0)
+    powers = _pow(base, where(negative, 0, exponent))
+    odd = ne(bitwise_and(exponent, 1), 0)
+    unit = logical_or(eq(base, 1), eq(base, -1))
+    inverse = where(logical_or(eq(base, 1), logical_not(odd)), 1, -1)
+    return where(negative, cast(where(unit, inverse, 0), native), powers)  # type: ignore[no-any-return]
 
 
 def round(input: Tensor, *, decimals: int = 0) -> Tensor:
@@ -375,6 +405,25 @@ def _rounding(primitive: Any) -> Any:
     return call
 
 
+def _sign(input: Tensor) -> Tensor:
+    """-1, 0 or 1; a bool is its own sign."""
+    return clone(input) if input._data.dtype.kind == "b" else sign(input)  # type: ignore[no-any-return]
+
+
+def of_tensors(function: Any, tensors: int = 2) -> Any:
+    """`function` of two operands, the first (`tensors=1`) or both of them Tensors: a number is a `TypeError`."""
+    name = function.__name__
+
+    @functools.wraps(function)
+    def call(input: Any, other: Any) -> Tensor:
+        if not isinstance(input, Tensor) or (tensors == 2 and not isinstance(other, Tensor)):
+            wrong = "input" if not isinstance(input, Tensor) else "other"
+            raise TypeError(f"{name}: argument {wrong!r} must be a Tensor, got {input!r:.60} and {other!r:.60}")
+        return function(input, other)  # type: ignore[no-any-return]
+
+    return call
+
+
 def where(condition: Tensor, input: Any = None, other: Any = None) -> Any:
     """Elements of `input` where `condition` is true, else of `other`, all broadcast; of a condition alone, its indices.
 
@@ -411,6 +460,8 @@ def clamp(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
     >>> ag.clamp(ag.tensor([-2.0, 0.5, 2.0]), -1, 1)
     tensor([-1.0000,  0.5000,  1.0000])
     """
+    if not isinstance(input, Tensor):
+        raise TypeError(f"clamp: argument 'input' must be a Tensor, got {type(input).__name__}")
     if min is None and max is None:
         raise RuntimeError("clamp: at least one of 'min' or 'max' must not be None")
     out = input
@@ -500,6 +551,12 @@ def isclose(input: Tensor, other: Tensor, rtol: float = 1e-05, atol: float = 1e-
     >>> ag.isclose(ag.ones(1), ag.ones(1) + 1e-7)
     tensor([True])
     """
+    for name, x in (("input", input), ("other", other)):
+        if not isinstance(x, Tensor):
+            raise TypeError(f"isclose: argument {name!r} must be a Tensor, got {type(x).__name__}")
+    for name, tolerance in (("rtol", rtol), ("atol", atol)):
+        if tolerance < 0:
+            raise RuntimeError(f"isclose: {name} must be greater than or equal to zero, but got {tolerance}")
     if input.dtype is not other.dtype:
         raise RuntimeError(f"isclose: dtypes differ, {input.dtype} and {other.dtype}; convert one with .to()")
     if input._data.dtype.kind == "b":
@@ -574,18 +631,37 @@ def rsub(input: Tensor, other: Any, *, alpha: Any = 1) -> Tensor:
     >>> ag.rsub(ag.ones(1), 3)
     tensor([2.])
     """
+    if not isinstance(input, Tensor):
+        raise TypeError(f"rsub: argument 'input' must be a Tensor, got {type(input).__name__}")
     return sub(other, input if alpha == 1 else _scaled("rsub", other, input, alpha))  # type: ignore[no-any-return]
+
+
+def _reflected(function: Any) -> Any:
+    """The operator of a number on the left."""
+
+    def call(self: Any, other: Any) -> Tensor:
+        if not isinstance(self, Tensor):
+            raise TypeError(f"{function.__name__}: expected a Tensor, got {type(self).__name__}")
+        return function(other, self)  # type: ignore[no-any-return]
+
+    return call
 
 
 # Public name -> function, where a public form wraps the primitive of that name.
 PUBLIC = {
     "add": _add, "sub": _sub, "subtract": _sub, "div": _div, "divide": _div, "true_divide": div, "multiply": mul,
     "remainder": _remainder, "fmod": _fmod, "negative": neg, "absolute": abs, "square": _square, "clip": clamp,
-    "not_equal": ne,
-    "greater": gt, "greater_equal": ge, "less": lt, "less_equal": le, "arctan2": atan2, "arcsin": asin,
+    "arcsin": asin,
     "arccos": acos, "arctan": atan, "floor": _rounding(floor), "ceil": _rounding(ceil), "trunc": _rounding(trunc),
-    "fix": _rounding(trunc),
+    "fix": _rounding(trunc), "sign": _sign,
 }  # fmt: skip
+PUBLIC["fmod"] = of_tensors(_fmod, 1)
+for _function in (maximum, minimum, atan2, logical_and, logical_or, logical_xor):
+    PUBLIC[_function.__name__] = of_tensors(_function)
+PUBLIC["arctan2"] = PUBLIC["atan2"]
+for _names in ("eq", "ne not_equal", "gt greater", "ge greater_equal", "lt less", "le less_equal"):
+    for _name in _names.split():
+        PUBLIC[_name] = of_tensors(globals()[_names.split()[0]], 1)
 
 _UNARY = (
     "neg", "abs", "sign", "reciprocal", "sqrt", "rsqrt", "exp", "expm1", "log", "log2", "log10", "log1p",
@@ -611,21 +687,18 @@ FUNCTIONS = (
     "rsub",
 )
 METHODS = tuple(name for name in FUNCTIONS if name != "where")
-INPLACE = (
-    *PUBLIC,
-    *(n for n in _UNARY if n not in ("sign",)),
-    "sign",
-    *(n for n in _BINARY if n not in ("maximum", "minimum")),
-)
+INPLACE = tuple(name for name in (*PUBLIC, *_UNARY, *_BINARY) if name not in ("maximum", "minimum"))
 OPERATORS = {
-    "__add__": add, "__radd__": lambda self, other: add(other, self), "__sub__": subtract_operator,
-    "__rsub__": lambda self, other: sub(other, self), "__mul__": mul, "__rmul__": lambda self, other: mul(other, self),
+    "__add__": add, "__radd__": _reflected(add), "__sub__": subtract_operator,
+    "__rsub__": lambda self, other: sub(other, self), "__mul__": mul, "__rmul__": _reflected(mul),
     "__truediv__": div, "__rtruediv__": lambda self, other: div(other, self), "__floordiv__": floor_divide,
     "__rfloordiv__": lambda self, other: floor_divide(other, self), "__mod__": _remainder,
     "__rmod__": lambda self, other: _remainder(other, self), "__pow__": pow,
     "__rpow__": lambda self, other: pow(other, self), "__neg__": neg, "__pos__": lambda self: self, "__abs__": abs,
     "__invert__": bitwise_not, "__and__": bitwise_and, "__or__": bitwise_or, "__xor__": bitwise_xor,
-    "__rand__": bitwise_and, "__ror__": bitwise_or, "__rxor__": bitwise_xor,
+    "__rand__": of_tensors(bitwise_and, 1), "__ror__": of_tensors(bitwise_or, 1),
+    "__rxor__": of_tensors(bitwise_xor, 1),
+    "where": lambda self, condition, other: where(condition, self, other),
     "__eq__": eq, "__ne__": ne, "__lt__": lt, "__le__": le, "__gt__": gt, "__ge__": ge,
 }  # fmt: skip
 INPLACE_OPERATORS = {"__iadd__": add, "__isub__": subtract_operator, "__imul__": mul, "__itruediv__": div,

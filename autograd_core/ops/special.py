@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from autograd_core import dtypes
+from autograd_core.inplace import inplace
 from autograd_core.ops import elementwise as e
 from autograd_core.ops.activations import erf as erf
 from autograd_core.ops.reductions import norm
@@ -15,10 +16,6 @@ from autograd_core.tensor import Tensor, wrap
 
 Function = Callable[..., Tensor]
 _TWO_OVER_ROOT_PI = 2 / math.sqrt(math.pi)
-
-
-def _zeros(F: Any, g: Any, ctx: Any) -> tuple[Any, ...]:
-    return (F.fill(g, 0.0),)
 
 
 def _erfc_rule(F: Any, g: Any, ctx: Any) -> tuple[Any, ...]:
@@ -58,7 +55,7 @@ lgamma: Function = unary(
 _polygamma: Function = unary(
     "polygamma", lambda F, g, ctx: (F.mul(g, F.polygamma(ctx.saved[0], ctx.params[0] + 1)),), saves=(0,), floating=True
 )
-_signbit: Function = unary("signbit", _zeros)
+_signbit: Function = e.question("signbit")
 
 
 def as_float(x: Tensor) -> Tensor:
@@ -356,6 +353,13 @@ def float_power(input: Any, exponent: Any) -> Tensor:
     return e.pow(x, y)
 
 
+def _float_power_in_place(self: Tensor, exponent: Any) -> Tensor:
+    """`float_power` written into this tensor, which must be float64."""
+    if self.dtype is not dtypes.float64:
+        raise RuntimeError(f"float_power_: the result is float64 and cannot be written into {self.dtype}")
+    return inplace("float_power_", float_power)(self, exponent)  # type: ignore[no-any-return]
+
+
 def isin(elements: Any, test_elements: Any, *, assume_unique: bool = False, invert: bool = False) -> Tensor:
     """Whether each element is among `test_elements` (or is not, with `invert`). One of both may be a number.
 
@@ -396,16 +400,23 @@ _TWO = (
     "hypot", "copysign", "xlogy", "heaviside", "bitwise_left_shift", "bitwise_right_shift", "gcd", "lcm", "ldexp",
     "float_power",
 )  # fmt: skip
-PUBLIC = {"arcsinh": asinh, "arccosh": acosh, "arctanh": atanh}
+PUBLIC: dict[str, Any] = {"arcsinh": asinh, "arccosh": acosh, "arctanh": atanh}
+for _function in (fmax, fmin, hypot, logaddexp, logaddexp2, gcd, lcm, heaviside):
+    PUBLIC[_function.__name__] = e.of_tensors(_function)
+for _function in (copysign, ldexp):
+    PUBLIC[_function.__name__] = e.of_tensors(_function, 1)
 FUNCTIONS = (
     *PUBLIC, *_ONE, *_TWO, "polygamma", "positive", "signbit", "isposinf", "isneginf", "isreal", "fmax",
     "fmin", "logaddexp",
     "logaddexp2", "isin", "dist",
 )  # fmt: skip
 METHODS = tuple(name for name in FUNCTIONS if name not in ("polygamma", "isin"))
-INPLACE = (*PUBLIC, *_ONE, *_TWO, "erf")
+INPLACE = tuple(
+    name for name in (*PUBLIC, *_ONE, *_TWO, "erf") if name not in ("fmax", "fmin", "logaddexp", "logaddexp2")
+)
 OPERATORS = {
-    "__rdiv__": lambda self, other: e.div(other, self),
+    "__rdiv__": lambda self, other: e.mul(self.reciprocal(), other),
+    "float_power_": _float_power_in_place,
     "__lshift__": bitwise_left_shift,
     "__rlshift__": lambda self, other: bitwise_left_shift(self.new_full((), other), self),
     "__rshift__": bitwise_right_shift,

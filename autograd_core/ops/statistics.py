@@ -137,7 +137,7 @@ def _quantile(
             raise RuntimeError(f"{name}() q values must be in the range [0, 1]")
     elif not 0 <= q <= 1:
         raise RuntimeError(f"{name}() q must be in the range [0, 1] but got {q}")
-    ranks = q.detach() if isinstance(q, Tensor) else input.new_full((), q)
+    ranks = q if isinstance(q, Tensor) else input.new_full((), q)
     axis = 0 if dim is None else input._dim(dim)
     x = input.reshape(-1) if dim is None or not input._data.ndim else input.movedim(axis, -1)
     n = x._data.shape[-1]
@@ -160,7 +160,8 @@ def _quantile(
         out = e.where(numbers < n, x.new_full((), math.nan), out)
     out = out.movedim(-1, 0)
     if keepdim:
-        out = out.reshape((-1, *[1] * input._data.ndim)) if dim is None else out.unsqueeze(axis + 1)
+        whole = dim is None or not input._data.ndim
+        out = out.reshape((-1, *[1] * input._data.ndim)) if whole else out.unsqueeze(axis + 1)
     return out if isinstance(q, Tensor) and q._data.ndim else out.squeeze(0)  # type: ignore[no-any-return]
 
 
@@ -297,7 +298,7 @@ def aminmax(input: Tensor, *, dim: int | None = None, keepdim: bool = False) -> 
     tensor(3.)
     """
     axes = axes_of(input, dim)
-    if not input.numel() and (axes is None or input._data.shape[axes[0]] == 0):
+    if axes is None and not input.numel():
         raise RuntimeError(
             "aminmax(): cannot compute aminmax over an empty dimension as the operation has no identity."
         )

@@ -243,12 +243,10 @@ def _promised(op: Op, dtype: str) -> str:
     }[op.result]  # fmt: skip
 
 
-# Where we differ on purpose: a value where PyTorch refuses ...
+# Where we differ on purpose: a value where PyTorch refuses.
 WIDER = {
     (name, "b") for name in ("abs", "absolute", "abs.kink", "relu", "sub.number", "rsub", "addcmul", "clamp.tensors")
 }
-# ... and an error where PyTorch has a value.
-NARROWER = ("sign",)
 # PyTorch multiplies bools where an einsum needs no sum, and refuses them elsewhere; we refuse them always.
 QUIRKS = {("einsum i,j->ij", "b")}
 
@@ -277,9 +275,7 @@ def _check_dtype(op: Op, dtype: str) -> None:
         with pytest.raises(type(theirs)):
             op.call(ag, *(ours(a) for a in sample))
         return
-    if (theirs is None and kind not in op.kinds and (op.name, kind) not in WIDER) or (
-        kind == "b" and op.name in NARROWER
-    ):
+    if theirs is None and kind not in op.kinds and (op.name, kind) not in WIDER:
         with pytest.raises(RuntimeError):
             op.call(ag, *(ours(a) for a in sample))
         return

@@ -194,6 +194,9 @@ def our_first(function: Callable[..., Any], call: Call, expected: Gradients, dev
         result = function(*args, **kwargs)
         outs = _differentiable(call.process(result) if call.process else result, ag.Tensor)
     flags = [out.requires_grad for out in outs]
+    whole = next((x for x in leaves([result], ag.Tensor) if x.requires_grad and not x.is_floating_point()), None)
+    if whole is not None:
+        raise Wrong(f"a result of {whole.dtype} requires a gradient")
     if flags != expected.flags:
         raise Wrong(f"requires_grad of the results: {flags}, expected {expected.flags}")
     outs = [out for out in outs if out.requires_grad]

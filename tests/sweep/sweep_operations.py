@@ -57,7 +57,7 @@ def _vectors(result: Any, args: Any, kwargs: Any) -> Any:
     """Vectors of a decomposition are unique up to sign, and those of a null space up to a rotation of it."""
     if not isinstance(result, list | tuple):
         return result
-    values = next(part for part in result if part.ndim < result[0].ndim or part.ndim == 1)
+    values = min(result, key=lambda part: part.ndim)
     count = values.shape[-1]
     parts: list[Any] = [values]
     for index, part in enumerate(result):
