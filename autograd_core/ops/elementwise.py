@@ -361,10 +361,11 @@ def _whole_power(input: Any, exponent: Tensor) -> Tensor:
     base = cast(input if isinstance(input, Tensor) else exponent.new_full((), input), native)
     negative = lt(exponent, 0)
     powers = _pow(base, where(negative, 0, exponent))
-    odd = ne(bitwise_and(exponent, 1), 0)
-    unit = logical_or(eq(base, 1), eq(base, -1))
-    inverse = where(logical_or(eq(base, 1), logical_not(odd)), 1, -1)
-    return where(negative, cast(where(unit, inverse, 0), native), powers)  # type: ignore[no-any-return]
+    inverse: Any = eq(base, 1)
+    if native.kind == "i":
+        sign_of_odd = where(ne(bitwise_and(exponent, 1), 0), -1, 1)
+        inverse = where(inverse, 1, where(eq(base, -1), sign_of_odd, 0))
+    return where(negative, cast(inverse, native), powers)  # type: ignore[no-any-return]
 
 
 def round(input: Tensor, *, decimals: int = 0) -> Tensor:
