@@ -150,13 +150,13 @@ class MatrixKernels(FactorizationKernels):
     def svd(self, x: Array, full: bool) -> tuple[Array, Array, Array]:
         """U, the singular values in descending order, and V'."""
         parts = lambda a: self.xp.linalg.svd(a, full_matrices=full)  # noqa: E731
-        u, s, vh = self._run("linalg.svd", "did not converge: it is not finite", parts, wide(x))
+        u, s, vh = self._run("linalg.svd", "did not converge: are all its values finite?", parts, wide(x))
         return u.astype(x.dtype, copy=False), s.astype(x.dtype, copy=False), vh.astype(x.dtype, copy=False)
 
     def svdvals(self, x: Array) -> Array:
         """The singular values in descending order."""
         values = lambda a: self.xp.linalg.svd(a, compute_uv=False)  # noqa: E731
-        return self._run("linalg.svdvals", "did not converge: it is not finite", values, wide(x)).astype(
+        return self._run("linalg.svdvals", "did not converge: are all its values finite?", values, wide(x)).astype(
             x.dtype, copy=False
         )
 
@@ -164,12 +164,12 @@ class MatrixKernels(FactorizationKernels):
         """Eigenvalues in ascending order and eigenvectors (columns) of symmetric matrices, of which one triangle, 'L'
         or 'U', is read."""
         both = lambda a: self.xp.linalg.eigh(a, triangle)  # noqa: E731
-        w, v = self._run("linalg.eigh", "did not converge: it is not finite", both, wide(x))
+        w, v = self._run("linalg.eigh", "did not converge: are all its values finite?", both, wide(x))
         return w.astype(x.dtype, copy=False), v.astype(x.dtype, copy=False)
 
     def eigvalsh(self, x: Array, triangle: str) -> Array:
         values = lambda a: self.xp.linalg.eigvalsh(a, triangle)  # noqa: E731
-        return self._run("linalg.eigvalsh", "did not converge: it is not finite", values, wide(x)).astype(
+        return self._run("linalg.eigvalsh", "did not converge: are all its values finite?", values, wide(x)).astype(
             x.dtype, copy=False
         )
 

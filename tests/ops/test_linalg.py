@@ -77,7 +77,7 @@ def test_gradients_at_singular_matrices_are_errors_too() -> None:
 def test_matrices_that_are_not_finite() -> None:
     x = ag.full((2, 2, 2), math.nan)
     for function in (ag.linalg.svd, ag.linalg.svdvals):
-        with pytest.raises(ag.linalg.LinAlgError, match="not finite"):
+        with pytest.raises(ag.linalg.LinAlgError, match="finite"):
             function(x)
     assert ag.linalg.inv(x).isnan().all()
     assert ag.linalg.matrix_exp(x).isnan().all()
