@@ -62,8 +62,10 @@ class RNNBase(Module):
         for what, value in (("input_size", input_size), ("hidden_size", hidden_size), ("num_layers", num_layers)):
             if not isinstance(value, int):
                 raise TypeError(f"{name}: {what} should be of type int, got: {type(value).__name__}")
-        if hidden_size <= 0 or num_layers <= 0:
-            raise ValueError(f"{name}: hidden_size and num_layers must be greater than zero")
+            if value <= 0:
+                raise ValueError(f"{name}: {what} must be greater than zero, got {value}")
+        if not isinstance(batch_first, bool):
+            raise TypeError(f"{name}: batch_first should be of type bool, got: {type(batch_first).__name__}")
         if not 0 <= proj_size < hidden_size:
             raise ValueError(f"{name}: proj_size has to be in [0, hidden_size={hidden_size}), got {proj_size}")
         if proj_size and mode != "LSTM":

@@ -30,6 +30,7 @@ from autograd_core.ops import (
     joining,
     linear,
     losses,
+    memory_format,
     normalization,
     normalization_more,
     out,
@@ -59,6 +60,7 @@ FURTHER: tuple[Any, ...] = (special, cumulative, statistics, selection, arrangem
 FAMILIES += FURTHER
 FAMILIES += (distances, resampling, normalization_more, activations_more)
 FAMILIES += (padding, pooling_adaptive, pooling_more, unfolding)
+FAMILIES += (memory_format,)
 FAMILIES += (copies, special_more, counting, slopes, windows, strided, drawing, inspection)
 
 
@@ -91,8 +93,12 @@ def _collect() -> dict[str, Any]:
     for name in inplace_names.NAMES:
         exported[f"{name}_"] = getattr(Tensor, f"{name}_")
     exported["detach"] = Tensor.detach
+    exported["memory_format"] = memory_format.memory_format
+    exported.update({constant.name: constant for constant in memory_format.CONSTANTS})
     for name in out.NAMES:
         exported[name] = out.accepting(name, exported[name])
+    for name in out.LINALG:
+        setattr(linalg, name, out.accepting(name, getattr(linalg, name), linalg.__name__))
     Tensor.type = creation.type_  # type: ignore[attr-defined]
     return exported
 

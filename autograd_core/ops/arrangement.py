@@ -331,6 +331,8 @@ def sum_to_size(input: Tensor, *size: Any) -> Tensor:
     if lead < 0 or any(n not in (1, m) for n, m in zip(target, shape[lead:])):
         raise RuntimeError(f"sum_to_size: size {list(target)} is not expandable to size {list(shape)}")
     axes = tuple(range(lead)) + tuple(lead + i for i, n in enumerate(target) if n == 1 and shape[lead + i] != 1)
+    if not target:
+        return input.sum()  # type: ignore[no-any-return]
     return input.sum(axes).reshape(target) if axes else input  # type: ignore[no-any-return]
 
 

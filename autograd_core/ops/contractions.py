@@ -8,7 +8,7 @@ from typing import Any
 from autograd_core import dtypes
 from autograd_core.ops import elementwise as e
 from autograd_core.ops.joining import stack
-from autograd_core.ops.products import bmm, dot, matmul, mv, outer
+from autograd_core.ops.products import bmm, dot, matmul, mv, outer, scaled_sum
 from autograd_core.ops.reductions import norm
 from autograd_core.tensor import Tensor
 
@@ -21,11 +21,7 @@ def _added(name: str, input: Tensor, product: Tensor, beta: Any, alpha: Any) -> 
             f"{name}: The expanded size of the tensor {list(product.shape)} must match the existing size "
             f"{list(input.shape)}"
         )
-    if alpha != 1:
-        product = product * alpha
-    if beta == 0:
-        return product  # As in PyTorch, a NaN in the input does not count then.
-    return (input if beta == 1 else input * beta) + product
+    return scaled_sum(input, product, beta, alpha)
 
 
 def addmv(input: Tensor, mat: Tensor, vec: Tensor, *, beta: Any = 1, alpha: Any = 1) -> Tensor:
@@ -57,7 +53,12 @@ def addbmm(input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: Any = 1, alph
     >>> ag.addbmm(ag.ones(1, 1), ag.ones(3, 1, 2), ag.ones(3, 2, 1))
     tensor([[7.]])
     """
-    return _added("addbmm", input, bmm(batch1, batch2).sum(0, dtype=batch1.dtype), beta, alpha)
+    if batch1._data.ndim != 3 or batch2._data.ndim != 3 or batch1._data.shape[::2] != batch2._data.shape[:2]:
+        bmm(batch1, batch2)  # Says what does not fit.
+    # The sum over the batch is part of one product: (n, b p) times (b p, m).
+    (b, n, p), m = batch1._data.shape, batch2._data.shape[2]
+    product = matmul(batch1.permute(1, 0, 2).reshape(n, b * p), batch2.reshape(b * p, m))
+    return _added("addbmm", input, product, beta, alpha)
 
 
 def vdot(input: Tensor, other: Tensor) -> Tensor:
@@ -109,6 +110,12 @@ def tensordot(a: Tensor, b: Tensor, dims: Any = 2) -> Tensor:
         raise RuntimeError(f"tensordot: dims appear multiple times in {left} or {right}")
     for i, j in zip(left, right):
         if a._data.shape[i] != b._data.shape[j]:
+            if a._data.shape[i] == 1:  # Broadcast: the other one is summed.
+                b = b.sum(j, keepdim=True, dtype=b.dtype)  # type: ignore[attr-defined]
+                continue
+            if b._data.shape[j] == 1:
+                a = a.sum(i, keepdim=True, dtype=a.dtype)  # type: ignore[attr-defined]
+                continue
             raise RuntimeError(
                 f"contracted dimensions need to match, but first has size {a._data.shape[i]} in dim {i} "
                 f"and second has size {b._data.shape[j]} in dim {j}"

@@ -9,7 +9,7 @@ from autograd_core import dtypes, interop, storage
 from autograd_core.inplace import check_writable, update, write
 from autograd_core.ops import elementwise as e
 from autograd_core.ops.reductions import ValuesAndIndices
-from autograd_core.ops.shape import _slice
+from autograd_core.ops.shape import _slice, broadcast_shapes
 from autograd_core.primitive import primitive, unary
 from autograd_core.tensor import Tensor, wrap
 
@@ -318,6 +318,9 @@ def gather(input: Tensor, dim: int, index: Tensor, *, sparse_grad: bool = False)
     """
     if sparse_grad:
         raise RuntimeError("gather: sparse_grad=True is not supported, there are no sparse tensors")
+    if not index._data.size:  # As in PyTorch, it may then have any dtype and shape.
+        input._dim(dim)
+        return input.reshape(-1)[:0].reshape(index._data.shape)  # type: ignore[no-any-return]
     axis = _check_index("gather", input, dim, index)
     if not input.ndim:
         return e.clone(input).reshape(index._data.shape)  # type: ignore[no-any-return]
@@ -326,7 +329,7 @@ def gather(input: Tensor, dim: int, index: Tensor, *, sparse_grad: bool = False)
 
 
 def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None) -> Tensor:
-    """`gather` with the other dimensions broadcast; of the flattened tensor without `dim`.
+    """`gather` with the other dimensions broadcast; indices may count from the end; without `dim`, of the flat tensor.
 
     >>> import autograd_core as ag
     >>> ag.take_along_dim(ag.tensor([5, 6]), ag.tensor([1]), 0)
@@ -334,23 +337,40 @@ def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None) -> Te
     """
     if dim is None:
         return gather(input.reshape(-1), 0, indices.reshape(-1))
-    return gather(input, dim, indices)
+    axis = input._dim(dim)
+    if indices.ndim != input.ndim:
+        raise RuntimeError(
+            f"take_along_dim(): input and indices should have the same number of dimensions, but got {input.ndim} "
+            f"dimensions for input, and {indices.ndim} dimensions for indices"
+        )
+    if indices._data.dtype.char not in "lq":
+        raise RuntimeError(f"take_along_dim(): dtype of indices should be Long but got {indices.dtype}; use .long()")
+    n, (a, b) = input._data.shape[axis], (list(input._data.shape), list(indices._data.shape))
+    a[axis] = b[axis] = 1
+    around = broadcast_shapes(a, b)
+    input = input.expand((*around[:axis], n, *around[axis + 1 :]))
+    indices = indices.expand((*around[:axis], indices._data.shape[axis], *around[axis + 1 :]))
+    return gather(input, dim, e.where(e.lt(indices, 0), e.add(indices, n), indices))
 
 
 def scatter(
     input: Tensor, dim: int, index: Tensor, src: Any = None, *, value: Any = None, reduce: str | None = None
 ) -> Tensor:
-    """A copy of `input` with `src` (a tensor or a number) written at `index` along `dim`.
+    """A copy of `input` with `src` (a tensor or a number) written at `index` along `dim`; reduce: 'add' or 'multiply'.
 
     >>> import autograd_core as ag
     >>> ag.scatter(ag.zeros(3), 0, ag.tensor([2]), 5.0)
     tensor([0., 0., 5.])
     """
+    src = src if src is not None else value
     if reduce is not None:
-        if reduce == "add":
-            return scatter_add(input, dim, index, src)
-        raise RuntimeError(f"scatter: reduce={reduce!r} is not supported; use 'add' or no reduce")
-    axis, src = _scatter_arguments("scatter", input, dim, index, src if src is not None else value)
+        if reduce not in ("add", "multiply"):
+            raise RuntimeError(f"scatter: reduce argument must be either add or multiply, got {reduce!r}")
+        from autograd_core.ops.selection import scatter_reduce
+
+        src = src if isinstance(src, Tensor) else input.new_full(index._data.shape, src)
+        return scatter_reduce(input, dim, index, src, "sum" if reduce == "add" else "prod")
+    axis, src = _scatter_arguments("scatter", input, dim, index, src)
     return _scatter(input, index, src, axis)  # type: ignore[no-any-return]
 
 
@@ -400,8 +420,16 @@ def index_add(input: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha: 
     tensor([2., 0.])
     """
     axis = input._dim(dim)
+    weighted = source if alpha == 1 else e.mul(source, input.new_full((), alpha))
+    if not input.ndim:
+        return index_add(input.reshape(1), 0, index, weighted.reshape(-1)).reshape(())  # type: ignore[no-any-return]
     _check_bounds("index_add", index, input._data.shape[axis])
-    weighted = source if alpha == 1 else e.mul(source, alpha)
+    slices = (*input._data.shape[:axis], index.numel(), *input._data.shape[axis + 1 :])
+    if source._data.shape != slices:
+        raise RuntimeError(
+            f"index_add: expected a source of shape {slices}, since self has shape {tuple(input.shape)} and the index "
+            f"{index.numel()} elements for dim {dim}, got {tuple(source.shape)}"
+        )
     return _index_put(input, weighted, (_FULL,) * axis + (index._data,), True)  # type: ignore[no-any-return]
 
 
@@ -468,6 +496,8 @@ def nonzero(input: Tensor, *, as_tuple: bool = False) -> Any:
             [2]])
     """
     backend = input._backend
+    if as_tuple and not input.ndim:
+        input = input.reshape(1)
     found = wrap(backend.nonzero(input._data), backend)
     return tuple(e.clone(column) for column in found.unbind(1)) if as_tuple else found
 

@@ -6,8 +6,9 @@ import builtins
 from collections.abc import Sequence
 from typing import Any
 
-from autograd_core import dtypes
+from autograd_core import dtypes, interop
 from autograd_core.ops import elementwise as e
+from autograd_core.ops.creation import arange
 from autograd_core.ops.shape import (
     _diagonal,
     _reshape,
@@ -44,6 +45,8 @@ def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     >>> ag.cat([ag.zeros(1), ag.ones(2)])
     tensor([0., 1., 1.])
     """
+    if isinstance(tensors, Tensor):
+        raise TypeError("cat(): argument 'tensors' must be a tuple or list of Tensors, not Tensor")
     parts = list(tensors)
     if not parts:
         raise ValueError("cat: expected a non-empty list of Tensors")
@@ -109,7 +112,9 @@ def hstack(tensors: Sequence[Tensor]) -> Tensor:
     tensor([0., 1.])
     """
     parts = [x if x._data.ndim else _reshape_to(x, (1,)) for x in tensors]
-    return cat(parts, 0 if parts and parts[0]._data.ndim == 1 else 1)
+    if not parts:
+        raise RuntimeError("hstack expects a non-empty TensorList")
+    return cat(parts, 0 if parts[0]._data.ndim == 1 else 1)
 
 
 def vstack(tensors: Sequence[Tensor]) -> Tensor:
@@ -119,7 +124,10 @@ def vstack(tensors: Sequence[Tensor]) -> Tensor:
     >>> ag.vstack([ag.zeros(2), ag.ones(2)]).shape
     ag.Size([2, 2])
     """
-    return cat([x if x._data.ndim > 1 else _reshape_to(x, (1, x._data.size)) for x in tensors], 0)
+    parts = [x if x._data.ndim > 1 else _reshape_to(x, (1, x._data.size)) for x in tensors]
+    if not parts:
+        raise RuntimeError("vstack expects a non-empty TensorList")
+    return cat(parts, 0)
 
 
 def _forbid_inplace(parts: list[Tensor]) -> tuple[Tensor, ...]:
@@ -210,15 +218,49 @@ def tile(input: Tensor, dims: Sequence[int]) -> Tensor:
     return repeat(input, (1,) * (input._data.ndim - len(counts)) + counts)
 
 
-def repeat_interleave(input: Tensor, repeats: int, dim: int | None = None) -> Tensor:
+def repeat_interleave(
+    input: Tensor, repeats: int | Tensor | None = None, dim: int | None = None, *, output_size: int | None = None
+) -> Tensor:
     """Each element repeated `repeats` times in place, along `dim` or of the flattened tensor.
 
+    repeats: a number for all, or a vector of one for each. `output_size` is what they add up to. With `input` alone,
+    that is the vector, and the indices 0, 1, ... are repeated. Raises `RuntimeError` where the sizes do not fit.
+
     >>> import autograd_core as ag
-    >>> ag.repeat_interleave(ag.arange(2), 2)
-    tensor([0, 0, 1, 1])
+    >>> ag.repeat_interleave(ag.arange(2), ag.tensor([2, 1]))
+    tensor([0, 0, 1])
     """
-    if not isinstance(repeats, int):
-        raise TypeError(f"repeat_interleave: expected an int count, got {type(repeats).__name__}")
+    if repeats is None:
+        repeats, input, dim = input, arange(input.numel(), device=input.device), 0
+    if isinstance(repeats, Tensor):
+        if repeats._data.dtype.char not in "lqi" or repeats._data.ndim > 1:
+            raise RuntimeError(
+                f"repeat_interleave: repeats must be a vector or number of int64 or int32, got {repeats.dtype} of shape "
+                f"{tuple(repeats.shape)}"
+            )
+        counts = [repeats.item()] if not repeats._data.ndim else repeats.tolist()
+    elif isinstance(repeats, int):
+        counts = [repeats]
+    else:
+        raise TypeError(f"repeat_interleave: expected an int or a tensor of counts, got {type(repeats).__name__}")
+    if any(n < 0 for n in counts):
+        raise RuntimeError(f"repeat_interleave: repeats can not be negative, got {counts}")
+    if dim is None:
+        input, dim = ravel(input), 0
+    axis = input._dim(dim)
+    shape = input._data.shape or (1,)
+    if len(counts) not in (1, shape[axis]):
+        raise RuntimeError(
+            f"repeat_interleave: repeats must have the same size as input along dim, but got {len(counts)} counts for "
+            f"size {shape[axis]}"
+        )
+    total = sum(counts) if len(counts) == shape[axis] else counts[0] * shape[axis]
+    if output_size is not None and output_size != total:
+        raise RuntimeError(f"repeat_interleave: output_size is {output_size}, but the repeats add up to {total}")
+    if len(counts) > 1:
+        found: Any = interop.tensor([i for i, n in enumerate(counts) for _ in range(n)], dtype=dtypes.int64)
+        return input.index_select(axis, found.to(input.device))  # type: ignore[attr-defined, no-any-return]
+    repeats = counts[0]
     if dim is None:
         input, dim = ravel(input), 0
     axis = input._dim(dim)

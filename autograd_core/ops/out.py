@@ -49,6 +49,11 @@ CREATION = (
     "range", "zeros",
 )  # fmt: skip
 OTHERS = ("bernoulli", "frexp", "histc", "histogram", "multinomial")
+LINALG = (
+    "cholesky", "cond", "cross", "det", "eigvalsh", "inv", "lu", "lu_factor", "lu_solve", "matmul", "matrix_norm",
+    "matrix_power", "matrix_rank", "multi_dot", "norm", "pinv", "qr", "slogdet", "solve", "solve_triangular", "svdvals",
+    "tensorinv", "tensorsolve", "vecdot", "vector_norm",
+)  # fmt: skip
 NAMES = (*ELEMENTWISE, *REDUCTIONS, *ARRANGEMENT, *PRODUCTS, *CREATION, *OTHERS)
 
 # Their results are written only into tensors of the same dtype; those of the others into any that can hold them.
@@ -109,8 +114,8 @@ def _into(name: str, function: Callable[..., Any], out: Any, args: tuple[Any, ..
     return type(made)(*targets) if hasattr(made, "_fields") else tuple(targets)
 
 
-def accepting(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
-    """`function` with an argument `out`, under the name it has in `ag`.
+def accepting(name: str, function: Callable[..., Any], module: str = "autograd_core") -> Callable[..., Any]:
+    """`function` with an argument `out`, under the name it has in `module`.
 
     Compiled with the very arguments that the function has: `*args, **kwargs` take three times as long to pass on.
     """
@@ -151,5 +156,5 @@ def accepting(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
     made: Callable[..., Any] = scope[name]
     functools.update_wrapper(made, function, assigned=("__doc__",))
     del made.__wrapped__  # type: ignore[attr-defined]  # Else `inspect` would not show `out`.
-    made.__module__ = "autograd_core"
+    made.__module__ = function.__module__
     return made

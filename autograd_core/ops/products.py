@@ -159,6 +159,17 @@ def outer(input: Tensor, vec2: Tensor) -> Tensor:
     return e.mul(input.unsqueeze(1), vec2.unsqueeze(0))  # type: ignore[no-any-return]
 
 
+def scaled_sum(input: Tensor, product: Tensor, beta: Any, alpha: Any) -> Tensor:
+    """beta * input + alpha * product; of integers the factors are truncated, as in PyTorch."""
+    if product._data.dtype.kind != "f":
+        beta, alpha = int(beta), int(alpha)
+    if alpha != 1:
+        product = e.mul(product, alpha)
+    if beta == 0:
+        return product  # As in PyTorch, a NaN in the input does not count then.
+    return e.add(input if beta == 1 else e.mul(input, beta), product)  # type: ignore[no-any-return]
+
+
 def addmm(input: Tensor, mat1: Tensor, mat2: Tensor, *, beta: Any = 1, alpha: Any = 1) -> Tensor:
     """beta * input + alpha * mat1 @ mat2.
 
@@ -166,11 +177,7 @@ def addmm(input: Tensor, mat1: Tensor, mat2: Tensor, *, beta: Any = 1, alpha: An
     >>> ag.addmm(ag.ones(1), ag.ones(1, 2), ag.ones(2, 1))
     tensor([[3.]])
     """
-    product = mm(mat1, mat2)
-    product = product if alpha == 1 else e.mul(product, alpha)
-    if beta == 0:
-        return product
-    return e.add(input if beta == 1 else e.mul(input, beta), product)  # type: ignore[no-any-return]
+    return scaled_sum(input, mm(mat1, mat2), beta, alpha)
 
 
 def baddbmm(input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: Any = 1, alpha: Any = 1) -> Tensor:
@@ -180,11 +187,7 @@ def baddbmm(input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: Any = 1, alp
     >>> ag.baddbmm(ag.ones(1), ag.ones(1, 1, 2), ag.ones(1, 2, 1))
     tensor([[[3.]]])
     """
-    product = bmm(batch1, batch2)
-    product = product if alpha == 1 else e.mul(product, alpha)
-    if beta == 0:
-        return product
-    return e.add(input if beta == 1 else e.mul(input, beta), product)  # type: ignore[no-any-return]
+    return scaled_sum(input, bmm(batch1, batch2), beta, alpha)
 
 
 def einsum(equation: str, *operands: Any) -> Tensor:

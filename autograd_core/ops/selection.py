@@ -135,7 +135,12 @@ def index_fill(input: Tensor, dim: int, index: Tensor, value: Any) -> Tensor:
         value = value.to(x.dtype)
     else:
         value = x.new_full((), value)
-    return _index_put(x, value, where, False).reshape(input.shape)  # type: ignore[no-any-return]
+    # By a mask, so that an index that is named twice counts once in the gradient of `value`.
+    axis = len(where) - 1
+    named = x.new_zeros(x._data.shape[axis], dtype=dtypes.bool_)
+    named = _index_put(named, named.new_ones(()), where[-1:], False)
+    named = named.reshape((-1,) + (1,) * (x._data.ndim - axis - 1))
+    return e.where(named, value, x).reshape(input.shape)  # type: ignore[no-any-return]
 
 
 def index_copy(input: Tensor, dim: int, index: Tensor, source: Tensor) -> Tensor:

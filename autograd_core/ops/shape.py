@@ -363,7 +363,9 @@ def narrow(input: Tensor, dim: int, start: int | Tensor, length: int) -> Tensor:
     n = input._data.shape[axis]
     if isinstance(start, Tensor):
         if start._data.ndim or start._data.dtype.kind not in "iu":
-            raise RuntimeError(f"narrow: start must be an 0-dim integral Tensor, got {start.dtype} {tuple(start.shape)}")
+            raise RuntimeError(
+                f"narrow: start must be an 0-dim integral Tensor, got {start.dtype} {tuple(start.shape)}"
+            )
         start = start.item()
     if not -n <= start <= n:
         raise IndexError(f"narrow: start out of range (expected to be in range of [{-n}, {n}], but got {start})")
