@@ -106,7 +106,9 @@ def test_the_batches_are_those_of_one_process(name):
 
 
 def test_so_they_are_in_spawned_workers_and_with_other_options():
+    ag.set_default_dtype(ag.float64)
     expected = two_epochs("shuffled")
+    assert expected[0]["default"][0] == "ag.float64"
     for options in (
         {"num_workers": 2, "multiprocessing_context": "spawn", "persistent_workers": True},
         {"num_workers": 3, "prefetch_factor": 1, "multiprocessing_context": multiprocessing.get_context(METHOD)},
@@ -320,6 +322,7 @@ def test_persistent_workers_stay_and_others_do_not(method):
     next(two)
     with pytest.raises(RuntimeError, match="another loop has begun"):
         next(one)
+    assert len(list(two)) == 9
     del loader, one, two
     assert all_gone(first)
     if method == METHOD:

@@ -27,6 +27,7 @@ class Mixed(Dataset):
         return {
             "image": image,
             "view": image[:, 1],
+            "default": ag.tensor([index / 2]),
             "array": np.full(2, index, np.int16),
             "pair": Pair(index, [float(index), str(index)]),
         }

@@ -13,7 +13,7 @@ from typing import Any
 import autograd_core as ag
 from autograd_core.utils.data.collate import default_collate, default_convert
 from autograd_core.utils.data.dataset import Dataset, IterableDataset, Subset, TensorDataset
-from autograd_core.utils.data.pool import WorkerPool, context_of
+from autograd_core.utils.data.pool import SupersededError, WorkerPool, context_of
 from autograd_core.utils.data.sampler import BatchSampler, RandomSampler, SequentialSampler
 from autograd_core.utils.data.worker import Plan, fetch_samples, stream_batches
 
@@ -200,7 +200,7 @@ class DataLoader:
                 yield from islice(pool.stream(self.in_order), skip, None)
             else:
                 yield from pool.samples(self._indices(skip, expected), skip % self.num_workers, self.in_order)
-        except GeneratorExit:
+        except (GeneratorExit, SupersededError):
             raise
         except BaseException:
             self._end_workers()  # What went wrong in one epoch should not be met in the next.
@@ -316,12 +316,12 @@ class _Epoch(Iterator[Any]):
     def __init__(self, loader: DataLoader) -> None:
         self._loader = loader
         self._outcomes: Iterator[_Outcome] | None = None
-        self._error: Exception | None = None
+        self._error = ""
 
     def __next__(self) -> Any:
         loader = self._loader
-        if self._error is not None:
-            raise self._error
+        if self._error:
+            raise RuntimeError(f"DataLoader: this loop has ended by an error, begin another one. It was {self._error}")
         if self._outcomes is None:
             self._outcomes = loader._begin()
         try:
@@ -330,7 +330,7 @@ class _Epoch(Iterator[Any]):
             loader._given = None
             raise
         except Exception as error:  # Of a sampler, or a worker that died: there are no further batches.
-            self._error = error
+            self._error = repr(error)  # Not itself: with its traceback it would keep loader and workers alive.
             raise
         loader._given, loader._checksum = (loader._given or 0) + 1, checksum
         try:

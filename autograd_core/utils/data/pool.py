@@ -18,6 +18,10 @@ _PATIENCE = 5.0  # seconds for a worker to finish the sample at hand, before it 
 _Outcome = tuple[Callable[[], Any], Any]
 
 
+class SupersededError(RuntimeError):
+    """A loop over persistent workers goes on after another one has begun."""
+
+
 class WorkerPool:
     """Processes that fetch batches. Whatever happens to one of them is an error here, never a wait without end.
 
@@ -144,7 +148,7 @@ class WorkerPool:
 
     def _check_epoch(self, epoch: int) -> None:
         if epoch != self.epoch:
-            raise RuntimeError(
+            raise SupersededError(
                 "DataLoader: another loop has begun over this loader, whose persistent workers serve one at a time; "
                 "finish one loop before the next, or use persistent_workers=False"
             )
