@@ -8,6 +8,7 @@ from autograd_core.ops.elementwise import round as round
 from autograd_core.ops.elementwise import sigmoid as expit
 from autograd_core.ops.normalization import log_softmax as log_softmax
 from autograd_core.ops.normalization import softmax as softmax
+from autograd_core.ops.out import accepting
 from autograd_core.ops.reductions import logsumexp as logsumexp
 from autograd_core.ops.special import digamma as digamma
 from autograd_core.ops.special import digamma as psi
@@ -36,3 +37,6 @@ __all__ = [
     "log1p", "log_ndtr", "log_softmax", "logit", "logsumexp", "multigammaln", "ndtr", "polygamma", "psi", "round",
     "sinc", "softmax", "xlog1py", "xlogy",
 ]  # fmt: skip
+
+for _name in {*__all__} - {"log_softmax", "softmax"}:
+    globals()[_name] = accepting(_name, globals()[_name], __name__)

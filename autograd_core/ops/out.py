@@ -65,6 +65,8 @@ EXACT = {*PRODUCTS} - CAST | {
     "msort", "multinomial", "nan_to_num", "nanquantile", "narrow_copy", "neg", "negative", "nonzero", "norm",
     "quantile", "renorm", "round", "scatter", "scatter_add", "scatter_reduce", "searchsorted", "sgn", "sign", "signbit",
     "take", "take_along_dim", "tril", "triu", "trunc",
+    "det", "eigvalsh", "inv", "matrix_norm", "multi_dot", "solve", "solve_triangular", "svdvals", "vecdot",
+    "vector_norm",
 }  # fmt: skip
 # Their error for a dtype that does not fit is a `TypeError`.
 JOINING = {"cat", "column_stack", "concat", "concatenate", "dstack", "hstack", "stack", "vstack"}
