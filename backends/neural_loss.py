@@ -132,9 +132,9 @@ class LossKernels:
 
     # -- embedding --------------------------------------------------------------------------------------
 
-    def embedding(self, w: Array, index: Array, padding: int) -> Array:
-        """The rows of w (rows, features) at `index`; row `padding` (-1: none) has no gradient, which forward
-        ignores."""
+    def embedding(self, w: Array, index: Array, padding: int, by_frequency: bool = False) -> Array:
+        """The rows of w (rows, features) at `index`. The gradient alone heeds that row `padding` (-1: none) has none,
+        and `by_frequency` that a row's is divided by how often it is named."""
         self._check_range("embedding", index, w.shape[0], None)
         return w[index]
 

@@ -61,7 +61,7 @@ from autograd_core.nn.lazy import (
     LazyInstanceNorm3d,
     LazyLinear,
 )
-from autograd_core.nn.linear import Flatten, Identity, Linear, Unflatten
+from autograd_core.nn.linear import Bilinear, Flatten, Identity, Linear, Unflatten
 from autograd_core.nn.loss import (
     BCELoss,
     BCEWithLogitsLoss,
@@ -143,7 +143,7 @@ from autograd_core.nn.pooling_more import (
     Unfold,
 )
 from autograd_core.nn.recurrent import GRU, LSTM, RNN, GRUCell, LSTMCell, RNNBase, RNNCell, RNNCellBase
-from autograd_core.nn.sparse import Embedding
+from autograd_core.nn.sparse import Embedding, EmbeddingBag
 from autograd_core.nn.upsampling import (
     CosineSimilarity,
     PairwiseDistance,
@@ -170,6 +170,7 @@ __all__ = [
     "BatchNorm1d",
     "BatchNorm2d",
     "BatchNorm3d",
+    "Bilinear",
     "Buffer",
     "CELU",
     "ChannelShuffle",
@@ -194,6 +195,7 @@ __all__ = [
     "Dropout3d",
     "ELU",
     "Embedding",
+    "EmbeddingBag",
     "FeatureAlphaDropout",
     "Flatten",
     "Fold",

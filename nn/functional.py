@@ -41,7 +41,9 @@ from autograd_core.ops.distances import cosine_similarity, normalize, pairwise_d
 from autograd_core.ops.elementwise import relu as _relu
 from autograd_core.ops.elementwise import sigmoid, tanh
 from autograd_core.ops.embedding import embedding, one_hot
-from autograd_core.ops.linear import linear
+from autograd_core.ops.embedding_bag import embedding_bag
+from autograd_core.ops.grid import affine_grid, grid_sample
+from autograd_core.ops.linear import bilinear, linear
 from autograd_core.ops.losses import (
     binary_cross_entropy,
     binary_cross_entropy_with_logits,
@@ -101,11 +103,13 @@ __all__ = [
     "adaptive_max_pool1d",
     "adaptive_max_pool2d",
     "adaptive_max_pool3d",
+    "affine_grid",
     "alpha_dropout",
     "avg_pool1d",
     "avg_pool2d",
     "avg_pool3d",
     "batch_norm",
+    "bilinear",
     "binary_cross_entropy",
     "binary_cross_entropy_with_logits",
     "celu",
@@ -125,6 +129,7 @@ __all__ = [
     "dropout3d",
     "elu",
     "embedding",
+    "embedding_bag",
     "feature_alpha_dropout",
     "fold",
     "fractional_max_pool2d",
@@ -132,6 +137,7 @@ __all__ = [
     "gaussian_nll_loss",
     "gelu",
     "glu",
+    "grid_sample",
     "group_norm",
     "hardshrink",
     "hardsigmoid",

@@ -1,4 +1,4 @@
-"""Linear, Identity, Flatten, Unflatten."""
+"""Linear, Bilinear, Identity, Flatten, Unflatten."""
 
 from __future__ import annotations
 
@@ -120,3 +120,56 @@ class Unflatten(Module):
 
     def extra_repr(self) -> str:
         return f"dim={self.dim}, unflattened_size={self.unflattened_size}"
+
+
+class Bilinear(Module):
+    """y_k = x1^T A_k x2 + b_k, over the last dimensions of x1 and x2.
+
+    in1_features, in2_features, out_features: last sizes of x1 (*, in1), x2 (*, in2) and y (*, out). weight A
+    (out, in1, in2) and bias b (out) start uniform in +-1/sqrt(in1). Raises `ValueError` unless in1_features > 0,
+    `RuntimeError` when the inputs do not fit.
+
+    >>> import autograd_core as ag
+    >>> ag.nn.Bilinear(20, 30, 40)(ag.zeros(128, 20), ag.zeros(128, 30)).shape
+    ag.Size([128, 40])
+    """
+
+    weight: Parameter
+    bias: Parameter | None
+
+    def __init__(
+        self,
+        in1_features: int,
+        in2_features: int,
+        out_features: int,
+        bias: bool = True,
+        device: Any = None,
+        dtype: ag.dtype | None = None,
+    ) -> None:
+        super().__init__()
+        if in1_features <= 0:
+            raise ValueError(f"Bilinear: in1_features must be > 0, but got {in1_features}")
+        self.in1_features = in1_features
+        self.in2_features = in2_features
+        self.out_features = out_features
+        self.weight = Parameter(ag.empty((out_features, in1_features, in2_features), device=device, dtype=dtype))
+        self.register_parameter(
+            "bias", Parameter(ag.empty((out_features,), device=device, dtype=dtype)) if bias else None
+        )
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Draw weight and bias anew."""
+        bound = 1 / math.sqrt(self.in1_features)
+        init.uniform_(self.weight, -bound, bound)
+        if self.bias is not None:
+            init.uniform_(self.bias, -bound, bound)
+
+    def forward(self, input1: Tensor, input2: Tensor) -> Tensor:
+        return F.bilinear(input1, input2, self.weight, self.bias)
+
+    def extra_repr(self) -> str:
+        return (
+            f"in1_features={self.in1_features}, in2_features={self.in2_features}, out_features={self.out_features}, "
+            f"bias={self.bias is not None}"
+        )

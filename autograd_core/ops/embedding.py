@@ -11,8 +11,11 @@ from autograd_core.tensor import Tensor, wrap
 
 
 def _embedding_rule(F: Any, g: Any, ctx: Any) -> tuple[Any, ...]:
-    rows = ctx.inputs[0].shape[0]
-    return F.embedding_backward(g, ctx.saved[0], rows, *ctx.params), None
+    rows, index = ctx.inputs[0].shape[0], ctx.saved[0]
+    if len(ctx.params) > 1 and ctx.params[1]:
+        ones = F.fill(F.slice(g, (..., slice(0, 1))), 1.0)
+        g = F.div(g, F.embedding(F.embedding_backward(ones, index, rows, -1), index, -1))
+    return F.embedding_backward(g, index, rows, ctx.params[0]), None
 
 
 def _backward_rule(F: Any, g: Any, ctx: Any) -> tuple[Any, ...]:
@@ -40,28 +43,17 @@ def embedding(
     """y[..., :] = weight[input[...], :].
 
     input: int64 or int32 of any shape (*); weight: (rows, features). Returns (*, features). Row `padding_idx` gets no
-    gradient. With `max_norm`, rows looked up whose `norm_type`-norm exceeds it are first scaled down in place.
-    Gradients of equal indices add up in a fixed order. Raises `IndexError` for an index outside [0, rows),
-    `RuntimeError` for an input that is not integer.
+    gradient. With `max_norm`, rows looked up whose `norm_type`-norm exceeds it are first scaled down in place. With
+    `scale_grad_by_freq` the gradient of a row is divided by how often `input` names it. Gradients of equal indices add
+    up in a fixed order. Raises `IndexError` for an index outside [0, rows), `RuntimeError` for an input that is not
+    integer, `NotImplementedError` for `sparse=True`.
 
     >>> import autograd_core as ag
     >>> ag.nn.functional.embedding(ag.tensor([1, 1]), ag.tensor([[1.0, 2.0], [3.0, 4.0]]))
     tensor([[3., 4.],
             [3., 4.]])
     """
-    require_tensors("embedding", input=input, weight=weight)
-    if input._data.dtype.name not in ("int64", "int32"):
-        raise RuntimeError(
-            f"embedding: expected indices of dtype ag.int64 or ag.int32, got {input.dtype}; use input.long()"
-        )
-    require_float("embedding", weight)
-    if weight.ndim != 2:
-        raise RuntimeError(f"embedding: 'weight' must be 2-D (rows, features), got shape {tuple(weight.shape)}")
-    if input._backend is not weight._backend:
-        raise device_error("embedding", (input, weight))
-    if sparse or scale_grad_by_freq:
-        option = "sparse" if sparse else "scale_grad_by_freq"
-        raise NotImplementedError(f"embedding: {option}=True is not supported; leave it False")
+    check_table("embedding", input, weight, sparse)
     rows = weight.shape[0]
     padding = -1
     if padding_idx is not None:
@@ -72,7 +64,23 @@ def embedding(
         with modes.no_grad():
             weight._backend.embedding_renorm_(weight._data, input._data, max_norm, norm_type)
         storage.mark_mutated(weight._backend, weight._data, "embedding")
+    if scale_grad_by_freq:
+        return _embedding(weight, input, padding, True)  # type: ignore[no-any-return]
     return _embedding(weight, input, padding)  # type: ignore[no-any-return]
+
+
+def check_table(name: str, input: Tensor, weight: Tensor, sparse: bool) -> None:
+    """Raise unless `input` holds integers and `weight` is a table on the same device."""
+    require_tensors(name, input=input, weight=weight)
+    if input._data.dtype.name not in ("int64", "int32"):
+        raise RuntimeError(f"{name}: expected indices of dtype ag.int64 or ag.int32, got {input.dtype}; use .long()")
+    require_float(name, weight)
+    if weight.ndim != 2:
+        raise RuntimeError(f"{name}: 'weight' must be 2-D (rows, features), got shape {tuple(weight.shape)}")
+    if input._backend is not weight._backend:
+        raise device_error(name, (input, weight))
+    if sparse:
+        raise NotImplementedError(f"{name}: sparse=True is not supported, gradients are dense; leave it False")
 
 
 def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:

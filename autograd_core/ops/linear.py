@@ -1,4 +1,4 @@
-"""The affine map of a fully connected layer, as one primitive."""
+"""The affine map of a fully connected layer, as one primitive, and the map that is linear in each of two inputs."""
 
 from __future__ import annotations
 
@@ -80,6 +80,31 @@ def _checked_linear(input: Tensor, weight: Tensor, bias: Tensor | None) -> Tenso
     return _linear(input, weight, bias.expand(w.shape[0]))  # type: ignore[no-any-return]
 
 
-FUNCTIONS: tuple[str, ...] = ()
+def bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """y_k = x1^T A_k x2 + b_k.
+
+    input1: (*, in1), input2: (*, in2), weight A: (out, in1, in2), bias b: (out,). Returns (*, out). Raises
+    `RuntimeError` if shapes, dtypes or devices do not fit.
+
+    >>> import autograd_core as ag
+    >>> ag.nn.functional.bilinear(ag.tensor([[1.0, 2.0]]), ag.tensor([[3.0]]), ag.ones(1, 2, 1), ag.ones(1))
+    tensor([[10.]])
+    """
+    require_same("bilinear", input1=input1, input2=input2, weight=weight, bias=bias)
+    a, b, w = tuple(input1.shape), tuple(input2.shape), tuple(weight.shape)
+    if len(w) != 3 or not a or not b or a[:-1] != b[:-1] or (a[-1], b[-1]) != w[1:]:
+        raise RuntimeError(
+            f"bilinear: input1 {a}, input2 {b} and weight {w} do not fit: expected (*, in1), (*, in2) and "
+            "(out, in1, in2)"
+        )
+    if bias is not None and bias._data.shape != w[:1]:
+        raise RuntimeError(f"bilinear: bias of shape {tuple(bias.shape)}, expected ({w[0]},) for a weight of {w}")
+    # The matrices A_k^T below one another give A_k^T x1 for all k in one product.
+    inner = _linear(input1, weight.permute(0, 2, 1).reshape(w[0] * w[2], w[1]), None).reshape(*a[:-1], w[0], w[2])
+    y = (inner @ input2.unsqueeze(-1)).squeeze(-1)  # type: ignore[attr-defined]
+    return y if bias is None else y + bias  # type: ignore[no-any-return]
+
+
+FUNCTIONS: tuple[str, ...] = ("bilinear",)
 METHODS: tuple[str, ...] = ()
 INPLACE: tuple[str, ...] = ()
