@@ -252,10 +252,10 @@ def _nodes(outputs: Any, begun: int) -> list[Node]:
 def _describe(node: Node) -> tuple[Any, ...]:
     if node.saved is _PACKED:
         return node.primitive.name, node.shape, "packed"
-    arrays = [item for item in node.saved if hasattr(item, "dtype")]
-    return node.primitive.name, node.shape, tuple((tuple(array.shape), str(array.dtype)) for array in arrays)
+    return node.primitive.name, node.shape, tuple([(x.shape, x.dtype) for x in node.saved if hasattr(x, "dtype")])
 
 
 def _show(description: tuple[Any, ...]) -> str:
     name, shape, saved = description
-    return f"{name} of shape {shape}, saving {saved}"
+    what = saved if isinstance(saved, str) else ", ".join(f"{dtype} of shape {size}" for size, dtype in saved)
+    return f"{name} of shape {shape}, which saves {what}"
