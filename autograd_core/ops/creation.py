@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -130,14 +131,27 @@ def arange(
     start, end, step = (v.item() if isinstance(v, Tensor) else v for v in (start, end, step))
     if step == 0:
         raise RuntimeError("arange: step must be nonzero")
+    if not (math.isfinite(start) and math.isfinite(end)):
+        raise RuntimeError(f"arange: unsupported range: {start} -> {end}; both must be finite")
     if (end - start) / step < 0:
         raise RuntimeError(f"arange: upper bound and lower bound inconsistent with step sign: {start}, {end}, {step}")
     backend = devices.backend_of(device)
     whole = all(isinstance(v, int) for v in (start, end, step))
     d = dtypes.as_dtype(dtype) if dtype is not None else (dtypes.int64 if whole else dtypes.get_default_dtype())
+    if d.category == 1:
+        # As PyTorch: start and step are cut to integers, and int64 also counts with those.
+        start, step, count = int(start), int(step), math.ceil((end - start) / step)
+        if d is dtypes.int64:
+            if step == 0:
+                raise ValueError("arange: step must be nonzero, and is 0 as an integer")
+            count = builtins.max(-((start - int(end)) // step), 0)
+        if d is dtypes.uint8 and (start < 0 or step < 0 or start + step * count > 255):
+            steps = wrap(backend.arange(0, count, 1, dtypes.int64.native), backend)
+            return e.add(e.mul(steps, step), start).to(d)  # type: ignore[no-any-return]
+        return _made(backend.arange(start, start + step * count, step, d.native), backend, requires_grad)
     if not whole:
         # start + i * step, element by element: adding up the step would drift.
-        count = max(math.ceil((end - start) / step), 0)
+        count = builtins.max(math.ceil((end - start) / step), 0)
         steps = wrap(backend.arange(0, count, 1, dtypes.float64.native), backend)
         return _made(e.add(e.mul(steps, float(step)), float(start)).to(d)._data, backend, requires_grad)
     return _made(backend.arange(start, end, step, d.native), backend, requires_grad)
@@ -152,12 +166,17 @@ def linspace(
     >>> ag.linspace(0, 1, 3)
     tensor([0.0000, 0.5000, 1.0000])
     """
+    if not isinstance(steps, int):
+        raise TypeError(f"linspace: steps must be an int, got {steps!r}")
     if steps < 0:
         raise RuntimeError(f"linspace: number of steps must be non-negative, got {steps}")
     d = dtypes.as_dtype(dtype) if dtype is not None else dtypes.get_default_dtype()
     backend = devices.backend_of(device)
     i = wrap(backend.arange(0, steps, 1, dtypes.float64.native), backend)
-    width = (end - start) / max(steps - 1, 1)
+    start, end = (v.item() if isinstance(v, Tensor) else v for v in (start, end))
+    if d.category == 1:
+        start, end = int(start), int(end)
+    width = (end - start) / builtins.max(steps - 1, 1)
     # From both ends to the middle, so that the last value is exactly `end`.
     values = e.where(
         e.lt(i, steps / 2),

@@ -40,9 +40,14 @@ def logspace(
     >>> ag.logspace(0, 2, 3)
     tensor([  1.,  10., 100.])
     """
+    if not isinstance(steps, int):
+        raise TypeError(f"logspace: steps must be an int, got {steps!r}")
     if steps < 0:
         raise RuntimeError(f"logspace: number of steps must be non-negative, got {steps}")
     d = dtypes.get_default_dtype() if dtype is None else dtypes.as_dtype(dtype)
+    start, end = (v.item() if isinstance(v, Tensor) else v for v in (start, end))
+    if d.category == 1:
+        start, end = int(start), int(end)
     out = e.pow(float(base), linspace(start, end, steps, dtype=dtypes.float64, device=device)).to(d)
     return out.requires_grad_() if requires_grad else out  # type: ignore[no-any-return]
 

@@ -203,7 +203,7 @@ class _Sweep:
                     lambda device, c=call, o=expected: self.check(translated(method), c, o, device),
                 )
             if inplace is not None and isinstance(sample.input, torch.Tensor):
-                expected = theirs(inplace, call, self.path in RANDOM)
+                expected = theirs(translated(inplace, torch), call, self.path in RANDOM)
                 self.attempt(
                     "in-place",
                     label,
