@@ -8,6 +8,7 @@ under `cupyx.errstate(linalg="raise")`.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any
 
 from autograd_core.backends.factorizations import FactorizationKernels, as_matrices, wide
@@ -27,13 +28,19 @@ class LinAlgError(RuntimeError):
 class MatrixKernels(FactorizationKernels):
     """Mixed into `Backend`; `self.xp` is the array namespace."""
 
+    def _quiet(self) -> Any:
+        """Infinities and NaNs are results: NumPy warns of them in its own modules, whatever ours have turned off."""
+        errstate = getattr(self.xp, "errstate", None)
+        return nullcontext() if errstate is None else errstate(all="ignore")
+
     def _run(
         self, name: str, reason: str, function: Callable[..., Any], x: Array, *rest: Array, order: Any = None
     ) -> Any:
         """`function(x, *rest)`; its error as a `LinAlgError` that names the elements of the batch. All arrays have the
         same leading axes. `order(matrix)` tells where a matrix that failed does so."""
         try:
-            return function(x, *rest)
+            with self._quiet():
+                return function(x, *rest)
         except ValueError as error:  # NumPy's LinAlgError is one.
             cause = error
         flat = [as_matrices(a) for a in (x, *rest)]
@@ -84,7 +91,8 @@ class MatrixKernels(FactorizationKernels):
     # -- determinants -----------------------------------------------------------------------------------
 
     def determinant(self, x: Array) -> Array:
-        return self.xp.linalg.det(wide(x)).astype(x.dtype, copy=False)
+        with self._quiet():
+            return self.xp.linalg.det(wide(x)).astype(x.dtype, copy=False)
 
     def log_determinant(self, x: Array) -> Array:
         """log |det x|, which neither overflows nor underflows."""
@@ -102,7 +110,9 @@ class MatrixKernels(FactorizationKernels):
     def cofactor(self, x: Array) -> Array:
         """The matrix of cofactors, the gradient of the determinant: det(x) x^-T, and finite for singular matrices."""
         u, s, vh, sign = self._signed_svd(x)
-        return self.xp.matmul(u * (sign * self._products_without(s, 1)[..., None, :]), vh).astype(x.dtype, copy=False)
+        with self._quiet():
+            products = sign * self._products_without(s, 1)[..., None, :]
+            return self.xp.matmul(u * products, vh).astype(x.dtype, copy=False)
 
     def cofactor_backward(self, g: Array, x: Array) -> Array:
         """The gradient of `cofactor`. With H = U' g V and E_ij the product of all singular values but i and j, it is

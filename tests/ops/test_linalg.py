@@ -4,6 +4,7 @@ names of results, sizes at which the blocked paths run."""
 from __future__ import annotations
 
 import math
+import warnings
 from typing import Any
 
 import numpy as np
@@ -46,6 +47,7 @@ FAILURES: tuple[tuple[str, Any], ...] = (
 )
 
 
+@pytest.mark.filterwarnings("ignore::UserWarning")
 @pytest.mark.parametrize("name, call", FAILURES, ids=[f[0] for f in FAILURES])
 def test_the_error_names_the_element_of_the_batch(name: str, call: Any) -> None:
     with pytest.raises(ag.linalg.LinAlgError, match=r"linalg\.\w+: \(batch element 2\).*\(at order 2\)") as ours:
@@ -145,6 +147,19 @@ def test_errors(name: str, call: Any) -> None:
             call(torch)
         private = theirs.type is torch.linalg.LinAlgError
         assert issubclass(ours.type, ag.linalg.LinAlgError if private else theirs.type), f"{name}: {theirs.value}"
+
+
+def test_overflow_passes_without_a_warning() -> None:
+    """Also where NumPy would warn in a module of its own."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", module="numpy")
+        x = (ag.eye(40) * 1e30).requires_grad_()
+        out = ag.det(x)
+        assert out.item() == math.inf
+        out.backward()
+        assert not x.grad.isfinite().all()
+        assert ag.linalg.inv(ag.eye(2) * 1e-40).isinf().any()
+        assert ag.slogdet(ag.zeros(2, 2)).logabsdet.item() == -math.inf
 
 
 # -- functions that do not raise ----------------------------------------------------------------------------
