@@ -78,12 +78,32 @@ def change_of(rng: random.Random, v: str, shape: tuple[int, ...]) -> str:
     return rng.choice(statements)
 
 
-def program(seed: int) -> str:
+def reshaping_of(rng: random.Random, v: str, shape: tuple[int, ...]) -> Variable:
+    """A statement that changes the shape of `v` in place, and the shape that it has then."""
+    d = rng.randrange(len(shape) + 1)
+    found: list[Variable] = [(f"{v}.unsqueeze_({d})", (*shape[:d], 1, *shape[d:]))]
+    found.append((f"{v}.squeeze_()", tuple(n for n in shape if n != 1)))
+    if len(shape) < 3:
+        found.append((f"{v}.t_()", shape[::-1]))
+    if shape:
+        i, j = rng.randrange(len(shape)), rng.randrange(len(shape))
+        order = list(shape)
+        order[i], order[j] = order[j], order[i]
+        found.append((f"{v}.transpose_({i}, {j})", tuple(order)))
+    return rng.choice(found)
+
+
+def program(seed: int, reshaping: bool = False) -> str:
     rng = random.Random(seed)
     lines = [rng.choice(("x = a * 1", "x = k.clone()", "x = a * b"))]
     variables: list[Variable] = [("x", (2, 3)), ("k", (2, 3))]
     for i in range(rng.randrange(3, 9)):
         v, shape = rng.choice(variables)
+        if reshaping and v != "k" and rng.random() < 0.25:
+            line, new = reshaping_of(rng, v, shape)
+            lines.append(line)
+            variables[variables.index((v, shape))] = (v, new)
+            continue
         kind = rng.random()
         if kind < 0.35:
             expression, new = view_of(rng, v, shape)
@@ -106,10 +126,10 @@ def program(seed: int) -> str:
     return "\n".join([*lines, f"out = {' + '.join(terms)} + a.sum() * 0"])
 
 
-def run(first: int, last: int) -> None:
+def run(first: int, last: int, reshaping: bool = False) -> None:
     torch = pytest.importorskip("torch", reason="comparisons with PyTorch need torch==2.13.0")
     for seed in range(first, last):
-        source = program(seed)
+        source = program(seed, reshaping)
         try:
             check(outcome(ag, source), outcome(torch, source))
         except AssertionError as error:
@@ -121,6 +141,12 @@ def test_random_programs(block: int) -> None:
     run(60 * block, 60 * (block + 1))
 
 
+@pytest.mark.parametrize("block", range(5))
+def test_random_programs_that_change_shapes(block: int) -> None:
+    run(60 * block, 60 * (block + 1), reshaping=True)
+
+
 @pytest.mark.slow
 def test_many_random_programs() -> None:
     run(600, 6000)
+    run(300, 6000, reshaping=True)
