@@ -397,7 +397,7 @@ def cov(
             )
         if bool((given < 0).any()):
             raise RuntimeError(f"cov(): {name} cannot be negative")
-        weights = given.to(x.dtype) if weights is None else weights * given.to(x.dtype)
+        weights = given if weights is None else weights * given
     if weights is None:
         centred = x - x.mean(1, True)
         divisor: Any = builtins.max(n - correction, 0)
@@ -408,7 +408,7 @@ def cov(
         if aweights is None or correction == 0:
             divisor = total - correction
         else:
-            divisor = total - correction * (weights * aweights.to(x.dtype)).sum() / total
+            divisor = total - correction * (weights * aweights).sum() / total
         divisor = e.clamp(divisor, min=0)
         product = (centred * weights).matmul(centred.mT)
     out = product / divisor

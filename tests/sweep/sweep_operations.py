@@ -212,7 +212,7 @@ class _Sweep:
                 )
 
     def check(self, function: Any, call: Call, outcome: Any, device: str, strided: bool = False) -> None:
-        check_call(function, call, outcome, device, strided, self.factor, self.values, self.post)
+        check_call(function, call, outcome, device, strided, self.factor, self.values, self.post, self.theirs)
 
     def check_inplace(self, inplace: Any, call: Call, outcome: Any, device: str) -> None:
         check_inplace(translated(inplace), call, outcome, device, self.factor, self.values)
