@@ -428,7 +428,7 @@ class Tensor:
             )
         found = memo.get(id(self))
         if found is None:
-            from autograd_core.interop import copy_in_storage
+            from autograd_core.pickling import copy_in_storage
 
             found = adopt(_new(type(self)), wrap(copy_in_storage(self, memo), self._backend))
             found._requires_grad = self._requires_grad
@@ -438,7 +438,7 @@ class Tensor:
         return found  # type: ignore[no-any-return]
 
     def __reduce_ex__(self, protocol: Any) -> Any:
-        from autograd_core.interop import reduce
+        from autograd_core.pickling import reduce
 
         return reduce(self)
 

@@ -202,6 +202,32 @@ def test_views_share_memory_again(clone):
     assert one is other and type(one) is nn.Parameter and one.requires_grad
 
 
+@host
+@BOTH
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: through_pickle([ag.arange(1000.0)] * 2)[0],
+        lambda: pickle.loads(pickle.dumps(ag.arange(1000.0), 2)),
+        lambda: ag.frombuffer(bytearray(4000), dtype=ag.float32),
+        lambda: ag.from_dlpack(np.zeros(1000, np.float32)),
+        lambda: ag.from_numpy(np.zeros((10, 1000), np.float32)[3]),
+    ],
+)
+def test_views_of_memory_from_elsewhere_share_it_again(make, clone):
+    base = make()
+    whole, part = clone([base, base[1:5]])
+    whole[2] = 50.0
+    assert part.tolist()[1] == 50 and base[2].item() != 50 and whole.shape == (1000,)
+
+
+@host
+def test_of_a_mapped_file_only_the_part_is_copied(tmp_path):
+    mapped = np.memmap(tmp_path / "file", np.float32, "w+", shape=(100000,))
+    x = ag.from_numpy(np.asarray(mapped)[5:8])
+    assert len(pickle.dumps(x)) < 2000 and through_pickle(x).tolist() == copy.deepcopy(x).tolist() == [0, 0, 0]
+
+
 def test_copy_copy_shares_memory():
     x = ag.ones(2)
     y = copy.copy(x)

@@ -23,6 +23,7 @@ ARRAY_LIBRARIES = {"numpy", "cupy", "cupyx", "numba", "numba_cuda_mlir"}
 MAY_IMPORT_NUMPY = {
     "autograd_core/dtypes.py": "names the NumPy type that each of our dtypes is on the host",
     "autograd_core/interop.py": "converts host data (lists, arrays, buffers) to tensors and back",
+    "autograd_core/pickling.py": "finds the host memory that tensors share",
     "autograd_core/serialization.py": "safetensors reads and writes host arrays",
     "autograd_core/utils/data/collate.py": "recognises the NumPy samples that a dataset yields",
     "autograd_core/utils/data/worker.py": "seeds NumPy's generator in worker processes",

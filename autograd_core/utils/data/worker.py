@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 import autograd_core as ag
+from autograd_core.pickling import reduce_alone
 from autograd_core.utils.data.dataset import IterableDataset
 
 _LOOK_FOR_PARENT = 5.0  # seconds
@@ -111,8 +112,6 @@ class _BatchPickler(pickle.Pickler):
 
     def reducer_override(self, obj: Any) -> Any:
         if isinstance(obj, ag.Tensor):
-            from autograd_core.interop import reduce_alone
-
             return reduce_alone(obj)
         return NotImplemented
 
