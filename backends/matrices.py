@@ -1,8 +1,7 @@
 """Kernels of linear algebra: matrices in the last two axes, leading axes a batch; float16 is computed in float32.
 
 A matrix that has no inverse (no Cholesky factor, ...) raises `LinAlgError`, which says where in the batch it stands.
-NumPy's and CuPy's own errors carry no place, so it is searched for, on that path only. CuPy raises only
-under `cupyx.errstate(linalg="raise")`.
+NumPy's and CuPy's own errors carry no place, so it is searched for, on that path only.
 """
 
 from __future__ import annotations
@@ -28,8 +27,9 @@ class LinAlgError(RuntimeError):
 class MatrixKernels(FactorizationKernels):
     """Mixed into `Backend`; `self.xp` is the array namespace."""
 
-    def _quiet(self) -> Any:
-        """Infinities and NaNs are results: NumPy warns of them in its own modules, whatever ours have turned off."""
+    def _errors(self) -> Any:
+        """The state in which the array library is called: what fails raises (CuPy's overrides it, for that), infinities
+        and NaNs pass (NumPy warns of them in its own modules, whatever ours have turned off)."""
         errstate = getattr(self.xp, "errstate", None)
         return nullcontext() if errstate is None else errstate(all="ignore")
 
@@ -39,7 +39,7 @@ class MatrixKernels(FactorizationKernels):
         """`function(x, *rest)`; its error as a `LinAlgError` that names the elements of the batch. All arrays have the
         same leading axes. `order(matrix)` tells where a matrix that failed does so."""
         try:
-            with self._quiet():
+            with self._errors():
                 return function(x, *rest)
         except ValueError as error:  # NumPy's LinAlgError is one.
             cause = error
@@ -48,7 +48,8 @@ class MatrixKernels(FactorizationKernels):
         for i in range(flat[0].shape[0]):
             one = [a[i] for a in flat]
             try:
-                function(*one)
+                with self._errors():
+                    function(*one)
             except ValueError:
                 failed[i] = order(one[0]) if order is not None else x.shape[-1]
         first = next(iter(failed), 0)
@@ -91,7 +92,7 @@ class MatrixKernels(FactorizationKernels):
     # -- determinants -----------------------------------------------------------------------------------
 
     def determinant(self, x: Array) -> Array:
-        with self._quiet():
+        with self._errors():
             return self.xp.linalg.det(wide(x)).astype(x.dtype, copy=False)
 
     def log_determinant(self, x: Array) -> Array:
@@ -110,7 +111,7 @@ class MatrixKernels(FactorizationKernels):
     def cofactor(self, x: Array) -> Array:
         """The matrix of cofactors, the gradient of the determinant: det(x) x^-T, and finite for singular matrices."""
         u, s, vh, sign = self._signed_svd(x)
-        with self._quiet():
+        with self._errors():
             products = sign * self._products_without(s, 1)[..., None, :]
             return self.xp.matmul(u * products, vh).astype(x.dtype, copy=False)
 
@@ -151,7 +152,8 @@ class MatrixKernels(FactorizationKernels):
         while low + 1 < high:
             middle = (low + high) // 2
             try:
-                self.xp.linalg.cholesky(x[:middle, :middle])
+                with self._errors():
+                    self.xp.linalg.cholesky(x[:middle, :middle])
                 low = middle
             except ValueError:
                 high = middle

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from autograd_core.primitive import V
 from autograd_core.tensor import Tensor
 
 
@@ -43,6 +44,11 @@ def square(name: str, *tensors: Tensor) -> None:
 def expanded(x: Tensor, *shape: int) -> Tensor:
     """`x` broadcast to `shape`; itself where it has that shape already."""
     return x if tuple(x._data.shape) == shape else x.expand(*shape)  # type: ignore[no-any-return]
+
+
+def rows_in_order(x: Tensor, order: Tensor) -> Tensor:
+    """The rows `order` (..., m) of matrices (..., m, n), which the library made itself and need not be checked."""
+    return V.gather(x, expanded(order.unsqueeze(-1), *x._data.shape), x._data.ndim - 2)  # type: ignore[attr-defined]
 
 
 # -- for rules: F is a backend or the differentiable vocabulary --------------------------------------------

@@ -10,7 +10,18 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from autograd_core.engine import Node
-from autograd_core.linalg.checks import as_column, as_row, columns, identity, matrices, rows, square, total, transposed
+from autograd_core.linalg.checks import (
+    as_column,
+    as_row,
+    columns,
+    identity,
+    matrices,
+    rows,
+    rows_in_order,
+    square,
+    total,
+    transposed,
+)
 from autograd_core.ops import elementwise as e
 from autograd_core.primitive import Primitive, apply_many, primitive, unary
 from autograd_core.tensor import Tensor, wrap
@@ -381,8 +392,7 @@ def lu_factor_ex(A: Tensor, *, pivot: bool = True, check_errors: bool = False) -
         raise_for("linalg.lu_factor", "U has a zero on its diagonal and cannot be solved with", A, info)
     if A.requires_grad:
         order = wrap(backend.lu_order(pivots._data, A._data.shape[-2]), backend)
-        arranged = A.gather(-2, order.unsqueeze(-1).expand(*A._data.shape))
-        packed = _lu_factors(arranged, packed)
+        packed = _lu_factors(rows_in_order(A, order), packed)
     return PackedLuAndInfo(packed, pivots, info)
 
 

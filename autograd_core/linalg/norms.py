@@ -275,12 +275,12 @@ def lstsq(A: Tensor, B: Tensor, rcond: float | None = None, *, driver: str | Non
     values = svdvals(A.detach())
     bound = _tolerances("linalg.lstsq", A, None if rtol is None else 0.0, rtol)[1]
     rank = (values > bound * values[..., :1]).sum(-1)
-    full = not rank.numel() or bool((rank == min(m, n)).all())
+    full = driver != "gelsy" and (not rank.numel() or bool((rank == min(m, n)).all()))
     if driver == "gels" and not full:
         raise LinAlgError("linalg.lstsq: a matrix does not have full rank, which 'gels' needs; use driver='gelsd'")
     x = matmul(pinv(A, atol=0.0, rtol=bound), b)
     residuals = x.reshape(-1)[:0]
-    if m > n and full and driver != "gelsy":
+    if m > n and full:
         residuals = e.square(matmul(A, x) - b).sum(-2)
     nothing = A.new_empty((0,))
     return LeastSquares(

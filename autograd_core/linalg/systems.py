@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from autograd_core import dtypes
 from autograd_core.backends.matrices import LinAlgError
-from autograd_core.linalg.checks import expanded, matrices, square, transposed
+from autograd_core.linalg.checks import expanded, matrices, rows_in_order, square, transposed
 from autograd_core.ops import elementwise as e
 from autograd_core.ops.products import matmul
 from autograd_core.ops.shape import broadcast_shapes
@@ -285,9 +285,8 @@ def lu_solve(LU: Tensor, pivots: Tensor, B: Tensor, *, left: bool = True, adjoin
     if adjoint:
         x = solve_triangular(LU.mT, b, upper=False)
         x = solve_triangular(LU.mT, x, upper=True, unitriangular=True)
-        return x.gather(-2, expanded(order.argsort(-1).unsqueeze(-1), *x._data.shape))  # type: ignore[no-any-return]
-    x = b.gather(-2, expanded(order.unsqueeze(-1), *b._data.shape))
-    x = solve_triangular(LU, x, upper=False, unitriangular=True)
+        return rows_in_order(x, order.argsort(-1))
+    x = solve_triangular(LU, rows_in_order(b, order), upper=False, unitriangular=True)
     return solve_triangular(LU, x, upper=True)
 
 

@@ -49,6 +49,11 @@ class CudaBackend(Backend):
     def describe(self) -> str:
         return str(self.xp.cuda.runtime.getDeviceProperties(self.ordinal)["name"].decode())
 
+    def _errors(self) -> Any:
+        from cupyx import errstate
+
+        return errstate(linalg="raise")  # By default singular matrices give numbers without meaning.
+
     def from_host(self, host: Array) -> Array:
         with self.device:
             return self.xp.asarray(host)
