@@ -1,8 +1,8 @@
-"""Transforms of functions, as in `torch.func`: `grad`, `vjp`, `jvp`, `jacrev`, `jacfwd`, `hessian`, `functional_call`.
+"""Transforms of functions, as in `torch.func`: `grad`, `vjp`, `jvp`, `jacrev`, `jacfwd`, `hessian`, `functional_call`
+and, from `mapping.py`, `vmap`.
 
 A transform takes a function of tensors, or of lists, tuples and dicts of them, and gives the function that computes a
-derivative. Transforms nest, and their results can be differentiated with respect to whatever else they depend on. There
-is no `vmap`.
+derivative. Transforms nest, and their results can be differentiated with respect to whatever else they depend on.
 """
 
 from __future__ import annotations
@@ -11,45 +11,26 @@ import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from autograd_core import modes
+from autograd_core import modes, trees
 from autograd_core.autograd.functional import _columns, _filled, _fresh, _pull, _push, _require_history, _rows
 from autograd_core.engine import Node
+from autograd_core.mapping import vmap
 from autograd_core.primitive import edge_of
 from autograd_core.tensor import Tensor
+from autograd_core.trees import rebuilt, structure
 
-__all__ = ["functional_call", "grad", "grad_and_value", "hessian", "jacfwd", "jacrev", "jvp", "vjp"]
+__all__ = ["functional_call", "grad", "grad_and_value", "hessian", "jacfwd", "jacrev", "jvp", "vjp", "vmap"]
 
 Function = Callable[..., Any]
 Tensors = tuple[Tensor, ...]
 
 
-# -- nested lists, tuples and dicts -----------------------------------------------------------------------
-
-
 def _leaves(name: str, tree: Any) -> list[Tensor]:
-    if isinstance(tree, Tensor):
-        return [tree]
-    if isinstance(tree, Mapping):
-        return [leaf for value in tree.values() for leaf in _leaves(name, value)]
-    if isinstance(tree, list | tuple):
-        return [leaf for value in tree for leaf in _leaves(name, value)]
-    raise ValueError(f"{name}: expected Tensors, or lists, tuples and dicts of them, got {type(tree).__name__}")
-
-
-def _rebuilt(tree: Any, leaves: Any) -> Any:
-    """The structure of `tree` with its tensors replaced by the next of the iterator `leaves`."""
-    if isinstance(tree, Tensor):
-        return next(leaves)
-    if isinstance(tree, Mapping):
-        return type(tree)((key, _rebuilt(value, leaves)) for key, value in tree.items())  # type: ignore[call-arg]
-    parts = [_rebuilt(value, leaves) for value in tree]
-    return type(tree)(*parts) if hasattr(tree, "_fields") else type(tree)(parts)  # A named tuple takes arguments.
-
-
-def _structure(tree: Any) -> Any:
-    if isinstance(tree, Mapping):
-        return type(tree), [(key, _structure(value)) for key, value in tree.items()]
-    return (type(tree), [_structure(value) for value in tree]) if isinstance(tree, list | tuple) else None
+    found = trees.leaves(tree)
+    for leaf in found:
+        if not isinstance(leaf, Tensor):
+            raise ValueError(f"{name}: expected Tensors, or lists, tuples and dicts of them, got {type(leaf).__name__}")
+    return found
 
 
 # -- one call of a function whose derivative is wanted ----------------------------------------------------
@@ -68,7 +49,7 @@ class _Call:
         recording = modes.is_grad_enabled()
         with modes.enable_grad():
             self.xs = _fresh(tuple(_leaves(name, chosen)), recording)
-            fresh = _rebuilt(chosen, iter(self.xs))
+            fresh = rebuilt(chosen, iter(self.xs))
             given = list(args)
             for i, value in zip(places, fresh):
                 given[i] = value
@@ -87,7 +68,7 @@ class _Call:
 
     def finished(self, tree: Any, tensors: Sequence[Tensor]) -> Any:
         """`tensors` in the structure of `tree`, without a history that nobody asked for."""
-        return _rebuilt(tree, iter(tensors if self.keep else [t.detach() for t in tensors]))
+        return rebuilt(tree, iter(tensors if self.keep else [t.detach() for t in tensors]))
 
     def with_aux(self, *results: Any) -> Any:
         if self.has_aux:
@@ -190,13 +171,13 @@ def vjp(func: Function, *primals: Any, has_aux: bool = False) -> Any:
 
     def pull(cotangents: Any, retain_graph: bool = True, create_graph: bool | None = None) -> Any:
         weights = tuple(_leaves("vjp", cotangents))
-        if _structure(cotangents) != _structure(call.output):
+        if structure(cotangents) != structure(call.output):
             raise RuntimeError("vjp: the cotangents must have the structure of the function's output")
         keep = create_graph is not False and modes.is_grad_enabled()
         keep = keep and (bool(create_graph) or call.keep or any(w.requires_grad for w in weights))
         with modes.enable_grad():
             slopes = _filled(_pull(call.ys, call.xs, weights, keep), call.xs, False, False, "")
-        return tuple(_rebuilt(call.inputs, iter(slopes)))
+        return tuple(rebuilt(call.inputs, iter(slopes)))
 
     return call.with_aux(call.finished(call.output, call.ys), pull)
 
@@ -212,7 +193,7 @@ def jvp(func: Function, primals: Any, tangents: Any, *, strict: bool = False, ha
     """
     if not isinstance(primals, tuple):
         raise RuntimeError(f"jvp: primals must be a tuple of the function's arguments, got {type(primals).__name__}")
-    if _structure(tangents) != _structure(primals):
+    if structure(tangents) != structure(primals):
         raise RuntimeError("jvp: the tangents must have the structure of the primals")
     weights = tuple(_leaves("jvp", tangents))
     call = _Call("jvp", func, tuple(range(len(primals))), primals, {}, has_aux)
@@ -235,7 +216,7 @@ def _jacobian(name: str, func: Function, argnums: Any, has_aux: bool, blocks: Ca
             found = [call.finished(call.inputs, row) for row in blocks(call)]
         if isinstance(argnums, tuple):
             found = [tuple(row) for row in found]
-        return call.with_aux(_rebuilt(call.output, iter(found)))
+        return call.with_aux(rebuilt(call.output, iter(found)))
 
     return transformed
 

@@ -161,6 +161,43 @@ functional_call(m, 3, t.ones(1, 2))
 functional_call(m, {}, t.ones(1, 2))
 functional_call(twice, {"0.weight": t.ones(2, 2)}, t.ones(1, 2))
 functional_call(twice, {"0.weight": t.ones(2, 2)}, t.ones(1, 2), tie_weights=False)
+vmap(lambda a: a.sum())(x)
+vmap(lambda a: a * 2, out_dims=1)(x)
+vmap(lambda a: a * 2, out_dims=-1)(x)
+vmap(lambda a, b: a * b, in_dims=(0, None))(x, t.ones(3))
+vmap(lambda a, b: a * b, in_dims=(0, None))(x, 3)
+vmap(lambda a: 3)(x)
+vmap(lambda a: None)(x)
+vmap(lambda a: a, in_dims=None)(x)
+vmap(lambda a, b: a + b)(x, t.ones(3, 3))
+vmap(lambda a: a, in_dims=5)(x)
+vmap(lambda a: a.sum(), in_dims=-1)(x)
+vmap(lambda a: a, in_dims=(0, 0))(x)
+vmap(lambda a, b: a + b, in_dims=(None, None))(x, x)
+vmap(lambda d, y: d["a"] + y, in_dims=({"a": 0}, None))({"a": x}, 1.0)
+vmap(lambda d: d["a"])({"a": x})
+vmap(lambda l: l[0] + l[1])([x, x])
+vmap(lambda a, b: a * b)(x, 3)
+vmap(lambda a: (a, a.sum()), out_dims=(1, 0))(x)
+vmap(lambda a: (a, t.ones(2)), out_dims=(0, None))(x)
+vmap(lambda a: a, out_dims=(0, 1))(x)
+vmap(lambda a: a, out_dims=3)(x)
+vmap(lambda a: a, out_dims=None)(x)
+vmap(lambda a: t.ones(2))(x)
+vmap(lambda: 1)()
+vmap(lambda a: a * 2)(t.ones(0, 3))
+vmap(lambda a: (a.sum(), a[:2]), out_dims=(0, 1))(t.ones(3, 0))
+vmap(lambda a: a[:2] * 2, in_dims=1, out_dims=1)(t.ones(3, 0))
+vmap(lambda a: a + t.rand(()))(x)
+vmap(lambda a: a, randomness="x")(x)
+vmap(lambda a: a, chunk_size=0)(x)
+vmap(lambda a: a, chunk_size=1)(x)
+vmap(lambda a, b=None: a + b)(x, b=t.ones(2, 3))
+vmap(vmap(lambda a: a * a))(x)
+vmap(grad(lambda v, a: (v * a).sum() ** 2), in_dims=(None, 0))(t.ones(3), x)
+vmap(jacrev(lambda a: a**2))(x)
+t.autograd.grad(vmap(lambda v: (v * w).sum())(x[:, :2]).sum(), w)
+t.vmap(lambda a: a.sum())(x)
 grad(lambda p: functional_call(m, p, t.ones(1, 2)).sum())({"weight": t.ones(2, 2), "bias": t.ones(2)})
 """
 
@@ -173,8 +210,9 @@ def evaluated(t: Any, line: str) -> str:
         for p in (*m.parameters(), *twice.parameters()):
             p.fill_(0.5)
     twice[1].weight = twice[0].weight
+    x = t.arange(6.0).reshape(2, 3)
     try:
-        found = eval(line, {**names, "t": t, "w": t.ones(2, requires_grad=True), "m": m, "twice": twice})
+        found = eval(line, {**names, "t": t, "w": t.ones(2, requires_grad=True), "m": m, "twice": twice, "x": x})
     except Exception as error:
         return type(error).__name__
     assert sorted(m._parameters) == ["bias", "weight"] and bool((m.weight == 0.5).all())
@@ -182,7 +220,11 @@ def evaluated(t: Any, line: str) -> str:
     def shown(x: Any) -> str:
         if isinstance(x, dict):
             return str({key: shown(value) for key, value in x.items()})
-        return str(list(map(shown, x))) if isinstance(x, tuple | list) else f"{x.tolist()} {x.requires_grad}"
+        return (
+            str(list(map(shown, x)))
+            if isinstance(x, tuple | list)
+            else f"{x.tolist()} {tuple(x.shape)} {x.requires_grad}"
+        )
 
     return shown(found)
 
@@ -191,6 +233,18 @@ def evaluated(t: Any, line: str) -> str:
 def test_transforms_are_those_of_torch(line: str) -> None:
     torch = pytest.importorskip("torch", reason="comparisons with PyTorch need torch==2.13.0")
     assert evaluated(ag, line) == evaluated(torch, line)
+
+
+def test_vmap_draws_as_randomness_says() -> None:
+    x = ag.ones(3, 2)
+    same = ag.vmap(lambda a: ag.rand(2), randomness="same")(x)
+    assert ag.equal(same[0], same[1]) and ag.equal(same[1], same[2])
+    different = ag.vmap(lambda a: ag.rand(2), randomness="different")(x)
+    assert not ag.equal(different[0], different[1])
+    with pytest.raises(RuntimeError, match="draws random numbers"):
+        ag.vmap(lambda a: ag.rand(2))(x)
+    with pytest.raises(ValueError, match="differs between the slices"):
+        ag.vmap(lambda a: a, out_dims=None)(ag.arange(2))
 
 
 def test_transforms_on_the_chosen_device() -> None:

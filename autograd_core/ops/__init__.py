@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from autograd_core import linalg, random
+from autograd_core import linalg, mapping, random
 from autograd_core.inplace import inplace
 from autograd_core.ops import (
     activations,
@@ -61,7 +61,7 @@ FAMILIES += FURTHER
 FAMILIES += (distances, resampling, normalization_more, activations_more)
 FAMILIES += (padding, pooling_adaptive, pooling_more, unfolding)
 FAMILIES += (memory_format,)
-FAMILIES += (copies, special_more, counting, slopes, windows, strided, drawing, inspection)
+FAMILIES += (copies, special_more, counting, slopes, windows, strided, drawing, inspection, mapping)
 
 
 def _collect() -> dict[str, Any]:
