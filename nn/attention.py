@@ -114,7 +114,6 @@ class MultiheadAttention(Module):
         average_attn_weights: bool = True,
         is_causal: bool = False,
     ) -> tuple[Tensor, Tensor | None]:
-        own = self._parameters
         swap = self.batch_first and query.ndim == 3
         if swap:
             same = query is key is value
@@ -126,10 +125,10 @@ class MultiheadAttention(Module):
             value,
             self.embed_dim,
             self.num_heads,
-            own["in_proj_weight"],
-            own["in_proj_bias"],
-            own["bias_k"],
-            own["bias_v"],
+            self.in_proj_weight,
+            self.in_proj_bias,
+            self.bias_k,
+            self.bias_v,
             self.add_zero_attn,
             self.dropout,
             self.out_proj.weight,
@@ -139,9 +138,9 @@ class MultiheadAttention(Module):
             need_weights,
             attn_mask,
             not self._same,
-            own["q_proj_weight"],
-            own["k_proj_weight"],
-            own["v_proj_weight"],
+            self.q_proj_weight,
+            self.k_proj_weight,
+            self.v_proj_weight,
             average_attn_weights=average_attn_weights,
             is_causal=is_causal,
         )

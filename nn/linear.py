@@ -65,6 +65,8 @@ class Linear(Module):
         own = self._parameters  # Two reads by attribute would cost a small layer a sixth of its time.
         try:
             return F.linear(input, own["weight"], own["bias"])  # type: ignore[arg-type]
+        except KeyError:  # Parametrised, or computed by a hook.
+            return F.linear(input, self.weight, self.bias)
         except RuntimeError:
             # Looked at only when the call has failed: a check beforehand would cost every step.
             if input.ndim and input.shape[-1] == self.in_features:

@@ -111,7 +111,7 @@ class RNNBase(Module):
     @property
     def all_weights(self) -> list[list[Parameter]]:
         """The parameters, one list for each layer and direction."""
-        return [[self._parameters[name] for name in names] for names in self._names]  # type: ignore[misc]
+        return [[getattr(self, name) for name in names] for names in self._names]
 
     def forward(self, input: Any, hx: Any = None) -> tuple[Any, Any]:
         packed = isinstance(input, PackedSequence)
@@ -200,11 +200,11 @@ class RNNBase(Module):
         self, x: Tensor, state: tuple[Tensor, ...], names: list[str], masks: tuple[Tensor, ...] | None, backwards: bool
     ) -> tuple[Tensor, tuple[Tensor, ...]]:
         """One layer in one direction."""
-        own = self._parameters
-        w_ih, w_hh = own[names[0]], own[names[1]]
-        b_ih, b_hh = (own[names[2]], own[names[3]]) if self.bias else (None, None)
-        weights = (w_hh, b_hh, own[names[-1]] if self.proj_size else None)
-        inputs = parts(F.linear(x, w_ih, b_ih), 0)  # type: ignore[arg-type]
+        own: list[Any] = [getattr(self, name) for name in names]
+        w_ih, w_hh = own[:2]
+        b_ih, b_hh = own[2:4] if self.bias else (None, None)
+        weights = (w_hh, b_hh, own[-1] if self.proj_size else None)
+        inputs = parts(F.linear(x, w_ih, b_ih), 0)
         outputs: list[Any] = [None] * len(inputs)
         for t in reversed(range(len(inputs))) if backwards else range(len(inputs)):
             moved = _advance(self.mode, inputs[t], state, weights)

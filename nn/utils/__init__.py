@@ -1,4 +1,4 @@
-"""Gradient clipping, and parameters as one vector. Nothing here reads a value back from the device."""
+"""Gradient clipping, parameters as one vector, and weights computed from others."""
 
 from __future__ import annotations
 
@@ -7,7 +7,13 @@ from typing import Any
 
 import autograd_core as ag
 from autograd_core import Tensor
+from autograd_core.nn.utils import parametrizations as parametrizations
+from autograd_core.nn.utils import parametrize as parametrize
 from autograd_core.nn.utils import rnn as rnn
+from autograd_core.nn.utils.reparametrize import remove_spectral_norm as remove_spectral_norm
+from autograd_core.nn.utils.reparametrize import remove_weight_norm as remove_weight_norm
+from autograd_core.nn.utils.reparametrize import spectral_norm as spectral_norm
+from autograd_core.nn.utils.reparametrize import weight_norm as weight_norm
 
 
 def _tensors(parameters: Tensor | Iterable[Tensor]) -> list[Tensor]:
