@@ -27,24 +27,31 @@ def _scatter_extremum_rule(F: Any, g: Any, ctx: Any) -> tuple[Any, ...]:
 
 
 def _scatter_prod_rule(F: Any, g: Any, ctx: Any) -> tuple[Any, ...]:
-    """Each factor's gradient is the product of the others: that of the nonzero ones, unless another one is zero."""
+    """Each factor's gradient is the product of the others: that of the nonzero ones, times the zeros among them.
+
+    If there is one such zero, it enters by a sum, so that the gradient of this gradient is right there, too.
+    """
     x, index, source, _ = ctx.saved
     (axis,) = ctx.params
-    zero_x, zero_source = F.eq(x, 0.0), F.eq(source, 0.0)
-    factor_x, factor_source = F.where(zero_x, F.fill(x, 1.0), x), F.where(zero_source, F.fill(source, 1.0), source)
-    product = F.scatter_prod(factor_x, index, factor_source, axis)
-    ones_x = F.where(zero_x, F.fill(x, 1.0), F.fill(x, 0.0))
-    ones_source = F.where(zero_source, F.fill(source, 1.0), F.fill(source, 0.0))
-    zeros = F.scatter_add(ones_x, index, ones_source, axis)
 
-    def others(factor: Any, ones: Any, product: Any, zeros: Any, g: Any) -> Any:
-        alone = F.eq(F.sub(zeros, ones), 0.0)
-        value = F.div(F.mul(g, product), factor)
-        return F.where(alone, value, F.fill(value, 0.0))
+    def pieces(t: Any) -> tuple[Any, Any, Any]:
+        zero, one, nothing = F.eq(t, 0.0), F.fill(t, 1.0), F.fill(t, 0.0)
+        return F.where(zero, one, t), F.where(zero, one, nothing), F.where(zero, t, nothing)
 
-    gx = others(factor_x, ones_x, product, zeros, g)
-    picked = (F.gather(t, index, axis) for t in (product, zeros, g))
-    return gx, None, others(factor_source, ones_source, *picked)
+    of_x, of_source = pieces(x), pieces(source)
+    scatters = (F.scatter_prod, F.scatter_add, F.scatter_add)
+    totals = [scatter(a, index, b, axis) for scatter, a, b in zip(scatters, of_x, of_source)]
+
+    def others(own: Any, product: Any, count: Any, total: Any, g: Any) -> Any:
+        factor, zero, value = own
+        zeros = F.sub(count, zero)
+        alone, pair = F.eq(zeros, 0.0), F.eq(zeros, 1.0)
+        nothing = F.fill(factor, 0.0)
+        rest = F.where(alone, F.fill(factor, 1.0), F.where(pair, F.sub(total, value), nothing))
+        return F.mul(F.div(F.mul(g, product), factor), rest)
+
+    gx = others(of_x, *totals, g)
+    return gx, None, others(of_source, *(F.gather(t, index, axis) for t in (*totals, g)))
 
 
 _scatter_amax: Any = primitive("scatter_amax", _scatter_extremum_rule, inputs=3, saves=(0, 1, 2), saves_output=True)
@@ -210,7 +217,7 @@ def scatter_reduce(
     """A copy of `input` where each element is reduced with those of `src` that `index` sends there along `dim`.
 
     `reduce`: 'sum', 'prod', 'mean', 'amax' or 'amin'. Without `include_self` the element itself takes part only where
-    `index` sends nothing. Gradients are of first order where a product has several zeros or extremes are tied.
+    `index` sends nothing. Gradients are of first order where a product has more than two zeros or extremes are tied.
 
     >>> import autograd_core as ag
     >>> ag.scatter_reduce(ag.ones(2), 0, ag.tensor([0, 0, 1]), ag.tensor([2.0, 3.0, 4.0]), "sum")
