@@ -10,7 +10,7 @@ import math
 from typing import Any
 
 from autograd_core import random
-from autograd_core.ops.checks import composite, maybe_inplace, require_float, require_same
+from autograd_core.ops.checks import composite, maybe_inplace, require_float, require_same, require_tensors
 from autograd_core.primitive import V, primitive, unary
 from autograd_core.tensor import Tensor
 
@@ -211,9 +211,15 @@ def hardtanh(input: Tensor, min_val: float = -1.0, max_val: float = 1.0, inplace
     >>> ag.nn.functional.hardtanh(ag.tensor([-3.0, 0.5]))
     tensor([-1.0000,  0.5000])
     """
-    require_float("hardtanh", input)
+    require_tensors("hardtanh", input=input)
     if min_val > max_val:
         raise ValueError(f"hardtanh: min_val cannot be greater than max_val, got {min_val} and {max_val}")
+    if input._data.dtype.kind in "iu":  # As in PyTorch, limits of integers are truncated.
+        low, high = int(min_val), int(max_val)
+        if input._data.dtype.kind == "u" and low < 0:
+            raise RuntimeError(f"hardtanh: negative limits ({min_val}, {max_val}) of an unsigned type")
+        return maybe_inplace(inplace, "hardtanh", lambda x: x.clamp(low, high), input)
+    require_float("hardtanh", input)
     return maybe_inplace(inplace, "hardtanh", _hardtanh, input, min_val, max_val)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from autograd_core import random
 from autograd_core.ops.activations import hardtanh, leaky_relu, softplus
-from autograd_core.ops.checks import maybe_inplace, require_float
+from autograd_core.ops.checks import maybe_inplace, require_float, require_tensors
 from autograd_core.primitive import V
 from autograd_core.tensor import Tensor
 
@@ -79,6 +79,8 @@ def softsign(input: Tensor) -> Tensor:
     >>> ag.nn.functional.softsign(ag.tensor([-1.0, 3.0]))
     tensor([-0.5000,  0.7500])
     """
+    if isinstance(input, Tensor) and input._data.dtype.kind in "iu":
+        return input / (input.abs() + 1)  # type: ignore[attr-defined, no-any-return, operator]
     require_float("softsign", input)
     return _F.div(input, _F.add(_F.abs(input), 1.0))  # type: ignore[no-any-return]
 
@@ -90,6 +92,8 @@ def tanhshrink(input: Tensor) -> Tensor:
     >>> ag.nn.functional.tanhshrink(ag.tensor([0.0, 1.0]))
     tensor([0.0000, 0.2384])
     """
+    if isinstance(input, Tensor) and input._data.dtype.kind in "iu":
+        return input - input.tanh()  # type: ignore[attr-defined, no-any-return, operator]
     require_float("tanhshrink", input)
     return _F.sub(input, _F.tanh(input))  # type: ignore[no-any-return]
 
@@ -126,7 +130,11 @@ def threshold(input: Tensor, threshold: float, value: float, inplace: bool = Fal
     >>> ag.nn.functional.threshold(ag.tensor([-1.0, 2.0]), 0.5, 9.0)
     tensor([9., 2.])
     """
-    require_float("threshold", input)
+    require_tensors("threshold", input=input)
+    if input._data.dtype.kind in "iu":  # As in PyTorch, both numbers are truncated.
+        threshold, value = int(threshold), int(value)
+    else:
+        require_float("threshold", input)
     return maybe_inplace(inplace, "threshold", lambda x: _F.where(_F.le(x, threshold), _F.fill(x, value), x), input)
 
 

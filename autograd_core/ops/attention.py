@@ -55,6 +55,11 @@ def _attend(
     """The attention's result, and its weights."""
     name = "scaled_dot_product_attention"
     require_same(name, query=query, key=key, value=value)
+    if query._data.dtype.itemsize == 2:  # Computed in float32, rounded once.
+        wide = [None if t is None or t._data.dtype.kind != "f" else t.float() for t in (query, key, value, mask)]  # type: ignore[attr-defined]
+        wide[3] = mask if wide[3] is None else wide[3]
+        y, weights = _attend(*wide, dropout_p, is_causal, scale, enable_gqa)
+        return y.to(query.dtype), weights.to(query.dtype)  # type: ignore[attr-defined]
     shapes = f"query {tuple(query.shape)}, key {tuple(key.shape)}, value {tuple(value.shape)}"
     if min(query.ndim, key.ndim, value.ndim) < 2:
         raise RuntimeError(f"{name}: expected query, key and value of at least 2 dimensions, got {shapes}")

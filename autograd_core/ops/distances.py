@@ -30,10 +30,11 @@ def _length(x: Tensor, p: float, dim: Any, eps: float) -> Tensor:
     return norm(x, p, dim, True).clamp_min(eps)  # type: ignore[no-any-return]
 
 
-def _both(name: str, x1: Tensor, x2: Tensor) -> tuple[Tensor, ...]:
+def _both(name: str, x1: Tensor, x2: Tensor, integers: bool = False) -> tuple[Tensor, ...]:
     require_tensors(name, x1=x1, x2=x2)
-    require_float(name, x1)
-    require_float(name, x2)
+    for x in (x1, x2):
+        if not integers or x._data.dtype.kind not in "iu":
+            require_float(name, x)
     return broadcast_tensors(x1, x2)
 
 
@@ -48,6 +49,8 @@ def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-08) 
     """
     x1, x2 = _both("cosine_similarity", x1, x2)
     axis = x1._dim(dim)
+    if not x1.ndim:
+        return cosine_similarity(x1.reshape(1), x2.reshape(1), 0, eps).reshape(())  # type: ignore[attr-defined, no-any-return]
     # Each is made a unit vector first: the product of two lengths could overflow.
     units = _F.mul(_F.div(x1, _length(x1, 2, axis, eps)), _F.div(x2, _length(x2, 2, axis, eps)))
     return _F.sum(units, (axis,), False)  # type: ignore[no-any-return]
@@ -60,7 +63,7 @@ def pairwise_distance(x1: Tensor, x2: Tensor, p: float = 2.0, eps: float = 1e-06
     >>> ag.nn.functional.pairwise_distance(ag.tensor([[3.0, 4.0]]), ag.zeros(1, 2))
     tensor([5.0000])
     """
-    x1, x2 = _both("pairwise_distance", x1, x2)
+    x1, x2 = _both("pairwise_distance", x1, x2, integers=True)
     return norm(x1 - x2 + eps, p, x1.ndim - 1, keepdim)
 
 

@@ -45,10 +45,28 @@ def embedding_bag(
             [5., 6.]])
     """
     _check(input, weight, offsets, scale_grad_by_freq, mode, sparse, per_sample_weights)
-    rows = embedding(input, weight, padding_idx, max_norm, norm_type, scale_grad_by_freq)
+    rows: Any = embedding(input, weight, padding_idx, max_norm, norm_type, scale_grad_by_freq)
+    pad = None if padding_idx is None else padding_idx % weight.shape[0]
+    if weight._data.dtype.itemsize > 2:
+        return _collect(rows, input, offsets, mode, per_sample_weights, include_last_offset, pad)
+    factors: Any = None if per_sample_weights is None else per_sample_weights.float()  # type: ignore[attr-defined]
+    bags: Any = _collect(rows.float(), input, offsets, mode, factors, include_last_offset, pad)
+    return bags.to(weight.dtype)  # type: ignore[no-any-return]
+
+
+def _collect(
+    rows: Tensor,
+    input: Tensor,
+    offsets: Tensor | None,
+    mode: str,
+    per_sample_weights: Tensor | None,
+    include_last_offset: bool,
+    pad: int | None,
+) -> Tensor:
+    """The bags of `rows`, those of `weight` that `input` names; `pad` is an index that does not count."""
     keep = None
-    if padding_idx is not None:
-        keep = _F.ne(input, padding_idx % weight.shape[0]).unsqueeze(-1)
+    if pad is not None:
+        keep = _F.ne(input, pad).unsqueeze(-1)
         rows = _F.where(keep, rows, _F.fill(rows, 0.0))
     if per_sample_weights is not None:
         rows = _F.mul(rows, per_sample_weights.unsqueeze(-1))  # type: ignore[attr-defined]
@@ -62,7 +80,7 @@ def embedding_bag(
     if offsets is None:
         count = bags = input.shape[0]
         bag = arange(bags, device=input.device).repeat_interleave(input.shape[1])  # type: ignore[attr-defined]
-        rows = rows.reshape(input.numel(), weight.shape[1])
+        rows = rows.reshape(input.numel(), rows.shape[-1])
         keep = None if keep is None else keep.reshape(input.numel(), 1)
     else:
         _check_offsets(offsets, input.shape[0])

@@ -235,7 +235,7 @@ def repeat_interleave(
     if isinstance(repeats, Tensor):
         if repeats._data.dtype.char not in "lqi" or repeats._data.ndim > 1:
             raise RuntimeError(
-                f"repeat_interleave: repeats must be a vector or number of int64 or int32, got {repeats.dtype} of shape "
+                f"repeat_interleave: repeats must be of int64 or int32 and a vector, got {repeats.dtype} of shape "
                 f"{tuple(repeats.shape)}"
             )
         counts = [repeats.item()] if not repeats._data.ndim else repeats.tolist()

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from autograd_core.ops.checks import require_same
+from autograd_core.ops.checks import require_alike, require_float
+from autograd_core.ops.products import matmul
 from autograd_core.primitive import primitive
 from autograd_core.tensor import Tensor
 
@@ -60,7 +61,7 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
 
 
 def _checked_linear(input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-    require_same("linear", input=input, weight=weight, bias=bias)
+    alike = require_alike("linear", input=input, weight=weight, bias=bias)
     x, w = input._data, weight._data
     if w.ndim not in (1, 2) or x.ndim == 0 or x.shape[-1] != w.shape[-1]:
         raise RuntimeError(
@@ -69,12 +70,16 @@ def _checked_linear(input: Tensor, weight: Tensor, bias: Tensor | None) -> Tenso
             f"{w.shape[-1] if w.ndim else '?'}) and weight (out_features, in_features)."
         )
     if w.ndim == 1:
-        y = _linear(input, weight.reshape(1, -1), None).reshape(tuple(x.shape[:-1]))
+        y = linear(input, weight.reshape(1, -1)).reshape(tuple(x.shape[:-1]))  # type: ignore[attr-defined]
         return y if bias is None else y + bias
     if bias is not None and bias._data.shape not in (w.shape[:1], (1,), ()):
         raise RuntimeError(
             f"linear: bias of shape {tuple(bias.shape)}, expected ({w.shape[0]},) for a weight of {tuple(w.shape)}"
         )
+    if alike._data.dtype.kind in "iu":  # Exact, and without gradients.
+        product = matmul(input, weight.t())  # type: ignore[attr-defined]
+        return product if bias is None else product + bias  # type: ignore[no-any-return]
+    require_float("linear", alike)
     if bias is None or bias._data.shape == w.shape[:1]:
         return _linear(input, weight, bias)  # type: ignore[no-any-return]
     return _linear(input, weight, bias.expand(w.shape[0]))  # type: ignore[no-any-return]
@@ -90,7 +95,7 @@ def bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | None
     >>> ag.nn.functional.bilinear(ag.tensor([[1.0, 2.0]]), ag.tensor([[3.0]]), ag.ones(1, 2, 1), ag.ones(1))
     tensor([[10.]])
     """
-    require_same("bilinear", input1=input1, input2=input2, weight=weight, bias=bias)
+    require_alike("bilinear", input1=input1, input2=input2, weight=weight, bias=bias)
     a, b, w = tuple(input1.shape), tuple(input2.shape), tuple(weight.shape)
     if len(w) != 3 or not a or not b or a[:-1] != b[:-1] or (a[-1], b[-1]) != w[1:]:
         raise RuntimeError(
@@ -100,8 +105,9 @@ def bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | None
     if bias is not None and bias._data.shape != w[:1]:
         raise RuntimeError(f"bilinear: bias of shape {tuple(bias.shape)}, expected ({w[0]},) for a weight of {w}")
     # The matrices A_k^T below one another give A_k^T x1 for all k in one product.
-    inner = _linear(input1, weight.permute(0, 2, 1).reshape(w[0] * w[2], w[1]), None).reshape(*a[:-1], w[0], w[2])
-    y = (inner @ input2.unsqueeze(-1)).squeeze(-1)  # type: ignore[attr-defined]
+    inner: Any = linear(input1, weight.permute(0, 2, 1).reshape(w[0] * w[2], w[1]))
+    inner = inner.reshape(*a[:-1], w[0], w[2])
+    y = (inner @ input2.unsqueeze(-1)).squeeze(-1)
     return y if bias is None else y + bias  # type: ignore[no-any-return]
 
 

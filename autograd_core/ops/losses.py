@@ -46,14 +46,17 @@ def _same_shape(name: str, input: Tensor, target: Tensor) -> None:
         )
 
 
-def _operands(name: str, input: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
-    """Input and target of a regression, of one shape and in their common floating-point dtype."""
+def _operands(name: str, input: Tensor, target: Tensor, others: str = "") -> tuple[Tensor, Tensor]:
+    """Input and target of a regression, of one shape and in their common floating-point dtype.
+
+    `others`: the kinds of dtype that are taken beside it ("iu": integers).
+    """
     if not (isinstance(input, Tensor) and isinstance(target, Tensor)):
         require_tensors(name, input=input, target=target)
     _same_shape(name, input, target)
     if input._data.dtype != target._data.dtype or input._backend is not target._backend:
         input, target, _ = promote_operands(name, True, input, target)
-    if input._data.dtype.kind != "f":
+    if input._data.dtype.kind != "f" and input._data.dtype.kind not in others:
         require_float(name, input)
     return input, target
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from autograd_core.ops import elementwise as e
 from autograd_core.ops.checks import require_same
 from autograd_core.ops.losses import LossShapeError, _operands, _reduced, _reduction
 from autograd_core.primitive import V
@@ -104,16 +105,16 @@ def poisson_nll_loss(
     """
     name = "poisson_nll_loss"
     reduction = _reduction(name, size_average, reduce, reduction)
-    input, target = _operands(name, input, target)
+    input, target = _operands(name, input, target, "iu")
     if log_input:
-        loss = _F.sub(_F.exp(input), _F.mul(target, input))
+        loss = e.sub(e.exp(input), _F.mul(target, input))
     else:
-        loss = _F.sub(input, _F.mul(target, _F.log(_F.add(input, eps))))
+        loss = e.sub(input, e.mul(target, _F.log(e.add(input, float(eps)))))
     if full:
         large = _F.gt(target, 1.0)
-        y = _F.where(large, target, _F.fill(target, 1.0))
-        stirling = _F.add(_F.sub(_F.mul(y, _F.log(y)), y), _F.mul(_F.log(_F.mul(y, 2 * math.pi)), 0.5))
-        loss = _F.add(loss, _F.where(large, stirling, _F.fill(target, 0.0)))
+        y = _F.where(large, target, _F.fill(target, 1))
+        stirling = e.add(e.sub(e.mul(y, e.log(y)), y), _F.mul(_F.log(e.mul(y, 2 * math.pi)), 0.5))
+        loss = _F.add(loss, _F.where(large, stirling, _F.fill(stirling, 0.0)))
     return _reduced(loss, reduction)
 
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from autograd_core.ops import elementwise as e
 from autograd_core.ops.checks import require_float, require_same, require_tensors
 from autograd_core.ops.creation import arange
 from autograd_core.ops.distances import pairwise_distance
 from autograd_core.ops.losses import LossShapeError, _operands, _reduced, _reduction, _weighted
+from autograd_core.ops.reductions import sum
 from autograd_core.primitive import V
 from autograd_core.tensor import Tensor
 
@@ -38,9 +40,9 @@ def margin_ranking_loss(
     """
     name = "margin_ranking_loss"
     reduction = _reduction(name, size_average, reduce, reduction)
-    input1, input2 = _operands(name, input1, input2)
-    input1, target = _operands(name, input1, target)
-    return _reduced(_positive(_F.add(_F.mul(_F.neg(target), _F.sub(input1, input2)), margin)), reduction)
+    input1, input2 = _operands(name, input1, input2, "iu")
+    input1, target = _operands(name, input1, target, "iu")
+    return _reduced(_positive(e.add(_F.mul(_F.neg(target), _F.sub(input1, input2)), float(margin))), reduction)
 
 
 def hinge_embedding_loss(
@@ -88,7 +90,7 @@ def cosine_embedding_loss(
     name = "cosine_embedding_loss"
     reduction = _reduction(name, size_average, reduce, reduction)
     require_tensors(name, target=target)
-    input1, input2 = _operands(name, input1, input2)
+    input1, input2 = _operands(name, input1, input2, "iub")
     if input1.ndim not in (1, 2) or tuple(target.shape) != tuple(input1.shape[:-1]):
         raise LossShapeError(
             f"{name}: expected inputs (N, D) and target (N,), or (D,) and (), got {tuple(input1.shape)} and "
@@ -97,11 +99,11 @@ def cosine_embedding_loss(
     axis, eps = input1.ndim - 1, 1e-12
 
     def dot(a: Tensor, b: Tensor) -> Tensor:
-        return _F.sum(_F.mul(a, b), (axis,), False)  # type: ignore[no-any-return]
+        return sum(e.mul(a, b), axis)
 
-    lengths = _F.mul(_F.add(dot(input1, input1), eps), _F.add(dot(input2, input2), eps))
-    cos = _F.div(dot(input1, input2), _F.sqrt(lengths))
-    zero = _F.fill(cos, 0.0)
+    lengths = _F.mul(e.add(dot(input1, input1), eps), e.add(dot(input2, input2), eps))
+    cos = e.div(dot(input1, input2), _F.sqrt(lengths))
+    zero, target = _F.fill(cos, 0.0), target.to(cos.dtype)  # type: ignore[attr-defined]
     near = _F.where(_F.eq(target, 1), _F.sub(1.0, cos), zero)
     return _reduced(_F.add(near, _F.where(_F.eq(target, -1), _positive(_F.sub(cos, margin)), zero)), reduction)
 
@@ -131,8 +133,8 @@ def triplet_margin_loss(
     reduction = _reduction(name, size_average, reduce, reduction)
     if margin <= 0:
         raise ValueError(f"{name}: margin must be greater than 0, got {margin}")
-    anchor, positive = _operands(name, anchor, positive)
-    anchor, negative = _operands(name, anchor, negative)
+    anchor, positive = _operands(name, anchor, positive, "iu")
+    anchor, negative = _operands(name, anchor, negative, "iu")
     far = pairwise_distance(anchor, negative, p, eps)
     if swap:
         far = _F.minimum(far, pairwise_distance(positive, negative, p, eps))
@@ -204,14 +206,16 @@ def multi_margin_loss(
     """
     name = "multi_margin_loss"
     reduction = _reduction(name, size_average, reduce, reduction)
-    require_tensors(name, input=input, target=target)
+    require_tensors(name, input=input, target=target, weight=weight)
+    if weight is not None and weight.ndim != 1:
+        raise ValueError(f"{name}: weight must be one-dimensional, got shape {tuple(weight.shape)}")
     require_float(name, input)
     if p not in (1, 2):
         raise ValueError(f"{name}: only p == 1 and p == 2 supported, got {p}")
     if target._data.dtype.name != "int64":
         raise RuntimeError(f"{name}: expected target of dtype ag.int64, got {target.dtype}; use target.long()")
-    single = input.ndim == 1
-    x = input.unsqueeze(0) if single else input
+    single = input.ndim < 2
+    x = input.reshape(1, -1) if single else input  # type: ignore[attr-defined]
     t = target.reshape(1) if single and target.numel() == 1 else target
     if x.ndim != 2 or tuple(t.shape) != (x.shape[0],):
         raise LossShapeError(

@@ -72,6 +72,15 @@ EXACT = {*PRODUCTS} - CAST | {
 JOINING = {"cat", "column_stack", "concat", "concatenate", "dstack", "hstack", "stack", "vstack"}
 
 
+def _overlap(x: Any, target: Any) -> bool:
+    """Whether both tensors lie on memory of the same owner."""
+    return (
+        isinstance(x, Tensor)
+        and x._backend is target._backend
+        and x._backend.storage_key(x._data) is target._backend.storage_key(target._data)
+    )
+
+
 def _into(name: str, function: Callable[..., Any], out: Any, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
     several = isinstance(out, tuple | list)
     targets: list[Any] = list(out) if several else [out]
@@ -84,6 +93,10 @@ def _into(name: str, function: Callable[..., Any], out: Any, args: tuple[Any, ..
     asked = options.get("dtype")
     if asked is not None and dtypes.as_dtype(asked) is not targets[0].dtype:
         raise RuntimeError(f"{name}: dtype {asked} does not match the dtype of out, {targets[0].dtype}")
+    if name == "cat" and any(_overlap(x, targets[0]) for x in args[0]):
+        raise RuntimeError(
+            "cat: some elements of the input tensors and of out refer to a single memory location; clone()"
+        )
     made = function(*args, **options)
     results = list(made) if isinstance(made, tuple) else [made]
     if len(results) != len(targets):

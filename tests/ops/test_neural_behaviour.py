@@ -52,10 +52,10 @@ MISTAKES = [
         "'input' must be a Tensor, got ndarray.*ag.tensor",
     ),
     (
-        "linear: integers",
-        lambda: F.linear(ones(2, 3, dtype=LONG), ones(4, 3, dtype=LONG)),
+        "linear: bools",
+        lambda: F.linear(ones(2, 3, dtype=ag.bool), ones(4, 3, dtype=ag.bool)),
         RuntimeError,
-        "int64.*float",
+        "ag.bool.*float",
     ),
     ("conv2d: channels", lambda: F.conv2d(ones(1, 3, 8, 8), ones(4, 2, 3, 3)), RuntimeError, "2 channels, got 3"),
     ("conv2d: dimensions", lambda: F.conv2d(ones(8, 8), ones(4, 2, 3, 3)), RuntimeError, r"\(N, C, H, W\).*\(8, 8\)"),
