@@ -247,6 +247,15 @@ def test_vmap_draws_as_randomness_says() -> None:
         ag.vmap(lambda a: a, out_dims=None)(ag.arange(2))
 
 
+def test_older_names() -> None:
+    x = ag.autograd.Variable(ag.ones(2), requires_grad=True)
+    with ag.autograd.grad_mode.no_grad():
+        assert isinstance(x, ag.autograd.Variable) and not (x * 2).requires_grad
+    assert not isinstance(3.0, ag.autograd.Variable)
+    with pytest.raises(TypeError):
+        ag.autograd.Variable([1.0])
+
+
 def test_transforms_on_the_chosen_device() -> None:
     x = ag.tensor([1.0, 2.0])
     assert ag.func.jacrev(lambda x: x**2)(x).tolist() == [[2.0, 0.0], [0.0, 4.0]]

@@ -6,12 +6,14 @@ from collections.abc import Sequence
 from typing import Any
 
 from autograd_core import engine, modes
+from autograd_core.autograd import grad_mode as grad_mode
 from autograd_core.autograd.function import Function as Function
 from autograd_core.autograd.function import FunctionCtx as FunctionCtx
 from autograd_core.autograd.function import once_differentiable as once_differentiable
 from autograd_core.autograd.gradcheck import GradcheckError as GradcheckError
 from autograd_core.autograd.gradcheck import gradcheck as gradcheck
 from autograd_core.autograd.gradcheck import gradgradcheck as gradgradcheck
+from autograd_core.autograd.variable import Variable as Variable
 from autograd_core.modes import detect_anomaly as detect_anomaly
 from autograd_core.modes import enable_grad as enable_grad
 from autograd_core.modes import inference_mode as inference_mode
