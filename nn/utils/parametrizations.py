@@ -118,9 +118,10 @@ def spectral_norm(
 ) -> Module:
     """w / sigma(w), sigma the greatest singular value of `w` as a matrix with dimension `dim` as rows.
 
-    Returns `module`. In training each look moves the power iteration, whose vectors are buffers, `n_power_iterations` steps on. dim: 0
-    unless given, 1 for transposed convolutions. Raises `ValueError` for no steps or no such tensor, `IndexError` for
-    a dim out of range. Source: Miyato et al., "Spectral normalization for generative adversarial networks" (2018).
+    Returns `module`. In training each look moves the power iteration, whose vectors are buffers, `n_power_iterations`
+    steps on. dim: 0 unless given, 1 for transposed convolutions. Raises `ValueError` for no steps or no such tensor,
+    `IndexError` for a dim out of range. Source: Miyato et al., "Spectral normalization for generative adversarial
+    networks" (2018).
 
     >>> import autograd_core as ag
     >>> layer = ag.nn.utils.parametrizations.spectral_norm(ag.nn.Linear(4, 3))

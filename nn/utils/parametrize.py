@@ -187,17 +187,16 @@ def register_parametrization(
     """From now on `module.<tensor_name>` is `parametrization` of the tensor that it was; returns `module`.
 
     The original is kept as `module.parametrizations.<tensor_name>.original`, in the `state_dict`, too. A
-    `right_inverse` of the parametrisation gives the original from a value, and allows assigning to the tensor; it may return a
-    sequence, which is passed on to `forward` as so many arguments. A further parametrisation is applied to the
-    result of those before. Raises `ValueError` if there is no such tensor, or if shape or dtype would change
+    `right_inverse` of the parametrisation gives the original from a value, and allows assigning to the tensor; it may
+    return a sequence, which is passed on to `forward` as so many arguments. A further parametrisation is applied to
+    the result of those before. Raises `ValueError` if there is no such tensor, or if shape or dtype would change
     without `unsafe`.
 
     >>> import autograd_core as ag
     >>> class Doubled(ag.nn.Module):
     ...     def forward(self, x):
     ...         return 2 * x
-    >>> layer = ag.nn.Linear(1, 1, bias=False); ag.nn.init.ones_(layer.weight)
-    tensor([[1.]], requires_grad=True)
+    >>> layer = ag.nn.Linear(1, 1, bias=False); one = ag.nn.init.ones_(layer.weight)
     >>> ag.nn.utils.parametrize.register_parametrization(layer, "weight", Doubled())(ag.ones(1)).tolist()
     [2.0]
     """
