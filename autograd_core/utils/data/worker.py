@@ -207,7 +207,8 @@ def _prepare(plan: Plan, worker: int) -> None:
     # The workers share the cores; and a copy made by fork must leave its parent's thread pool alone.
     threads.set_num_threads(1)
     # A GPU does not survive a fork, and is not for workers to touch: what they make lies in host memory.
-    ag.devices._default.current = ag.device("cpu")
+    ag.devices._default.current = None
+    ag.set_default_device("cpu")
     for backend in [backend for backend in ag.random._defaults if backend.name == "cuda"]:
         del ag.random._defaults[backend]
     ag.set_default_dtype(plan.default_dtype)
