@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from autograd_core import dtypes
 from autograd_core.backends.matrices import LinAlgError
-from autograd_core.linalg.checks import expanded, matrices, rows_in_order, square, transposed
+from autograd_core.linalg.checks import expanded, identity, matrices, rows_in_order, square, transposed
 from autograd_core.ops import elementwise as e
 from autograd_core.ops.products import matmul
 from autograd_core.ops.shape import broadcast_shapes
@@ -77,9 +77,24 @@ def _determinant_rule(F: Any, g: Any, ctx: Any) -> tuple[Any, ...]:
 
 
 def _cofactor_backward_rule(F: Any, g: Any, ctx: Any) -> tuple[Any, ...]:
-    if ctx.inputs[1] is not None:
-        raise RuntimeError("linalg.det: derivatives of third order are not supported; use linalg.slogdet")
-    return F.cofactor_backward(g, ctx.saved[0]), None
+    """It is D, the second derivative of det, applied to its argument h. For the third: with M = x^-1, a = M g, b = M h,
+    g'D(h) = det(x) (tr a tr b - tr ab)."""
+    h, x = ctx.saved
+    gh = None if ctx.inputs[0] is None else F.cofactor_backward(g, x)
+    if ctx.inputs[1] is None:
+        return gh, None
+    m = F.inverse(x)
+    a, b = F.matmul(m, g), F.matmul(m, h)
+    ab, ba = F.matmul(a, b), F.matmul(b, a)
+    ta, tb = _trace(F, a), _trace(F, b)
+    inner = F.sub(F.add(ab, ba), F.add(F.mul(a, tb), F.mul(b, ta)))
+    inner = F.add(inner, F.mul(identity(F, ab), F.sub(F.mul(ta, tb), _trace(F, ab))))
+    return gh, F.mul(_of_matrix(F, F.determinant(x)), transposed(F, F.matmul(inner, m)))
+
+
+def _trace(F: Any, x: Any) -> Any:
+    n = len(x.shape)
+    return F.sum(F.mul(x, identity(F, x)), (n - 2, n - 1), True)
 
 
 def _log_determinant_rule(F: Any, g: Any, ctx: Any) -> tuple[Any, ...]:
@@ -91,7 +106,7 @@ _solve: Any = primitive("solve", _solve_rule, inputs=2, saves=(0,), saves_output
 _triangular: Any = primitive("solve_triangular", _triangular_rule, inputs=2, saves=(0,), saves_output=True)
 _determinant: Any = unary("determinant", _determinant_rule, saves=(0,))
 _cofactor: Any = unary("cofactor", lambda F, g, ctx: (F.cofactor_backward(g, ctx.saved[0]),), saves=(0,))
-_cofactor_backward: Any = primitive("cofactor_backward", _cofactor_backward_rule, inputs=2, saves=(1,))
+_cofactor_backward: Any = primitive("cofactor_backward", _cofactor_backward_rule, inputs=2, saves=(0, 1))
 _log_determinant: Any = unary("log_determinant", _log_determinant_rule, saves=(0,))
 _sign_of_determinant: Any = unary(
     "sign_of_determinant", lambda F, g, ctx: (F.fill(ctx.saved[0], 0.0),), saves=(0,)
@@ -342,7 +357,8 @@ def tensorsolve(A: Tensor, B: Tensor, dims: Sequence[int] | None = None) -> Tens
 
 
 def det(A: Tensor) -> Tensor:
-    """The determinant of square matrices. Its gradients, of first and second order, are right for singular ones too.
+    """The determinant of square matrices. Its gradients, of first and second order, are right for singular ones too;
+    from the third order on a singular matrix is a `LinAlgError`.
 
     >>> import autograd_core as ag
     >>> ag.linalg.det(ag.tensor([[2.0, 0.0], [0.0, 3.0]]))

@@ -162,7 +162,7 @@ SYSTEMS = (
         lambda a: (la.inv(np.tril(a) @ _t(np.tril(a))), la.inv(_t(np.triu(a)) @ np.triu(a))), *SQUARES, kinds="f"),
     _op("lu_solve", lambda t, b, a: t.lu_solve(b, *t.linalg.lu_factor(a)), lambda b, a: la.solve(a, b), (real(3, 2), spread(3, 3)), kinds="f"),
     _op("linalg.lu_solve", lambda t, a, b: (_lu_solve(t, a, b), _lu_solve(t, a, b, adjoint=True), _lu_solve(t, a, b, left=False), _lu_solve(t, a, b, left=False, adjoint=True)),
-        lambda a, b: (la.solve(a, b), la.solve(_t(a), b), b @ la.inv(a), b @ _t(la.inv(a))), (spread(2, 3, 3), real(3, 3)), kinds="f"),
+        lambda a, b: (la.solve(a, b), la.solve(_t(a), b), b @ la.inv(a), b @ _t(la.inv(a))), (spread(2, 2, 2), real(2, 2)), kinds="f"),
     _op("linalg.tensorinv", lambda t, x: t.linalg.tensorinv(x, 1), lambda x: la.tensorinv(x, 1), (matrix(4, 4).reshape(4, 2, 2),), kinds="f"),
     _op("linalg.tensorsolve", lambda t, a, b: t.linalg.tensorsolve(a, b), la.tensorsolve, (matrix(4, 4).reshape(2, 2, 4), real(2, 2)), kinds="f"),
     _op("linalg.tensorsolve.dims", lambda t, a, b: t.linalg.tensorsolve(a, b, dims=(0,)), lambda a, b: la.tensorsolve(a, b, axes=(0,)),
