@@ -136,6 +136,8 @@ ERRORS: tuple[tuple[str, Any], ...] = (
     ("vander N", lambda t: t.linalg.vander(t.ones(2), N=1)),
     ("vander of bools", lambda t: t.linalg.vander(t.ones(2, dtype=t.bool))),
     ("multi_dot of one", lambda t: t.linalg.multi_dot([t.ones(2, 2)])),
+    ("multi_dot of 3-d", lambda t: t.linalg.multi_dot([t.ones(2, 2), t.ones(2, 2, 2)])),
+    ("matrix_power of no square", lambda t: t.linalg.matrix_power(t.ones(2, 3), 2)),
 )  # fmt: skip
 
 
@@ -183,6 +185,13 @@ def test_ex_marks_what_failed_and_gives_the_rest(name: str) -> None:
 
 
 # -- singular and degenerate --------------------------------------------------------------------------------
+
+
+def test_singular_matrices_have_determinant_zero_and_sign_zero() -> None:
+    singular = ag.tensor([[1.0, 0.0], [0.0, 0.0]], dtype=ag.float64)
+    assert ag.det(singular).item() == 0.0
+    sign, size = ag.slogdet(singular)
+    assert sign.item() == 0.0 and size.item() == -float("inf")
 
 
 @pytest.mark.parametrize("rank", (0, 1, 2, 3))
