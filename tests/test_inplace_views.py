@@ -7,7 +7,9 @@ is installed it runs them too. None against zeros counts as a difference.
 from __future__ import annotations
 
 import builtins
+import gc
 import json
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -86,3 +88,23 @@ def test_views_of_views_of_a_long_history_do_not_recurse() -> None:
         x[1:][0].add_(1)
     x.sum().backward()
     assert x.tolist() == [0.0, 3000.0, 0.0, 0.0]
+
+
+def test_changes_of_shape_leave_no_cycles() -> None:
+    """What a program drops is freed at once, also with the garbage collector off."""
+    a = ag.ones(2, 3, requires_grad=True)
+    gc.collect()
+    gc.disable()
+    try:
+        x = a * 1
+        v, u = x[0], x[:, 1:]
+        x.t_().unsqueeze_(0).squeeze_()
+        u.unsqueeze_(0).transpose_(0, 1)
+        v.mul_(2)
+        k = ag.ones(3).resize_(5).resize_(2)
+        (x.sum() + u.sum()).backward()
+        held = [weakref.ref(t) for t in (x, v, u, k)] + [weakref.ref(t._before) for t in (x, u, k)]
+        del x, v, u, k
+        assert [r() for r in held] == [None] * len(held)
+    finally:
+        gc.enable()

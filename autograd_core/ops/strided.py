@@ -146,15 +146,17 @@ def _changed(x: Tensor, name: str, data: Any, step: Step | None, inverse: Step |
     Views taken of `x` before keep their way to it: it leads to `_before`, which stands for `x` as it was.
     """
     before = wrap(x._data, x._backend)
-    earlier = before._before = getattr(x, "_before", before)
-    before._reshaped = x._reshaped
+    earlier: Tensor | None = None
+    if x._reshaped:
+        earlier = before._before = x._before
+        before._reshaped = x._reshaped
     storage.mark_mutated(x._backend, x._data, name)
     stamp = storage.last_change
     if x._base is None:
         # `now` stands for `x` at the end of the way: leading to `x` itself would make a reference cycle.
         now = wrap(data, x._backend)
         before._base, before._source, before._step, before._seen = now, now, inverse, stamp
-        if earlier is not before:
+        if earlier is not None:
             earlier._source._before, earlier._source._reshaped = before, stamp
     else:
         before._base, before._source, before._step, before._seen = x._base, x._source, x._step, x._seen
