@@ -36,10 +36,6 @@ def positive_definite(x: Any) -> Any:
     return x @ (x.swapaxes(-1, -2) if isinstance(x, np.ndarray) else x.mT)
 
 
-def triangular(rng_shape: tuple[int, ...], upper: bool) -> np.ndarray:
-    return (np.triu if upper else np.tril)(matrix(*rng_shape))
-
-
 def _t(x: Any) -> Any:
     return np.swapaxes(x, -1, -2)
 
