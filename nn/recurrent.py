@@ -64,8 +64,9 @@ class RNNBase(Module):
                 raise TypeError(f"{name}: {what} should be of type int, got: {type(value).__name__}")
             if value <= 0:
                 raise ValueError(f"{name}: {what} must be greater than zero, got {value}")
-        if not isinstance(batch_first, bool):
-            raise TypeError(f"{name}: batch_first should be of type bool, got: {type(batch_first).__name__}")
+        for what, flag in (("bias", bias), ("batch_first", batch_first)):
+            if not isinstance(flag, bool):
+                raise TypeError(f"{name}: {what} should be of type bool, got: {type(flag).__name__}")
         if not 0 <= proj_size < hidden_size:
             raise ValueError(f"{name}: proj_size has to be in [0, hidden_size={hidden_size}), got {proj_size}")
         if proj_size and mode != "LSTM":
@@ -129,6 +130,8 @@ class RNNBase(Module):
             x = x.unsqueeze(1)
         elif self.batch_first and not packed:
             x = x.transpose(0, 1)
+        if x.dtype is not self.weight_ih_l0.dtype:
+            raise ValueError(f"{name}: the input has {x.dtype}, the weights {self.weight_ih_l0.dtype}; use .to(dtype)")
         if x.shape[-1] != self.input_size:
             raise RuntimeError(
                 f"{name}: input.size(-1) must be equal to input_size. Expected {self.input_size}, got {x.shape[-1]} in "

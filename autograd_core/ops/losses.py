@@ -343,7 +343,8 @@ def _nll(logp: Tensor, target: Tensor, weight: Tensor | None, ignored: int, redu
         classes = logp.shape[1]
         spread = logp if weight is None else _F.mul(logp, weight.reshape((1, -1) + (1,) * (logp.ndim - 2)))
         counted = wrap(backend.class_weight(target._data, None, ignored, native), backend)
-        uniform = _F.mul(_F.neg(_F.sum(spread, (1,), False)), counted)
+        # A choice, not a product: where all are ignored, the gradient 1 / 0 of the mean must not reach a factor 0.
+        uniform = _F.where(_F.ne(counted, 0.0), _F.neg(_F.sum(spread, (1,), False)), _F.fill(counted, 0.0))
         loss = _F.add(_F.mul(loss, 1.0 - smoothing), _F.mul(uniform, smoothing / classes))
     if reduction == "mean":
         total = wrap(
