@@ -145,27 +145,31 @@ def _changed(x: Tensor, name: str, data: Any, step: Step | None, inverse: Step |
 
     Views taken of `x` before keep their way to it: it leads to `_before`, which stands for `x` as it was.
     """
-    before = wrap(x._data, x._backend)
-    earlier: Tensor | None = None
-    if x._reshaped:
-        earlier = before._before = x._before
-        before._reshaped = x._reshaped
     storage.mark_mutated(x._backend, x._data, name)
     stamp = storage.last_change
     if x._base is None:
         # `now` stands for `x` at the end of the way: leading to `x` itself would make a reference cycle.
         now = wrap(data, x._backend)
-        before._base, before._source, before._step, before._seen = now, now, inverse, stamp
-        if earlier is not None:
-            earlier._source._before, earlier._source._reshaped = before, stamp
+        before = _stand_in(x, now, now, inverse, stamp)
+        if x._reshaped:  # The way from an earlier shape went on to this one.
+            earlier = x._before._source
+            earlier._before, earlier._reshaped = _stand_in(x, now, now, inverse, stamp), stamp
     else:
-        before._base, before._source, before._step, before._seen = x._base, x._source, x._step, x._seen
+        before = _stand_in(x, x._base, x._source, x._step, x._seen)
         x._source, x._seen = before, stamp
         x._step = None if x._step is None else step
+    if x._reshaped:
+        before._before, before._reshaped = x._before, x._reshaped
     x._before, x._reshaped, x._data = before, stamp, data
     if node is not None:
         _set_history(x, node)
     return x
+
+
+def _stand_in(x: Tensor, base: Tensor, source: Tensor, step: Step | None, seen: int) -> Tensor:
+    made = wrap(x._data, x._backend)
+    made._base, made._source, made._step, made._seen = base, source, step, seen
+    return made
 
 
 def _by_view(x: Tensor, name: str, step: Step, inverse: Step) -> Tensor:
