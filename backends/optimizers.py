@@ -41,12 +41,12 @@ class OptimizerKernels:
         dtype = param.dtype
         grad = self._decayed(param, grad, weight_decay, maximize)
         if momentum_buffer is not None:
-            mu = momentum.astype(dtype)
+            mu = self._to(momentum, dtype)
             momentum_buffer *= mu
-            momentum_buffer += grad if first else (1 - dampening).astype(dtype) * grad
+            momentum_buffer += grad if first else self._to(1 - dampening, dtype) * grad
             self._flush(momentum_buffer)
             grad = grad + mu * momentum_buffer if nesterov else momentum_buffer
-        param -= lr.astype(dtype) * grad
+        param -= self._to(lr, dtype) * grad
         return param
 
     def adam_(
@@ -68,17 +68,17 @@ class OptimizerKernels:
         """`m = b1 m + (1 - b1) g`, `v = b2 v + (1 - b2) g^2`, `p -= lr m / (1 - b1^t) / (sqrt(v / (1 - b2^t)) + e)`."""
         dtype = param.dtype
         step += 1
-        t = step.astype("float64")
+        t = self._to(step, "float64")
         grad = self._decayed(param, grad, None if decoupled else weight_decay, maximize)
         self._moments(grad, exp_avg, exp_avg_sq, beta1, beta2)
         if max_exp_avg_sq is not None:
             max_exp_avg_sq[...] = self.xp.maximum(max_exp_avg_sq, exp_avg_sq)
             exp_avg_sq = max_exp_avg_sq
-        root = self.xp.sqrt(1 - beta2**t).astype(dtype)
-        denominator = self.xp.sqrt(exp_avg_sq) / root + eps.astype(dtype)
+        root = self._to(self.xp.sqrt(1 - beta2**t), dtype)
+        denominator = self.xp.sqrt(exp_avg_sq) / root + self._to(eps, dtype)
         if decoupled and weight_decay is not None:
-            param *= (1 - lr * weight_decay).astype(dtype)
-        param -= (lr / (1 - beta1**t)).astype(dtype) * (exp_avg / denominator)
+            param *= self._to(1 - lr * weight_decay, dtype)
+        param -= self._to(lr / (1 - beta1**t), dtype) * (exp_avg / denominator)
         return param
 
     def nadam_(
@@ -101,18 +101,18 @@ class OptimizerKernels:
         """Adam with Nesterov momentum `mu_t = b1 (1 - 0.96^(t decay) / 2)`; `mu_product` is that of all `mu_t`."""
         dtype = param.dtype
         step += 1
-        t = step.astype("float64")
+        t = self._to(step, "float64")
         grad = self._decayed(param, grad, None if decoupled else weight_decay, maximize)
         mu = beta1 * (1 - 0.5 * 0.96 ** (t * momentum_decay))
         next_mu = beta1 * (1 - 0.5 * 0.96 ** ((t + 1) * momentum_decay))
-        mu_product *= mu.astype(mu_product.dtype)
-        product = mu_product.astype("float64")
+        mu_product *= self._to(mu, mu_product.dtype)
+        product = self._to(mu_product, "float64")
         self._moments(grad, exp_avg, exp_avg_sq, beta1, beta2)
-        denominator = self.xp.sqrt(exp_avg_sq / (1 - beta2**t).astype(dtype)) + eps.astype(dtype)
+        denominator = self.xp.sqrt(exp_avg_sq / self._to(1 - beta2**t, dtype)) + self._to(eps, dtype)
         if decoupled and weight_decay is not None:
-            param *= (1 - lr * weight_decay).astype(dtype)
-        param -= (lr * (1 - mu) / (1 - product)).astype(dtype) * (grad / denominator)
-        param -= (lr * next_mu / (1 - product * next_mu)).astype(dtype) * (exp_avg / denominator)
+            param *= self._to(1 - lr * weight_decay, dtype)
+        param -= self._to(lr * (1 - mu) / (1 - product), dtype) * (grad / denominator)
+        param -= self._to(lr * next_mu / (1 - product * next_mu), dtype) * (exp_avg / denominator)
         return param
 
     def rmsprop_(
@@ -134,8 +134,8 @@ class OptimizerKernels:
         dtype = param.dtype
         grad = self._decayed(param, grad, weight_decay, maximize)
         step += 1
-        rest = (1 - alpha).astype(dtype)
-        square_avg *= alpha.astype(dtype)
+        rest = self._to(1 - alpha, dtype)
+        square_avg *= self._to(alpha, dtype)
         square_avg += rest * grad * grad
         self._flush(square_avg)
         variance = square_avg
@@ -143,13 +143,13 @@ class OptimizerKernels:
             grad_avg += (grad - grad_avg) * rest
             self._flush(grad_avg)
             variance = square_avg - grad_avg * grad_avg
-        update = grad / (self.xp.sqrt(variance) + eps.astype(dtype))
+        update = grad / (self.xp.sqrt(variance) + self._to(eps, dtype))
         if momentum_buffer is not None:
-            momentum_buffer *= momentum.astype(dtype)
+            momentum_buffer *= self._to(momentum, dtype)
             momentum_buffer += update
             self._flush(momentum_buffer)
             update = momentum_buffer
-        param -= lr.astype(dtype) * update
+        param -= self._to(lr, dtype) * update
         return param
 
     def adagrad_(
@@ -168,9 +168,9 @@ class OptimizerKernels:
         dtype = param.dtype
         grad = self._decayed(param, grad, weight_decay, maximize)
         step += 1
-        rate = lr / (1 + (step.astype("float64") - 1) * lr_decay)
+        rate = lr / (1 + (self._to(step, "float64") - 1) * lr_decay)
         sum += grad * grad
-        param -= rate.astype(dtype) * (grad / (self.xp.sqrt(sum) + eps.astype(dtype)))
+        param -= self._to(rate, dtype) * (grad / (self.xp.sqrt(sum) + self._to(eps, dtype)))
         return param
 
     def radam_(
@@ -191,10 +191,10 @@ class OptimizerKernels:
         """Adam, rectified by `r_t`, where the mean's length `rho_t` exceeds 5; else `p -= lr m / (1 - b1^t)`."""
         xp, dtype = self.xp, param.dtype
         step += 1
-        t = step.astype("float64")
+        t = self._to(step, "float64")
         grad = self._decayed(param, grad, None if decoupled else weight_decay, maximize)
         if decoupled and weight_decay is not None:
-            param *= (1 - lr * weight_decay).astype(dtype)
+            param *= self._to(1 - lr * weight_decay, dtype)
         self._moments(grad, exp_avg, exp_avg_sq, beta1, beta2)
         correction = 1 - beta2**t
         longest = 2 / (1 - beta2) - 1
@@ -205,8 +205,8 @@ class OptimizerKernels:
         longest = xp.maximum(longest, 5)
         ratio = (length - 4) * (length - 2) * longest / ((longest - 4) * (longest - 2) * length)
         rate = lr / (1 - beta1**t) * xp.where(rectified, xp.sqrt(ratio * correction), 1.0)
-        root = xp.where(rectified, xp.sqrt(exp_avg_sq) + eps.astype(dtype), xp.ones_like(exp_avg_sq))
-        param -= rate.astype(dtype) * (exp_avg / root)
+        root = xp.where(rectified, xp.sqrt(exp_avg_sq) + self._to(eps, dtype), xp.ones_like(exp_avg_sq))
+        param -= self._to(rate, dtype) * (exp_avg / root)
         return param
 
     def adadelta_(
@@ -226,7 +226,7 @@ class OptimizerKernels:
         dtype = param.dtype
         step += 1
         grad = self._decayed(param, grad, weight_decay, maximize)
-        keep, rest, small = rho.astype(dtype), (1 - rho).astype(dtype), eps.astype(dtype)
+        keep, rest, small = self._to(rho, dtype), self._to(1 - rho, dtype), self._to(eps, dtype)
         square_avg *= keep
         square_avg += rest * grad * grad
         self._flush(square_avg)
@@ -234,7 +234,7 @@ class OptimizerKernels:
         acc_delta *= keep
         acc_delta += rest * delta * delta
         self._flush(acc_delta)
-        param -= lr.astype(dtype) * delta
+        param -= self._to(lr, dtype) * delta
         return param
 
     def adamax_(
@@ -255,10 +255,10 @@ class OptimizerKernels:
         dtype = param.dtype
         step += 1
         grad = self._decayed(param, grad, weight_decay, maximize)
-        exp_avg += (grad - exp_avg) * (1 - beta1).astype(dtype)
+        exp_avg += (grad - exp_avg) * self._to(1 - beta1, dtype)
         self._flush(exp_avg)
-        exp_inf[...] = self.xp.maximum(exp_inf * beta2.astype(dtype), self.xp.absolute(grad) + eps.astype(dtype))
-        param -= (lr / (1 - beta1 ** step.astype("float64"))).astype(dtype) * (exp_avg / exp_inf)
+        exp_inf[...] = self.xp.maximum(exp_inf * self._to(beta2, dtype), self.xp.absolute(grad) + self._to(eps, dtype))
+        param -= self._to(lr / (1 - beta1 ** self._to(step, "float64")), dtype) * (exp_avg / exp_inf)
         return param
 
     def asgd_(
@@ -279,15 +279,15 @@ class OptimizerKernels:
         """`p = (1 - lambd eta) p - eta g`, `ax += mu (p - ax)`; then `eta = lr / (1 + lambd lr t)^alpha` and `mu`."""
         xp, dtype = self.xp, param.dtype
         step += 1
-        t = step.astype("float64")
+        t = self._to(step, "float64")
         grad = self._decayed(param, grad, weight_decay, maximize)
-        rate = eta.astype("float64")
-        param *= (1 - lambd * rate).astype(dtype)
-        param -= rate.astype(dtype) * grad
+        rate = self._to(eta, "float64")
+        param *= self._to(1 - lambd * rate, dtype)
+        param -= self._to(rate, dtype) * grad
         # Exactly the parameter while the mean has not begun.
-        ax[...] = xp.where(mu == 1, param, ax + (param - ax) * mu.astype(dtype))
-        eta[...] = (lr / (1 + lambd * lr * t) ** alpha).astype(eta.dtype)
-        mu[...] = (1 / xp.maximum(t - t0, 1)).astype(mu.dtype)
+        ax[...] = xp.where(mu == 1, param, ax + (param - ax) * self._to(mu, dtype))
+        eta[...] = self._to(lr / (1 + lambd * lr * t) ** alpha, eta.dtype)
+        mu[...] = self._to(1 / xp.maximum(t - t0, 1), mu.dtype)
         return param
 
     def rprop_(
@@ -310,26 +310,32 @@ class OptimizerKernels:
         agreement = grad * prev
         turned = agreement < 0
         one = xp.ones_like(param)
-        factor = xp.where(turned, eta_minus.astype(dtype), xp.where(agreement > 0, eta_plus.astype(dtype), one))
-        step_size[...] = xp.minimum(xp.maximum(step_size * factor, step_min.astype(dtype)), step_max.astype(dtype))
+        factor = xp.where(turned, self._to(eta_minus, dtype), xp.where(agreement > 0, self._to(eta_plus, dtype), one))
+        step_size[...] = xp.minimum(
+            xp.maximum(step_size * factor, self._to(step_min, dtype)), self._to(step_max, dtype)
+        )
         prev[...] = xp.where(turned, xp.zeros_like(grad), grad)
         param -= xp.sign(prev) * step_size
         return param
 
     # -- shared terms -----------------------------------------------------------------------------------
 
+    def _to(self, x: Array, dtype: Any) -> Array:
+        """`x` in `dtype`. Overridden where the bodies above run on Tensors (`autograd_core.updates`)."""
+        return x.astype(dtype)
+
     def _decayed(self, param: Array, grad: Array, weight_decay: Array | None, maximize: bool) -> Array:
         """The gradient to descend along: negated to climb, plus that of the weights' L2 penalty."""
         if maximize:
             grad = -grad
-        return grad if weight_decay is None else grad + weight_decay.astype(param.dtype) * param
+        return grad if weight_decay is None else grad + self._to(weight_decay, param.dtype) * param
 
     def _moments(self, grad: Array, exp_avg: Array, exp_avg_sq: Array, beta1: Array, beta2: Array) -> None:
         """Move the running means of the gradient and of its square on."""
         dtype = grad.dtype
-        exp_avg += (grad - exp_avg) * (1 - beta1).astype(dtype)
-        exp_avg_sq *= beta2.astype(dtype)
-        exp_avg_sq += (1 - beta2).astype(dtype) * grad * grad
+        exp_avg += (grad - exp_avg) * self._to(1 - beta1, dtype)
+        exp_avg_sq *= self._to(beta2, dtype)
+        exp_avg_sq += self._to(1 - beta2, dtype) * grad * grad
         self._flush(exp_avg)
         self._flush(exp_avg_sq)
 

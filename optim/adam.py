@@ -21,7 +21,8 @@ class Adam(Optimizer):
     params: Tensors or groups. lr: a number or one-element Tensor. `maximize` ascends instead.
     `foreach`, `fused` and `capturable` choose an implementation in PyTorch; here one kernel a parameter serves all.
 
-    Raises ValueError for an option out of range, NotImplementedError for `differentiable=True`.
+    `differentiable=True` makes the step an operation that gradients pass through.
+    Raises ValueError for an option out of range.
     Source: Kingma and Ba, "Adam: a method for stochastic optimization" (2015); Reddi et al., "On the convergence of
     Adam and beyond" (2018) for `amsgrad`.
 

@@ -13,6 +13,7 @@ from typing import Any
 from autograd_core import dtypes, modes, recorder
 from autograd_core.engine import RemovableHandle, _register
 from autograd_core.live import LiveScalar
+from autograd_core.optim import differentiable
 from autograd_core.storage import mark_mutated
 from autograd_core.tensor import Tensor, wrap
 
@@ -125,7 +126,7 @@ class Optimizer:
         for p in params:
             if not isinstance(p, Tensor):
                 raise TypeError(f"{name}: can only optimize Tensors, but one of the params is {type(p).__name__}")
-            if not (p.is_leaf or p.retains_grad):
+            if not (p.is_leaf or p.retains_grad or self.defaults.get("differentiable")):
                 raise ValueError(
                     f"{name}: can't optimize a non-leaf Tensor (shape {tuple(p.shape)}, made by {p.grad_fn}); "
                     "use .detach().requires_grad_()"
@@ -151,11 +152,8 @@ class Optimizer:
 
     def _check(self, group: Group) -> None:
         """Raise ValueError where an option of `group` is out of its range."""
-        if group.get("differentiable"):
-            raise NotImplementedError(
-                f"{type(self).__name__}: differentiable=True is not supported; write the update with tensor operations "
-                "on autograd.grad(..., create_graph=True)"
-            )
+        if group.get("differentiable") and group.get("fused"):
+            raise RuntimeError(f"{type(self).__name__}: `fused` does not support `differentiable`; leave one out")
         if group.get("fused") and group.get("foreach"):
             raise RuntimeError(f"{type(self).__name__}: `fused` and `foreach` cannot be `True` together")
         lr = group.get("lr")
@@ -182,7 +180,10 @@ class Optimizer:
         if recorder.recording:
             recorder.add_guard(self._guard())
         for index, group in enumerate(self.param_groups):
-            self._update(index, group)
+            if group.get("differentiable"):
+                differentiable.update(self, group, lambda group, name: _getter(group, name)())
+            else:
+                self._update(index, group)
         return loss
 
     def _update(self, index: int, group: Group) -> None:

@@ -20,7 +20,8 @@ class RAdam(Optimizer):
     params: Tensors or groups. lr: a number or one-element Tensor. `maximize` ascends instead.
     `foreach` and `capturable` choose an implementation in PyTorch; here one kernel a parameter serves all.
 
-    Raises ValueError for an option out of range, NotImplementedError for `differentiable=True`.
+    `differentiable=True` makes the step an operation that gradients pass through.
+    Raises ValueError for an option out of range.
     Source: Liu et al., "On the variance of the adaptive learning rate and beyond" (2020).
 
     >>> import autograd_core as ag

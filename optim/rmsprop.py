@@ -18,7 +18,8 @@ class RMSprop(Optimizer):
     params: Tensors or groups. lr: a number or one-element Tensor. `maximize` ascends instead.
     `foreach` and `capturable` choose an implementation in PyTorch; here one kernel a parameter serves all.
 
-    Raises ValueError for an option out of range, NotImplementedError for `differentiable=True`.
+    `differentiable=True` makes the step an operation that gradients pass through.
+    Raises ValueError for an option out of range.
     Source: Tieleman and Hinton, lecture 6.5 of "Neural networks for machine learning" (2012); Graves, "Generating
     sequences with recurrent neural networks" (2013) for `centered`.
 

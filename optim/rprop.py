@@ -19,7 +19,8 @@ class Rprop(Optimizer):
     params: Tensors or groups. lr: a number or one-element Tensor. `maximize` ascends instead.
     `foreach` and `capturable` choose an implementation in PyTorch; here one kernel a parameter serves all.
 
-    Raises ValueError for an option out of range, NotImplementedError for `differentiable=True`.
+    `differentiable=True` makes the step an operation that gradients pass through.
+    Raises ValueError for an option out of range.
     Source: Riedmiller and Braun, "A direct adaptive method for faster backpropagation learning" (1993).
 
     >>> import autograd_core as ag

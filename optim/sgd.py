@@ -19,7 +19,8 @@ class SGD(Optimizer):
     params: Tensors or groups. lr: learning rate, a number or one-element Tensor. `maximize` ascends instead.
     `foreach` and `fused` choose an implementation in PyTorch; here one kernel a parameter serves all.
 
-    Raises ValueError for an option out of range, NotImplementedError for `differentiable=True`.
+    `differentiable=True` makes the step an operation that gradients pass through.
+    Raises ValueError for an option out of range.
     Source: Polyak (1964); Sutskever et al., "On the importance of initialization and momentum in deep learning" (2013).
 
     >>> import autograd_core as ag

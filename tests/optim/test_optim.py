@@ -415,7 +415,7 @@ def leaf() -> ag.Tensor:
         ("Adam", {"betas": (1.0, 0.9)}, ValueError, "beta parameter at index 0: 1.0"),
         ("Adam", {"betas": (0.9, -0.1)}, ValueError, "beta parameter at index 1: -0.1"),
         ("Adam", {"eps": -1e-8}, ValueError, "Invalid epsilon value"),
-        ("Adam", {"differentiable": True}, NotImplementedError, "differentiable=True is not supported"),
+        ("Adam", {"differentiable": True, "fused": True}, RuntimeError, "does not support `differentiable`"),
         ("NAdam", {"momentum_decay": -1}, ValueError, "Invalid momentum_decay value"),
         ("RMSprop", {"alpha": -1}, ValueError, "Invalid alpha value"),
         ("Adagrad", {"lr_decay": -1}, ValueError, "Invalid lr_decay value"),
