@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from autograd_core import dtypes
 from autograd_core.ops.activations import dropout
 from autograd_core.ops.checks import require_same
 from autograd_core.ops.creation import ones, zeros
@@ -15,6 +16,7 @@ from autograd_core.primitive import V, broadcast_error
 from autograd_core.tensor import Tensor
 
 _F: Any = V
+_FLOAT32 = dtypes.float32.native
 
 
 def scaled_dot_product_attention(
@@ -56,9 +58,10 @@ def _attend(
     name = "scaled_dot_product_attention"
     require_same(name, query=query, key=key, value=value)
     if query._data.dtype.itemsize == 2:  # Computed in float32, rounded once.
-        wide = [None if t is None or t._data.dtype.kind != "f" else t.float() for t in (query, key, value, mask)]  # type: ignore[attr-defined]
-        wide[3] = mask if wide[3] is None else wide[3]
-        y, weights = _attend(*wide, dropout_p, is_causal, scale, enable_gqa)
+        q, k, v = (_F.cast(t, _FLOAT32) for t in (query, key, value))
+        added = mask is not None and mask._data.dtype.kind == "f"
+        wide = _F.cast(mask, _FLOAT32) if added else mask
+        y, weights = _attend(q, k, v, wide, dropout_p, is_causal, scale, enable_gqa)
         return y.to(query.dtype), weights.to(query.dtype)  # type: ignore[attr-defined]
     shapes = f"query {tuple(query.shape)}, key {tuple(key.shape)}, value {tuple(value.shape)}"
     if min(query.ndim, key.ndim, value.ndim) < 2:

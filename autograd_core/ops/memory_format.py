@@ -45,9 +45,7 @@ def arranged(name: str, x: Tensor, format: Any) -> Tensor:
         raise TypeError(f"{name}: memory_format must be one such as ag.contiguous_format, got {format!r}")
     rank = _RANKS[format]
     if x.ndim != rank:
-        raise RuntimeError(
-            f"{name}: required rank {rank} tensor to use {format.name} format, got shape {tuple(x.shape)}"
-        )
+        raise RuntimeError(f"{name}: {format.name} is for tensors of {rank} dimensions, got shape {tuple(x.shape)}")
     inside = s.permute(x, (0, *range(2, rank), 1))
     return x if inside.is_contiguous() else s.permute(s.contiguous(inside), (0, rank - 1, *range(1, rank - 1)))
 
