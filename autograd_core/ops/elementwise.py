@@ -689,6 +689,22 @@ FUNCTIONS = (
 )
 METHODS = tuple(name for name in FUNCTIONS if name != "where")
 INPLACE = tuple(name for name in (*PUBLIC, *_UNARY, *_BINARY) if name not in ("maximum", "minimum"))
+
+
+def _or_identity(function: Any) -> Any:
+    """`==` and `!=` of a tensor and what is neither tensor nor number, as None, compare identities, as Python does."""
+
+    def operator(self: Tensor, other: Any) -> Any:
+        try:
+            return function(self, other)
+        except TypeError:
+            if hasattr(other, "__array__"):
+                raise
+            return NotImplemented
+
+    return operator
+
+
 OPERATORS = {
     "__add__": add, "__radd__": _reflected(add), "__sub__": subtract_operator,
     "__rsub__": lambda self, other: sub(other, self), "__mul__": mul, "__rmul__": _reflected(mul),
@@ -700,7 +716,7 @@ OPERATORS = {
     "__rand__": of_tensors(bitwise_and, 1), "__ror__": of_tensors(bitwise_or, 1),
     "__rxor__": of_tensors(bitwise_xor, 1),
     "where": lambda self, condition, other: where(condition, self, other),
-    "__eq__": eq, "__ne__": ne, "__lt__": lt, "__le__": le, "__gt__": gt, "__ge__": ge,
+    "__eq__": _or_identity(eq), "__ne__": _or_identity(ne), "__lt__": lt, "__le__": le, "__gt__": gt, "__ge__": ge,
 }  # fmt: skip
 INPLACE_OPERATORS = {"__iadd__": add, "__isub__": subtract_operator, "__imul__": mul, "__itruediv__": div,
                      "__ifloordiv__": floor_divide, "__imod__": _remainder, "__ipow__": pow,

@@ -288,7 +288,6 @@ PUBLIC = {
     "apply_": _elementwise("apply_", 0, "Replace each element x by `function(x)`, one by one, on the CPU only."),
     "map_": _elementwise("map_", 1, "Replace each element x by `function(x, y)`, y of `tensor`, one by one."),
     "map2_": _elementwise("map2_", 2, "Replace each element x by `function(x, y, z)`, one by one."),
-    "where": lambda self, condition, other: e.where(condition, self, other),
 }  # fmt: skip
 _SHARED = ("is_signed", "is_nonzero", "is_same_size", "get_device")
 FUNCTIONS = (
@@ -297,7 +296,7 @@ FUNCTIONS = (
 )  # fmt: skip
 METHODS = (
     *_NEVER_METHODS, *_SHARED, "is_set_to", "dim_order", "new_empty_strided", "new", "fill_diagonal_", "apply_", "map_",
-    "map2_", "where",
+    "map2_",
 )  # fmt: skip
 INPLACE = ()
 PROPERTIES = {

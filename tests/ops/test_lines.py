@@ -94,6 +94,8 @@ t.range(1, 0)
 t.ones(2).where(t.tensor([True, False]), t.zeros(2))
 t.relu_(t.tensor([-1.0, 2.0])), t.exp_(t.zeros(2)), t.clamp_(t.tensor([-1.0, 2.0]), 0.0, 1.0), t.zero_(t.ones(2)), t.fill_(t.ones(2), 3), t.resize_as_(t.ones(2), t.ones(1)), t.t_copy(t.ones(2, 3)).stride(), t.detach(t.ones(2))
 t.ones(2, 3)[None, t.newaxis].shape
+t.ones(2) == None, t.ones(2) != None, None == t.ones(2), t.ones(2) == "a", t.ones(2) == 1, 0 != t.ones(2)
+t.ones(2) < None
 t.unsafe_chunk(t.arange(5), 2), t.arange(5).unsafe_split(2), t.unsafe_split_with_sizes(t.arange(5), [2, 3])
 t.split_copy(t.arange(4), 2), t.unbind_copy(t.arange(2)), t.slice_copy(t.arange(5), 0, 1, 4, 2), t.select_copy(t.ones(2, 3), 0, 1)
 t.histogramdd(t.tensor([[0.0, 1.0], [1.0, 0.0], [1.0, 3.0], [5.0, 5.0]]), bins=[2, 3], range=[0.0, 1.0, 0.0, 3.0])[0]
