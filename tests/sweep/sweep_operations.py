@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import functools
+import itertools
+import random
 import types
 import warnings
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import torch
 from sweep_checks import (
     Call,
@@ -35,6 +38,8 @@ ELSEWHERE = {
     "nn.functional.native_group_norm": ("native_group_norm", "native_group_norm"),
     "nn.functional.constant_pad_nd": ("constant_pad_nd", "constant_pad_nd"),
 }
+
+SAMPLED_FROM = 60
 
 # Their values are anything.
 UNDEFINED = {"empty", "empty_like", "new_empty", "resize_", "resize_as_", "empty_permuted"}
@@ -133,11 +138,20 @@ def _text(call: Call) -> str:
     return ", ".join(part for part in (show(list(call.args))[1:-1], show(call.kwargs)) if part)
 
 
-def _samples(info: Any, dtype: torch.dtype, grad: bool, count: int | None) -> list[Any]:
+def _seed() -> None:
     torch.manual_seed(5)
+    np.random.seed(5)
+    random.seed(5)
+
+
+def _samples(info: Any, dtype: torch.dtype, grad: bool, count: int | None) -> list[Any]:
+    _seed()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        found = list(info.sample_inputs("cpu", dtype, requires_grad=grad))
+        # A small number comes from the first ones: some names have a thousand samples, and making them takes its time.
+        # (The function itself: `info.sample_inputs` walks the stack for each sample, to track it.)
+        samples = info.sample_inputs_func(info, "cpu", dtype, grad)
+        found = list(itertools.islice(samples, count and SAMPLED_FROM))
     return chosen(found, count, f"{info.name} {info.variant_test_name} {dtype}")
 
 
@@ -237,9 +251,9 @@ class _Sweep:
                 )  # fmt: skip
 
     def errors(self) -> None:
-        torch.manual_seed(5)
+        _seed()
         try:
-            found = list(self.info.error_inputs("cpu"))
+            found = list(self.info.error_inputs_func(self.info, "cpu"))
         except (RuntimeError, AssertionError, NotImplementedError):
             return
         for case in chosen(found, self.effort.errors, f"{self.path} errors"):
