@@ -183,6 +183,48 @@ def dirac_(tensor: Tensor, groups: int = 1) -> Tensor:
     return tensor
 
 
+def orthogonal_(tensor: Tensor, gain: float = 1, generator: Any = None) -> Tensor:
+    """Fill `tensor`, as a matrix of shape[0] rows, with orthonormal rows or columns (whichever are fewer) times `gain`.
+
+    The Q of the QR decomposition of a normal matrix, signs chosen so that all such matrices are equally likely. Saxe,
+    McClelland and Ganguli, "Exact solutions to the nonlinear dynamics of learning", 2014. Raises `ValueError` below
+    two dimensions.
+
+    >>> import autograd_core as ag
+    >>> w = ag.nn.init.orthogonal_(ag.empty(2, 3)); (w @ w.t()).round().tolist()
+    [[1.0, 0.0], [0.0, 1.0]]
+    """
+    if tensor.ndim < 2:
+        raise ValueError(f"orthogonal_: only tensors with 2 or more dimensions, got shape {tuple(tensor.shape)}")
+    if not tensor.numel():
+        return tensor
+    rows, columns = tensor.shape[0], tensor.numel() // tensor.shape[0]
+    with ag.no_grad():
+        drawn = normal_(ag.empty((rows, columns), dtype=tensor.dtype, device=tensor.device), generator=generator)
+        wide = rows < columns
+        q, r = ag.linalg.qr(drawn.t() if wide else drawn)
+        q = q * ag.linalg.diagonal(r).sign()
+        return tensor.copy_((q.t() if wide else q).reshape(tensor.shape)).mul_(gain)  # type: ignore[no-any-return]
+
+
+def sparse_(tensor: Tensor, sparsity: float, std: float = 0.01, generator: Any = None) -> Tensor:
+    """Fill the 2-d `tensor` with normal draws, of which the fraction `sparsity` of each column is zero.
+
+    Martens, "Deep learning via Hessian-free optimization", 2010. Raises `ValueError` for another number of dimensions.
+
+    >>> import autograd_core as ag
+    >>> (ag.nn.init.sparse_(ag.empty(10, 2), 0.25) == 0).sum(0)
+    tensor([3, 3])
+    """
+    if tensor.ndim != 2:
+        raise ValueError(f"sparse_: only tensors with 2 dimensions are supported, got shape {tuple(tensor.shape)}")
+    zeros = math.ceil(sparsity * tensor.shape[0])
+    with ag.no_grad():
+        normal_(tensor, 0.0, std, generator)
+        keys = uniform_(ag.empty(tuple(tensor.shape), dtype=ag.float64, device=tensor.device), generator=generator)
+        return tensor.mul_(keys.argsort(0).argsort(0) >= zeros)
+
+
 def xavier_uniform_(tensor: Tensor, gain: float = 1.0, generator: Any = None) -> Tensor:
     """Uniform in +-gain * sqrt(6 / (fan_in + fan_out)). Glorot and Bengio, "Understanding the difficulty of training
     deep feedforward neural networks", 2010. Raises `ValueError` below two dimensions.

@@ -154,8 +154,10 @@ class EmbeddingBag(Module):
     ) -> EmbeddingBag:
         """A table with the rows of `embeddings` (num_embeddings, embedding_dim), not trained unless freeze=False."""
         rows, size = _pretrained("EmbeddingBag", embeddings)
-        options: Any = (max_norm, norm_type, scale_grad_by_freq, mode, sparse, embeddings)
-        bag = cls(rows, size, *options, include_last_offset, padding_idx)
+        bag = cls(
+            rows, size, max_norm, norm_type, scale_grad_by_freq, mode, sparse, embeddings, include_last_offset,
+            padding_idx,
+        )  # fmt: skip
         bag.weight.requires_grad = not freeze
         return bag
 

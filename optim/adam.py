@@ -58,6 +58,17 @@ class Adam(Optimizer):
         )  # fmt: skip
         super().__init__(params, defaults)
 
+    def _check(self, group: Group) -> None:
+        super()._check(group)
+        tensors = [isinstance(beta, Tensor) for beta in group["betas"]]
+        if any(tensors) and not all(tensors):
+            raise ValueError(f"{type(self).__name__}: betas must be either both numbers or both Tensors")
+        if group["foreach"] and not group["capturable"] and (isinstance(group["lr"], Tensor) or any(tensors)):
+            raise ValueError(
+                f"{type(self).__name__}: lr and betas as Tensors are not supported for capturable=False and "
+                "foreach=True; leave foreach out"
+            )
+
     def _init_state(self, p: Tensor) -> dict[str, Any]:
         return {
             "step": self._scalar_state(p, 0.0),

@@ -165,7 +165,7 @@ def _no_pickle(self: Any) -> Any:
 
 
 def _copied(self: Any, memo: dict[int, Any]) -> Any:
-    base = type_before_parametrizations(self)
+    base: Any = type_before_parametrizations(self)
     replica = base.__new__(base)
     memo[id(self)] = replica
     replica.__dict__.update(copy.deepcopy(self.__dict__, memo))

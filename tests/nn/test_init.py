@@ -150,3 +150,22 @@ MISTAKES: list[tuple[Callable[[], Any], str]] = [
 def test_mistakes_are_named(call: Callable[[], Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         call()
+
+
+@pytest.mark.parametrize("shape", [(3, 5), (5, 3), (4, 2, 3), (4, 4), (0, 3)])
+def test_orthogonal(shape: tuple[int, ...]) -> None:
+    w = init.orthogonal_(ag.empty(shape, dtype=ag.float64), gain=2.0).reshape(shape[0], math.prod(shape[1:]))
+    gram = w @ w.t() if w.shape[0] <= w.shape[1] else w.t() @ w
+    assert ag.allclose(gram, 4 * ag.eye(len(gram), dtype=ag.float64))
+
+
+def test_sparse_zeroes_part_of_each_column() -> None:
+    w = init.sparse_(nn.Parameter(ag.empty(50, 40)), 0.31, std=0.5)
+    assert (w == 0).sum(0).tolist() == [16] * 40
+    assert w[w != 0].std().item() == pytest.approx(0.5, rel=0.1)
+
+
+@pytest.mark.parametrize("fill", [lambda w: init.orthogonal_(w), lambda w: init.sparse_(w, 0.5)])
+def test_vectors_have_no_columns(fill: Any) -> None:
+    with pytest.raises(ValueError, match=r"dimensions.*\(3,\)"):
+        fill(ag.empty(3))

@@ -416,6 +416,8 @@ def leaf() -> ag.Tensor:
         ("Adam", {"betas": (0.9, -0.1)}, ValueError, "beta parameter at index 1: -0.1"),
         ("Adam", {"eps": -1e-8}, ValueError, "Invalid epsilon value"),
         ("Adam", {"differentiable": True, "fused": True}, RuntimeError, "does not support `differentiable`"),
+        ("Adam", {"betas": (0.9, ag.tensor(0.99))}, ValueError, "both numbers or both Tensors"),
+        ("AdamW", {"lr": ag.tensor(0.1), "foreach": True}, ValueError, "capturable=False"),
         ("NAdam", {"momentum_decay": -1}, ValueError, "Invalid momentum_decay value"),
         ("RMSprop", {"alpha": -1}, ValueError, "Invalid alpha value"),
         ("Adagrad", {"lr_decay": -1}, ValueError, "Invalid lr_decay value"),
