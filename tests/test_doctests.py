@@ -4,6 +4,7 @@ By `doctest.testmod` on the module imported under its one name; pytest's own col
 under a second name.
 """
 
+import builtins
 import doctest
 import importlib
 import importlib.util
@@ -40,5 +41,5 @@ def test_examples_in_docstrings(name: str) -> None:
             raise
         pytest.skip(f"{name} needs {error.name}, which is not installed")
     flags = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
-    failed, _ = doctest.testmod(module, extraglobs={"ag": ag}, optionflags=flags)
+    failed, _ = doctest.testmod(module, extraglobs={**vars(builtins), "ag": ag}, optionflags=flags)
     assert failed == 0, f"{failed} examples of {name} failed; their output is above"

@@ -167,9 +167,10 @@ def accepting(name: str, function: Callable[..., Any], module: str = "autograd_c
         f"    return _into({name!r}, _function, out, ({''.join(t + ', ' for t in taken)}), {{{', '.join(pairs)}}})\n"
     )
     scope: dict[str, Any] = {"_function": function, "_into": _into, **defaults}
-    exec(compile(source, f"<{name} with out=>", "exec"), scope)
+    # A file name in our folder: what looks for the user's line passes over it.
+    exec(compile(source, f"{__file__}:{name}", "exec"), scope)
     made: Callable[..., Any] = scope[name]
     functools.update_wrapper(made, function, assigned=("__doc__",))
     del made.__wrapped__  # type: ignore[attr-defined]  # Else `inspect` would not show `out`.
-    made.__module__ = function.__module__
+    made.__module__ = module
     return made

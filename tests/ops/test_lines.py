@@ -6,6 +6,7 @@ tensors, and `out=`.
 
 from __future__ import annotations
 
+import pickle
 import warnings
 from typing import Any
 
@@ -235,6 +236,14 @@ def test_an_out_of_another_shape_is_an_error() -> None:
     """PyTorch resizes it, with a warning."""
     with pytest.raises(RuntimeError, match="shape"):
         ag.add(ag.ones(2), ag.ones(2), out=ag.zeros(3))
+
+
+def test_functions_that_take_out_are_pickled_by_name_and_are_not_the_line_of_an_anomaly() -> None:
+    for function in (ag.exp, ag.add, ag.linalg.inv, ag.special.i0):
+        assert pickle.loads(pickle.dumps(function)) is function
+    x = ag.tensor([-1.0], requires_grad=True)
+    with ag.autograd.detect_anomaly(), pytest.raises(RuntimeError, match="test_lines.py"):
+        ag.sqrt(x).sum().backward()
 
 
 def test_a_change_through_out_is_seen_by_backward() -> None:
