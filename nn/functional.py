@@ -3,6 +3,9 @@
 They are defined with the other operations, in `autograd_core.ops`.
 """
 
+from collections.abc import Callable
+from typing import Any
+
 from autograd_core import Tensor
 from autograd_core.ops.activations import (
     celu,
@@ -25,6 +28,7 @@ from autograd_core.ops.activations_more import (
     dropout3d,
     feature_alpha_dropout,
     glu,
+    gumbel_softmax,
     hardshrink,
     hardsigmoid,
     hardswish,
@@ -37,7 +41,7 @@ from autograd_core.ops.activations_more import (
 )
 from autograd_core.ops.attention import multi_head_attention_forward, scaled_dot_product_attention
 from autograd_core.ops.convolution import conv1d, conv2d, conv3d, conv_transpose1d, conv_transpose2d, conv_transpose3d
-from autograd_core.ops.distances import cosine_similarity, normalize, pairwise_distance
+from autograd_core.ops.distances import cosine_similarity, normalize, pairwise_distance, pdist
 from autograd_core.ops.elementwise import relu as _relu
 from autograd_core.ops.elementwise import sigmoid, tanh
 from autograd_core.ops.embedding import embedding, one_hot
@@ -64,6 +68,7 @@ from autograd_core.ops.losses_margin import (
     soft_margin_loss,
     triplet_margin_loss,
 )
+from autograd_core.ops.losses_more import ctc_loss, multilabel_margin_loss, triplet_margin_with_distance_loss
 from autograd_core.ops.normalization import (
     batch_norm,
     group_norm,
@@ -113,6 +118,7 @@ __all__ = [
     "binary_cross_entropy",
     "binary_cross_entropy_with_logits",
     "celu",
+    "celu_",
     "channel_shuffle",
     "conv1d",
     "conv2d",
@@ -123,11 +129,13 @@ __all__ = [
     "cosine_embedding_loss",
     "cosine_similarity",
     "cross_entropy",
+    "ctc_loss",
     "dropout",
     "dropout1d",
     "dropout2d",
     "dropout3d",
     "elu",
+    "elu_",
     "embedding",
     "embedding_bag",
     "feature_alpha_dropout",
@@ -139,10 +147,12 @@ __all__ = [
     "glu",
     "grid_sample",
     "group_norm",
+    "gumbel_softmax",
     "hardshrink",
     "hardsigmoid",
     "hardswish",
     "hardtanh",
+    "hardtanh_",
     "hinge_embedding_loss",
     "huber_loss",
     "instance_norm",
@@ -151,6 +161,7 @@ __all__ = [
     "l1_loss",
     "layer_norm",
     "leaky_relu",
+    "leaky_relu_",
     "linear",
     "local_response_norm",
     "log_softmax",
@@ -169,22 +180,27 @@ __all__ = [
     "mse_loss",
     "multi_head_attention_forward",
     "multi_margin_loss",
+    "multilabel_margin_loss",
     "multilabel_soft_margin_loss",
     "nll_loss",
     "normalize",
     "one_hot",
     "pad",
     "pairwise_distance",
+    "pdist",
     "pixel_shuffle",
     "pixel_unshuffle",
     "poisson_nll_loss",
     "prelu",
     "relu",
+    "relu_",
     "relu6",
     "rms_norm",
     "rrelu",
+    "rrelu_",
     "scaled_dot_product_attention",
     "selu",
+    "selu_",
     "sigmoid",
     "silu",
     "smooth_l1_loss",
@@ -197,7 +213,9 @@ __all__ = [
     "tanh",
     "tanhshrink",
     "threshold",
+    "threshold_",
     "triplet_margin_loss",
+    "triplet_margin_with_distance_loss",
     "unfold",
     "upsample",
     "upsample_bilinear",
@@ -213,3 +231,18 @@ def relu(input: Tensor, inplace: bool = False) -> Tensor:
     tensor([0., 2.])
     """
     return input.relu_() if inplace else _relu(input)  # type: ignore[no-any-return]
+
+
+def _overwriting(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """`function_`, which writes its result into the input."""
+
+    def call(input: Tensor, *args: Any, **options: Any) -> Tensor:
+        return function(input, *args, inplace=True, **options)
+
+    call.__name__ = call.__qualname__ = f"{function.__name__}_"
+    call.__doc__ = f"`{function.__name__}`, written into the input."
+    return call
+
+
+celu_, elu_, hardtanh_, leaky_relu_ = (_overwriting(f) for f in (celu, elu, hardtanh, leaky_relu))
+relu_, rrelu_, selu_, threshold_ = (_overwriting(f) for f in (relu, rrelu, selu, threshold))

@@ -344,17 +344,23 @@ class Module(Stateful, Hooked):
         """Move to a device, a floating-point dtype, or both, in place: `to(device)`, `to(dtype)`, `to(device, dtype)`,
         `to(tensor)`.
 
-        Integer buffers keep their dtype. Raises `TypeError` for a dtype that is not floating point.
+        Integer buffers keep their dtype. `memory_format=ag.channels_last` changes the order of memory of what has four
+        dimensions (five for `channels_last_3d`). Raises `TypeError` for a dtype that is not floating point.
 
         >>> import autograd_core as ag
         >>> ag.nn.Linear(2, 3).to(ag.float64).weight.dtype
         ag.float64
         """
+        memory_format = kwargs.pop("memory_format", None)
+        ranks = {ag.channels_last: 4, ag.channels_last_3d: 5}
         device, dtype = _parse_to(*args, **kwargs)
 
         def convert(t: Tensor) -> Tensor:
             target = dtype if dtype is not None and t.is_floating_point() else t.dtype
-            return t.to(t.device if device is None else device, target)
+            moved = t.to(t.device if device is None else device, target)
+            if memory_format is None or t.ndim != ranks.get(memory_format, t.ndim):
+                return moved
+            return moved.to(memory_format=memory_format)
 
         return self._apply(convert)
 

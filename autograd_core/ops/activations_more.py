@@ -6,7 +6,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from autograd_core import random
+from autograd_core import dtypes, random
 from autograd_core.ops.activations import hardtanh, leaky_relu, softplus
 from autograd_core.ops.checks import maybe_inplace, require_float, require_tensors
 from autograd_core.primitive import V
@@ -160,6 +160,30 @@ def rrelu(
         return leaky_relu(input, (lower + upper) / 2, inplace)
     slopes = random.draw("uniform", None, input._backend, input._data.shape, input._data.dtype, lower, upper)
     return maybe_inplace(inplace, "rrelu", lambda x: _F.where(_F.gt(x, 0), x, _F.mul(x, slopes)), input)
+
+
+def gumbel_softmax(logits: Tensor, tau: float = 1, hard: bool = False, eps: float = 1e-10, dim: int = -1) -> Tensor:
+    """softmax((x + g) / tau) along `dim`, g drawn from Gumbel's distribution: a sample of categories with a gradient.
+
+    Jang, Gu and Poole, "Categorical reparameterization with Gumbel-softmax", 2017. `hard`: the result is one-hot, its
+    gradient that of the soft one. `eps` has no effect, as in PyTorch. Raises `NotImplementedError` for integers.
+
+    >>> import autograd_core as ag
+    >>> ag.nn.functional.gumbel_softmax(ag.tensor([0.0, 99.0]), hard=True)
+    tensor([0., 1.])
+    """
+    require_float("gumbel_softmax", logits)
+    axis = logits._dim(dim)
+    u = random.draw("uniform", None, logits._backend, logits._data.shape, logits._data.dtype, 0.0, 1.0)
+    # A draw may be 0, never 1: log(1 - u) is finite, and the limit keeps the second logarithm so.
+    waits = _F.neg(_F.log(_F.sub(1.0, u))).clamp_min(dtypes.finfo(logits.dtype).tiny)
+    gumbel = _F.neg(_F.log(waits))
+    soft: Tensor = _F.softmax(_F.div(_F.add(logits, gumbel), tau), axis)
+    if not hard:
+        return soft
+    best = soft.argmax(axis, keepdim=True)  # type: ignore[attr-defined]
+    one_hot = _F.fill(soft.detach(), 0.0).scatter(axis, best, 1.0)
+    return _F.add(_F.sub(one_hot, soft.detach()), soft)  # type: ignore[no-any-return]
 
 
 def alpha_dropout(input: Tensor, p: float = 0.5, training: bool = False, inplace: bool = False) -> Tensor:

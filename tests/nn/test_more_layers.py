@@ -9,6 +9,7 @@ from test_layers import assert_close
 
 import autograd_core as ag
 from autograd_core import nn
+from autograd_core.nn import functional as F
 
 # name, what makes the layer (from ag.nn or torch.nn), shape of the input
 LAYERS: list[tuple[str, Callable[[Any], Any], tuple[int, ...]]] = [
@@ -245,3 +246,36 @@ def test_mistakes_are_named(call: Callable[[], Any], error: type[Exception], par
         call()
     for part in parts:
         assert part in str(caught.value)
+
+
+def test_gumbel_softmax_draws_categories_by_their_probabilities():
+    ag.manual_seed(0)
+    p = ag.tensor([0.1, 0.2, 0.7])
+    logits = p.log().expand(4000, 3).clone().requires_grad_()
+    hard = F.gumbel_softmax(logits, tau=0.5, hard=True)
+    assert ((hard == 0) | ((hard - 1).abs() < 1e-6)).all() and ag.allclose(hard.sum(-1), ag.ones(4000))
+    assert ag.allclose(hard.mean(0), p, atol=0.03)
+    (hard * ag.tensor([1.0, 2.0, 3.0])).sum().backward()
+    # The gradient is that of the soft sample: along the probabilities it sums to 0, and it is not 0 everywhere.
+    assert logits.grad.sum(-1).abs().max() < 1e-4 and logits.grad.abs().max() > 0.1
+    soft = F.gumbel_softmax(logits.t(), tau=2.0, dim=0)
+    assert ag.allclose(soft.sum(0), ag.ones(4000)) and soft.std() > 0
+    with pytest.raises(NotImplementedError, match="int64"):
+        F.gumbel_softmax(ag.tensor([1, 2]))
+
+
+@pytest.mark.parametrize("name", ["relu", "elu", "celu", "selu", "leaky_relu", "hardtanh"])
+def test_functional_names_that_end_in_an_underscore_overwrite(name):
+    x = ag.tensor([-2.0, 0.5, 3.0])
+    expected = getattr(F, name)(x)
+    assert getattr(F, f"{name}_")(x) is x and x.tolist() == expected.tolist() and x[0] != -2.0
+    y = ag.tensor([-2.0, 3.0])
+    assert F.threshold_(y, 0.0, 9.0) is y and y.tolist() == [9.0, 3.0]
+
+
+def test_a_model_with_its_channels_last():
+    model = ag.nn.Sequential(ag.nn.Conv2d(3, 4, 3), ag.nn.BatchNorm2d(4)).double()
+    before = model[0].weight.tolist()
+    model.to(ag.float32, memory_format=ag.channels_last)
+    assert model[0].weight.stride() == (27, 1, 9, 3) and model[0].weight.dtype is ag.float32
+    assert ag.allclose(model[0].weight, ag.tensor(before)) and model[1].weight.stride() == (1,)

@@ -79,7 +79,7 @@ def main(device="cpu", steps=10):
     torch.manual_seed(0)
     cudnn.benchmark = True
     device = torch.device(device)
-    model = ResNet().to(device)
+    model = ResNet().to(device=device, memory_format=torch.channels_last)
     criterion = nn.CrossEntropyLoss().to(device)
     optimizer = torch.optim.SGD(model.parameters(), 0.05, momentum=0.9, weight_decay=1e-4, nesterov=True)
     scheduler = MultiStepLR(optimizer, milestones=[4, 8], gamma=0.1)

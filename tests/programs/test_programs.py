@@ -113,12 +113,20 @@ def one_source_of_randomness(package: str) -> Iterator[Any]:
 
 def run(path: Path, package: str, dtype: str, device: str) -> list[float]:
     with one_source_of_randomness(package) as torch:
-        before = torch.get_default_dtype()
+        before, precision = torch.get_default_dtype(), torch.get_float32_matmul_precision()
         torch.set_default_dtype(getattr(torch, dtype))
         try:
             return load(path, package)(device)
         finally:
             torch.set_default_dtype(before)
+            torch.set_float32_matmul_precision(precision)
+
+
+@pytest.fixture(autouse=True)
+def _switches_as_before() -> Iterator[None]:
+    yield
+    ag.set_float32_matmul_precision("highest")
+    ag.backends.cudnn.benchmark = False
 
 
 _theirs: dict[tuple[Path, str], list[float]] = {}
