@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 from autograd_core import Tensor
 from autograd_core.nn import functional as F
 from autograd_core.nn.loss import _Loss, _WeightedLoss
+from autograd_core.nn.upsampling import PairwiseDistance
 
 
 class PoissonNLLLoss(_Loss):
@@ -199,4 +203,71 @@ class MultiMarginLoss(_WeightedLoss):
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
         return F.multi_margin_loss(
             input, target, p=self.p, margin=self.margin, weight=self.weight, reduction=self.reduction
+        )
+
+
+class MultiLabelMarginLoss(_Loss):
+    """The sum of max(0, 1 - x[y] + x[i]) over labels y and other classes i, divided by the classes, averaged. input:
+    (N, C) or (C); target: int64 of its shape, the labels before the first -1.
+
+    >>> import autograd_core as ag
+    >>> ag.nn.MultiLabelMarginLoss()(ag.tensor([[0.5, 0.25]]), ag.tensor([[0, -1]]))
+    tensor(0.3750)
+    """
+
+    def forward(self, input: Tensor, target: Tensor) -> Tensor:
+        return F.multilabel_margin_loss(input, target, reduction=self.reduction)
+
+
+class TripletMarginWithDistanceLoss(_Loss):
+    """max(0, d(anchor, positive) - d(anchor, negative) + margin), averaged; d: `distance_function`, or
+    `PairwiseDistance`. swap: take d(positive, negative) where it is less. Raises `ValueError` for margin <= 0.
+
+    >>> import autograd_core as ag
+    >>> loss = ag.nn.TripletMarginWithDistanceLoss(distance_function=lambda a, b: (a - b).abs().sum(-1))
+    >>> loss(ag.zeros(1, 2), ag.zeros(1, 2), ag.tensor([[0.25, 0.5]]))
+    tensor(0.2500)
+    """
+
+    def __init__(
+        self,
+        *,
+        distance_function: Callable[[Tensor, Tensor], Tensor] | None = None,
+        margin: float = 1.0,
+        swap: bool = False,
+        reduction: str = "mean",
+    ) -> None:
+        super().__init__(reduction=reduction)
+        if margin <= 0:
+            raise ValueError(f"TripletMarginWithDistanceLoss: expected margin to be greater than 0, got {margin}")
+        self.distance_function = distance_function if distance_function is not None else PairwiseDistance()
+        self.margin = margin
+        self.swap = swap
+
+    def forward(self, anchor: Tensor, positive: Tensor, negative: Tensor) -> Tensor:
+        return F.triplet_margin_with_distance_loss(
+            anchor, positive, negative, distance_function=self.distance_function, margin=self.margin, swap=self.swap,
+            reduction=self.reduction,
+        )  # fmt: skip
+
+
+class CTCLoss(_Loss):
+    """-log of the probability of a target over all its alignments with the outputs: see `functional.ctc_loss`.
+
+    blank: the class that stands for no label. 'mean' divides by the target's length, then averages. zero_infinity:
+    targets that cannot be aligned count 0.
+
+    >>> import autograd_core as ag
+    >>> ag.nn.CTCLoss()(ag.zeros(2, 1, 2), ag.tensor([[1]]), [2], [1]).exp()  # 1 / 3
+    tensor(0.3333)
+    """
+
+    def __init__(self, blank: int = 0, reduction: str = "mean", zero_infinity: bool = False) -> None:
+        super().__init__(reduction=reduction)
+        self.blank = blank
+        self.zero_infinity = zero_infinity
+
+    def forward(self, log_probs: Tensor, targets: Tensor, input_lengths: Any, target_lengths: Any) -> Tensor:
+        return F.ctc_loss(
+            log_probs, targets, input_lengths, target_lengths, self.blank, self.reduction, self.zero_infinity
         )

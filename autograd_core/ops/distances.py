@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from autograd_core.ops.checks import require_float, require_tensors
+from autograd_core.ops.indexing import index_select
 from autograd_core.ops.reductions import norm
+from autograd_core.ops.sampling import triu_indices
 from autograd_core.ops.shape import broadcast_tensors
 from autograd_core.primitive import V
 from autograd_core.tensor import Tensor
@@ -67,6 +69,24 @@ def pairwise_distance(x1: Tensor, x2: Tensor, p: float = 2.0, eps: float = 1e-06
     return norm(x1 - x2 + eps, p, x1.ndim - 1, keepdim)
 
 
-FUNCTIONS: tuple[str, ...] = ("cosine_similarity", "pairwise_distance")
+def pdist(input: Tensor, p: float = 2) -> Tensor:
+    """The p-norm distance of each pair of rows i < j of `input` (N, M), as a vector of N (N - 1) / 2.
+
+    Raises `RuntimeError` for another number of dimensions or p < 0.
+
+    >>> import autograd_core as ag
+    >>> ag.nn.functional.pdist(ag.tensor([[0.0, 0.0], [3.0, 4.0], [0.0, 1.0]])).tolist()[:2]
+    [5.0, 1.0]
+    """
+    require_float("pdist", input)
+    if input.ndim != 2:
+        raise RuntimeError(f"pdist only supports 2-D tensors (rows to compare), got shape {tuple(input.shape)}")
+    if p < 0:
+        raise RuntimeError(f"pdist only supports non-negative p values, got {p}")
+    rows, columns = triu_indices(input.shape[0], input.shape[0], 1, device=input.device).unbind(0)  # type: ignore[attr-defined]
+    return norm(index_select(input, 0, rows) - index_select(input, 0, columns), p, 1)
+
+
+FUNCTIONS: tuple[str, ...] = ("cosine_similarity", "pairwise_distance", "pdist")
 METHODS: tuple[str, ...] = ()
 INPLACE: tuple[str, ...] = ()
