@@ -78,8 +78,8 @@ newaxis = None
 
 # Loaded at first use (PEP 562), so that `import autograd_core` stays cheap.
 _LAZY_MODULES = (
-    "accelerator", "backends", "benchmarks", "cuda", "distributions", "examples", "func", "nn", "optim", "random",
-    "serialization", "signal", "special", "utils",
+    "accelerator", "backends", "benchmarks", "cuda", "distributions", "examples", "func", "insight", "nn", "optim",
+    "random", "serialization", "signal", "special", "utils",
 )  # fmt: skip
 _LAZY_NAMES = {"load": "serialization", "save": "serialization"}
 
@@ -88,6 +88,7 @@ if TYPE_CHECKING:
     from autograd_core import benchmarks as benchmarks
     from autograd_core import distributions as distributions
     from autograd_core import func as func
+    from autograd_core import insight as insight
     from autograd_core import nn as nn
     from autograd_core import optim as optim
     from autograd_core import signal as signal

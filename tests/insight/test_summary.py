@@ -1,0 +1,107 @@
+"""`insight.summary` against counts made by hand."""
+
+from typing import Any
+
+import pytest
+
+import autograd_core as ag
+from autograd_core import nn
+
+
+def mlp(*sizes: int) -> nn.Sequential:
+    return nn.Sequential(*(part for a, b in zip(sizes, sizes[1:]) for part in (nn.Linear(a, b), nn.Sigmoid())))
+
+
+class Functional(nn.Module):
+    """Products outside of layers count, too; one parameter serves twice."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = nn.Linear(4, 4, bias=False)
+        self.second = nn.Linear(4, 4, bias=False)
+        self.second.weight = self.first.weight
+
+    def forward(self, x: Any) -> Any:
+        y = self.second(self.first(x))
+        return y @ y.transpose(0, 1)
+
+
+# name, model, input shape, parameters, multiply-adds
+COUNTS = [
+    ("mlp 8-9-9-9-4", lambda: mlp(8, 9, 9, 9, 4), (1, 8), 301, 72 + 81 + 81 + 36),
+    ("mlp 784-30-10", lambda: mlp(784, 30, 10), (3, 784), 23860, 3 * (784 * 30 + 300)),
+    ("convolution", lambda: nn.Conv2d(1, 20, 5), (2, 1, 28, 28), 520, 2 * 20 * 24 * 24 * 25),
+    ("grouped convolution", lambda: nn.Conv2d(4, 8, 3, groups=2), (1, 4, 5, 5), 8 * (2 * 9 + 1), 8 * 9 * 2 * 9),
+    ("convolution of a line", lambda: nn.Conv1d(2, 3, 4), (1, 2, 10), 3 * 9, 3 * 7 * 8),
+    ("transposed", lambda: nn.ConvTranspose2d(3, 6, 4, 2, 1), (1, 3, 8, 8), 3 * 6 * 16 + 6, 3 * 64 * 6 * 16),
+    (
+        "LSTM of two layers",
+        lambda: nn.LSTM(4, 8, 2),
+        (5, 2, 4),
+        32 * (4 + 8 + 2) + 32 * (8 + 8 + 2),
+        10 * 32 * (12 + 16),
+    ),
+    ("batch norm", lambda: nn.BatchNorm2d(5), (2, 5, 3, 3), 10, 0),
+    ("functional, shared", Functional, (3, 4), 16, 3 * 4 * 4 * 2 + 3 * 3 * 4),
+]
+
+
+@pytest.mark.parametrize(("name", "make", "shape", "parameters", "work"), COUNTS, ids=[c[0] for c in COUNTS])
+def test_counts(name: str, make: Any, shape: tuple[int, ...], parameters: int, work: int) -> None:
+    s = ag.insight.summary(make(), ag.ones(*shape))
+    assert (s.parameters, s.multiply_adds) == (parameters, work)
+    assert sum(layer.parameters for layer in s.layers) == parameters
+    assert s.parameter_bytes == 4 * parameters
+
+
+def test_the_rows() -> None:
+    model = nn.Sequential(nn.Conv2d(1, 2, 3), nn.ReLU(), nn.Flatten(), nn.Linear(8, 3))
+    model[0].weight.requires_grad_(False)
+    s = ag.insight.summary(model, ag.ones(5, 1, 4, 4))
+    assert [(row.name, row.kind, row.output_shape) for row in s.layers] == [
+        ("0", "Conv2d", (5, 2, 2, 2)),
+        ("1", "ReLU", (5, 2, 2, 2)),
+        ("2", "Flatten", (5, 8)),
+        ("3", "Linear", (5, 3)),
+    ]
+    assert (s.trainable, s.parameters) == (29, 47)
+    text = str(s)
+    assert "(5, 2, 2, 2)" in text and "trainable parameters 29 of 47" in text
+
+
+def test_what_backward_keeps_is_counted_once_and_without_parameters() -> None:
+    x = ag.ones(10, 4)
+    # Linear keeps its input, the sigmoid its output (10 by 6 float32).
+    s = ag.insight.summary(nn.Sequential(nn.Linear(4, 6), nn.Sigmoid()), x)
+    assert s.kept_for_backward == x.nbytes + 10 * 6 * 4
+
+
+def test_the_model_is_left_as_it_was() -> None:
+    model = nn.Sequential(nn.Linear(3, 3), nn.BatchNorm1d(3), nn.Dropout(0.5))
+    model[1].eval()
+    before = [b.tolist() for b in model.buffers()]
+    random = ag.get_rng_state().tolist()
+    with ag.no_grad():
+        ag.insight.summary(model, ag.ones(4, 3))
+    assert [m.training for m in model.modules()] == [True, True, False, True]
+    assert [b.tolist() for b in model.buffers()] == before
+    assert ag.get_rng_state().tolist() == random
+    assert all(p.grad is None for p in model.parameters())
+    assert not any(m._hooks and m._hooks.forward for m in model.modules())
+
+
+def test_a_layer_that_forward_does_not_call_says_so() -> None:
+    class Idle(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.used, self.idle = nn.Linear(2, 2), nn.Linear(2, 2)
+
+        def forward(self, x: Any) -> Any:
+            return self.used(x)
+
+    assert "not called" in str(ag.insight.summary(Idle(), ag.ones(1, 2)))
+
+
+def test_only_modules() -> None:
+    with pytest.raises(TypeError, match="expected an nn.Module, got function"):
+        ag.insight.summary(mlp, ag.ones(1))  # type: ignore[arg-type]
