@@ -42,16 +42,16 @@ def _scatter_prod_rule(F: Any, g: Any, ctx: Any) -> tuple[Any, ...]:
     scatters = (F.scatter_prod, F.scatter_add, F.scatter_add)
     totals = [scatter(a, index, b, axis) for scatter, a, b in zip(scatters, of_x, of_source)]
 
-    def others(own: Any, product: Any, count: Any, total: Any, g: Any) -> Any:
-        factor, zero, value = own
+    def others(own: Any, of_all: Any, g: Any) -> Any:
+        (factor, zero, value), (product, count, total) = own, of_all
         zeros = F.sub(count, zero)
         alone, pair = F.eq(zeros, 0.0), F.eq(zeros, 1.0)
         nothing = F.fill(factor, 0.0)
         rest = F.where(alone, F.fill(factor, 1.0), F.where(pair, F.sub(total, value), nothing))
         return F.mul(F.div(F.mul(g, product), factor), rest)
 
-    gx = others(of_x, *totals, g)
-    return gx, None, others(of_source, *(F.gather(t, index, axis) for t in (*totals, g)))
+    picked = [F.gather(t, index, axis) for t in totals]
+    return others(of_x, totals, g), None, others(of_source, picked, F.gather(g, index, axis))
 
 
 _scatter_amax: Any = primitive("scatter_amax", _scatter_extremum_rule, inputs=3, saves=(0, 1, 2), saves_output=True)
