@@ -5,6 +5,7 @@ if __name__ != "autograd_core.optim":
 
 from autograd_core.optim import lr_scheduler as lr_scheduler
 from autograd_core.optim.adadelta import Adadelta as Adadelta
+from autograd_core.optim.adafactor import Adafactor as Adafactor
 from autograd_core.optim.adagrad import Adagrad as Adagrad
 from autograd_core.optim.adam import Adam as Adam
 from autograd_core.optim.adamax import Adamax as Adamax
