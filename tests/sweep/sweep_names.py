@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from sweep_modules import sweep_module
 from sweep_operations import sweep_operation
 from sweep_report import WHOLE, Effort, Report
@@ -19,4 +20,9 @@ SWEEPS = {
 
 def sweep(name: Name, devices: tuple[str, ...] = ("cpu", "strict"), effort: Effort = WHOLE) -> Report:
     """Compare one name with PyTorch on each of the devices."""
-    return SWEEPS[name.kind](name, devices, effort)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # The samples are small; two pools of threads on the same cores wait for each other.
+    try:
+        return SWEEPS[name.kind](name, devices, effort)
+    finally:
+        torch.set_num_threads(threads)
