@@ -4,6 +4,7 @@ if __name__ != "autograd_core.optim":
     raise ImportError(f"import autograd_core.optim, not {__name__}: under a second name each class exists twice")
 
 from autograd_core.optim import lr_scheduler as lr_scheduler
+from autograd_core.optim import swa_utils as swa_utils
 from autograd_core.optim.adadelta import Adadelta as Adadelta
 from autograd_core.optim.adafactor import Adafactor as Adafactor
 from autograd_core.optim.adagrad import Adagrad as Adagrad
