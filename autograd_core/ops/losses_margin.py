@@ -103,9 +103,10 @@ def cosine_embedding_loss(
 
     lengths = _F.mul(e.add(dot(input1, input1), eps), e.add(dot(input2, input2), eps))
     cos = e.div(dot(input1, input2), _F.sqrt(lengths))
+    minus = 255 if target._data.dtype.kind == "u" else -1  # As in PyTorch, the -1 of bytes.
     zero, target = _F.fill(cos, 0.0), target.to(cos.dtype)  # type: ignore[attr-defined]
     near = _F.where(_F.eq(target, 1), _F.sub(1.0, cos), zero)
-    return _reduced(_F.add(near, _F.where(_F.eq(target, -1), _positive(_F.sub(cos, margin)), zero)), reduction)
+    return _reduced(_F.add(near, _F.where(_F.eq(target, minus), _positive(_F.sub(cos, margin)), zero)), reduction)
 
 
 def triplet_margin_loss(

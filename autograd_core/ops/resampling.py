@@ -170,9 +170,14 @@ def interpolate(
         for axis in (3, 2):
             out = _resize_bytes(out, axis, sizes[axis - 2], scales[axis - 2], mode, bool(align_corners))
         return out
+    half = mode in _SPATIAL and input._data.dtype.itemsize == 2
+    if half:  # Computed in float32, rounded once.
+        out = out.float()  # type: ignore[attr-defined]
     for i, (m, scale) in enumerate(zip(sizes, scales)):
         if m != out.shape[2 + i] or (scale is not None and scale != 1):
             out = _resize(out, 2 + i, m, scale, mode, bool(align_corners))
+    if half:
+        return out.to(input.dtype)  # type: ignore[attr-defined, no-any-return]
     return out.clone() if out is input else out
 
 
