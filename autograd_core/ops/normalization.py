@@ -240,8 +240,9 @@ def group_norm(
             raise RuntimeError(f"group_norm: expected {name} of shape ({channels},), got {tuple(t.shape)}")
     if input._data.dtype.itemsize == 2:  # Computed in float32, rounded once.
         cast: Any = V.cast  # type: ignore[attr-defined]
-        x, w, b = (None if t is None else cast(t, dtypes.float32.native) for t in (input, weight, bias))
-        return cast(group_norm(x, num_groups, w, b, eps), input._data.dtype)  # type: ignore[no-any-return]
+        wide = dtypes.float32.native
+        w, b = (None if t is None else cast(t, wide) for t in (weight, bias))
+        return cast(group_norm(cast(input, wide), num_groups, w, b, eps), input._data.dtype)  # type: ignore[no-any-return]
     size = channels // num_groups * math.prod(input.shape[2:])
     y = _layer_norm(input.reshape(n, num_groups, size), None, None, 1, eps).reshape(tuple(input.shape))
     return _affine(y, weight, bias)
