@@ -596,6 +596,8 @@ def lerp(input: Tensor, end: Tensor, weight: Any) -> Tensor:
     tensor([0.2500])
     """
     _need_float("lerp", input, end)
+    if input._data.dtype.itemsize == end._data.dtype.itemsize == 2:  # Rounded once.
+        return lerp(input.float(), end.float(), weight.float() if isinstance(weight, Tensor) else weight).half()
     return add(input, mul(sub(end, input), weight))  # type: ignore[no-any-return]
 
 
@@ -606,6 +608,8 @@ def addcmul(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: Any = 1) 
     >>> ag.addcmul(ag.ones(1), ag.ones(1), ag.ones(1), value=2)
     tensor([3.])
     """
+    if input._data.dtype.itemsize == 2 and result_type(input, tensor1, tensor2) is dtypes.float16:  # Rounded once.
+        return addcmul(input.float(), tensor1, tensor2.float(), value=value).half()
     product = mul(tensor1, tensor2)
     return add(input, product if value == 1 else mul(product, value))  # type: ignore[no-any-return]
 

@@ -46,11 +46,11 @@ EXCUSES: tuple[Excuse, ...] = (
         "In-place changes keep the shape",
     ),
     Excuse(
+        r"polygamma",
+        r"values (u?int\d+|float(16|32))",
         r".*",
-        r"error .*",
-        r".*\bout=.*",
-        r".*unexpected keyword argument 'out'.*",
-        "There are no `out=` arguments yet",
+        r"result: .* values differ; at .* (inf|nan|-inf|-nan), expected .*",
+        "At the poles of polygamma there is no large number",
     ),
     Excuse(
         r"(linalg\.)?(vector_)?norm",
