@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import os
 import threading
-import warnings
 from collections.abc import Callable
 from typing import Any
 
 from autograd_core.backends import Backend, builtin_backends
+from autograd_core.userline import warn_user
 
 _kinds: dict[str, Callable[[], type[Backend]]] = dict(builtin_backends())
 _backends: dict[tuple[str, int], Backend] = {}
@@ -23,8 +23,9 @@ _lock = threading.RLock()
 class device:
     """Where a tensor lives: `device("cpu")`, `device("cuda")`, `device("cuda:1")`, `device("cuda", 1)`.
 
-    `type` is the kind, `index` the number (None for the current one). As a context manager it is the default device
-    inside. Raises `RuntimeError` for a string that names no device.
+    `type` is the kind, `index` the number (None for the current one). `device("auto")` is a CUDA device where one can
+    be used, else the CPU, with a warning that says so. As a context manager it is the default device inside. Raises
+    `RuntimeError` for a string that names no device.
 
     >>> import autograd_core as ag
     >>> ag.device("cuda:1").index
@@ -41,6 +42,8 @@ class device:
             type, index = type.type, type.index
         elif not isinstance(type, str):
             raise TypeError(f"device: expected a string such as 'cpu' or 'cuda:0', got {type!r}")
+        if type == "auto" and index is None:
+            type = _choose()
         kind, colon, number = type.partition(":")
         if colon:
             if index is not None:
@@ -50,7 +53,9 @@ class device:
             index = int(number)
         if kind not in _kinds:
             known = ", ".join(sorted(_kinds))
-            raise RuntimeError(f"Invalid device string: {type!r}; expected one of {known}, optionally with ':index'")
+            raise RuntimeError(
+                f"Invalid device string: {type!r}; expected one of {known}, optionally with ':index', or auto"
+            )
         self.type = kind
         self.index = index
 
@@ -105,7 +110,7 @@ def backend_of(where: Any = None) -> Backend:
     elif isinstance(where, int):
         where = device("cuda", where)
     elif isinstance(where, str):
-        where = parse_device(where)
+        where = device(where)
     elif not isinstance(where, device):
         raise TypeError(f"device: expected a device or a string such as 'cpu' or 'cuda:0', got {where!r}")
     found = _backends.get((where.type, where.index or 0))
@@ -141,22 +146,13 @@ def is_available(kind: str) -> bool:
         return False
 
 
-def parse_device(text: str | device) -> device:
-    """A device from a string; `auto` is a CUDA device where one can be used, else the CPU, with a warning that says so.
-
-    >>> import autograd_core as ag
-    >>> ag.devices.parse_device("cpu")
-    device(type='cpu')
-    """
-    if isinstance(text, device):
-        return text
-    if text != "auto":
-        return device(text)
+def _choose() -> str:
+    """What `auto` stands for."""
     kind = _kinds["cuda"]()
     if kind.device_count():
-        return device("cuda", 0)
-    warnings.warn(f"device auto: using the CPU, since {kind.unavailable_reason()}", stacklevel=2)
-    return device("cpu")
+        return "cuda:0"
+    warn_user(f"device auto: using the CPU, since {kind.unavailable_reason()}")
+    return "cpu"
 
 
 def get_default_device() -> device:
@@ -170,7 +166,11 @@ def get_default_device() -> device:
     if _default.current is not None:
         return _default.current
     if _process_default is None:
-        _process_default = parse_device(os.environ.get("AUTOGRAD_CORE_DEVICE") or "cpu")
+        named = os.environ.get("AUTOGRAD_CORE_DEVICE") or "cpu"
+        try:
+            _process_default = device(named)
+        except RuntimeError as error:
+            raise RuntimeError(f"AUTOGRAD_CORE_DEVICE={named}: {error}") from None
     return _process_default
 
 
@@ -181,6 +181,6 @@ def set_default_device(where: str | device | None) -> None:
     >>> ag.set_default_device("cpu")
     """
     global _process_default
-    chosen = parse_device(where or "cpu")
+    chosen = device(where or "cpu")
     backend_of(chosen)
     _process_default = chosen

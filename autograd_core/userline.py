@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os.path
 import sys
+from typing import Any
 
 _PACKAGE = os.path.dirname(os.path.abspath(__file__))
 _OURS = tuple(
@@ -21,3 +22,14 @@ def user_line() -> str:
         frame = frame.f_back
     filename, line = frame.f_code.co_filename, frame.f_lineno
     return f"{filename}:{line}: {linecache.getline(filename, line).strip()}"
+
+
+def warn_user(message: str) -> None:
+    """A warning that points at the user's line."""
+    import warnings
+
+    frame: Any = sys._getframe(1)
+    level = 2
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(_OURS):
+        frame, level = frame.f_back, level + 1
+    warnings.warn(message, stacklevel=level)

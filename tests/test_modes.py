@@ -150,10 +150,10 @@ def test_anomaly_mode_is_quiet_without_a_nan_and_ends_with_its_context() -> None
 @pytest.mark.host("it is about the choice of a device")
 def test_device_auto_falls_back_and_says_so() -> None:
     if ag.devices.is_available("cuda"):
-        assert str(ag.devices.parse_device("auto")) == "cuda:0"
+        assert str(ag.device("auto")) == "cuda:0"
         return
     with pytest.warns(UserWarning, match="auto.*CPU.*(CuPy|GPU)"):
-        assert str(ag.devices.parse_device("auto")) == "cpu"
+        assert str(ag.device("auto")) == "cpu"
     with pytest.raises(RuntimeError, match="CuPy|GPU"):
         ag.zeros(1, device="cuda")
 

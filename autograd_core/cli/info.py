@@ -59,7 +59,10 @@ def _devices() -> list[tuple[str, str]]:
         count = kind.device_count()
         found = ", ".join(str(ag.device(name, index if name != "cpu" else None)) for index in range(count))
         rows.append((f"device {name}", found or f"none: {kind.unavailable_reason()}"))
-    rows.append(("default device", str(ag.get_default_device())))
+    try:
+        rows.append(("default device", str(ag.get_default_device())))
+    except RuntimeError as error:  # AUTOGRAD_CORE_DEVICE holds something wrong
+        raise UserError(str(error), status=2) from None
     return rows
 
 

@@ -1,13 +1,11 @@
 """`out=`: the functions of PyTorch that take it, and the one way in which they do.
 
-The result is computed as always and then written into `out`. A wrapper with the function's own arguments and `out` is
-made once, at import, for the name in `ag`: operators, methods and what is inside the library call the function itself.
+The result is computed as always and then written into `out`. Only the names in `ag` take it, by a wrapper: operators,
+methods and what is inside the library call the function itself.
 """
 
 from __future__ import annotations
 
-import functools
-import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -130,47 +128,26 @@ def _into(name: str, function: Callable[..., Any], out: Any, args: tuple[Any, ..
 
 
 def accepting(name: str, function: Callable[..., Any], module: str = "autograd_core") -> Callable[..., Any]:
-    """`function` with an argument `out`, under the name it has in `module`.
+    """`function` with an argument `out`, under the name it has in `module`."""
+    call: Callable[..., Any]
+    if not hasattr(function, "primitive"):
 
-    Compiled with the very arguments that the function has: `*args, **kwargs` take three times as long to pass on.
-    """
-    positional, keywords, taken, defaults = [], [], [], {}
-    primitive = getattr(function, "primitive", None) is not None
-    parameters = list(inspect.signature(function).parameters.values())
-    names = {"x": "input", "y": "other"} if primitive else {}
-    for p in parameters:
-        if p.kind is p.VAR_KEYWORD or (primitive and p.kind is p.VAR_POSITIONAL):
-            continue
-        label = names.get(p.name, p.name)
-        if p.default is not p.empty:
-            defaults[f"_{label}"] = p.default
-        shown = label if p.default is p.empty else f"{label}=_{label}"
-        if p.kind is p.VAR_POSITIONAL:
-            positional.append(f"*{label}")
-            taken.append(f"*{label}")
-        elif p.kind is p.KEYWORD_ONLY:
-            keywords.append(shown)
-        else:
-            positional.append(shown)
-            taken.append(label)
-    if not any(part.startswith("*") for part in positional):
-        positional.append("*")
-    given = [part.split("=")[0] for part in keywords]
-    rest = any(p.kind is p.VAR_KEYWORD for p in parameters)
-    keywords += ["out=None", *["**options"] * rest]
-    named = [f"{k}={k}" for k in given] + ["**options"] * rest
-    pairs = [f"{k!r}: {k}" for k in given] + ["**options"] * rest
-    source = (
-        f"def {name}({', '.join([*positional, *keywords])}):\n"
-        f"    if out is None:\n"
-        f"        return _function({', '.join([*taken, *named])})\n"
-        f"    return _into({name!r}, _function, out, ({''.join(t + ', ' for t in taken)}), {{{', '.join(pairs)}}})\n"
-    )
-    scope: dict[str, Any] = {"_function": function, "_into": _into, **defaults}
-    # A file name in our folder: what looks for the user's line passes over it.
-    exec(compile(source, f"{__file__}:{name}", "exec"), scope)
-    made: Callable[..., Any] = scope[name]
-    functools.update_wrapper(made, function, assigned=("__doc__",))
-    del made.__wrapped__  # type: ignore[attr-defined]  # Else `inspect` would not show `out`.
-    made.__module__ = module
-    return made
+        def call(*args: Any, out: Any = None, **options: Any) -> Any:
+            return function(*args, **options) if out is None else _into(name, function, out, args, options)
+
+    # A primitive takes one or two tensors; to pass on just these costs a third of passing on `*args`.
+    elif function.__code__.co_argcount == 1:  # type: ignore[attr-defined]
+
+        def call(input: Any, *, out: Any = None) -> Any:
+            return function(input) if out is None else _into(name, function, out, (input,), {})
+
+    else:
+
+        def call(input: Any, other: Any, *, out: Any = None) -> Any:
+            return function(input, other) if out is None else _into(name, function, out, (input, other), {})
+
+    call.__name__ = call.__qualname__ = name
+    call.__doc__, call.__module__ = function.__doc__, module
+    if not hasattr(function, "primitive"):
+        call.__wrapped__ = function  # type: ignore[attr-defined]  # `help` shows the function's own arguments.
+    return call

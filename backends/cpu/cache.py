@@ -17,6 +17,7 @@ import shutil
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache, wraps
@@ -30,6 +31,7 @@ from autograd_core.backends.cpu import threads
 prange = range
 
 _decorating = threading.RLock()
+_QUIET = 2.0  # seconds of compiling before a word is said about it
 
 
 def kernels_enabled() -> bool:
@@ -104,6 +106,7 @@ def compile_kernel(function: Callable[..., Any], parallel: bool = False, **optio
     """
     import numba
 
+    _announce_compiling()
     options = {"error_model": "numpy", **options}
 
     namespace = function.__globals__
@@ -116,6 +119,33 @@ def compile_kernel(function: Callable[..., Any], parallel: bool = False, **optio
         if "cannot cache" not in str(error):
             raise
         return numba.njit(parallel=parallel, **options)(function)
+
+
+@cache
+def _announce_compiling() -> None:
+    """Say so, once, when compiling our kernels has taken two seconds: the first run of a program would seem to hang."""
+    from numba.core import event
+
+    class Announcement(event.Listener):
+        begun, spent = 0.0, 0.0
+
+        def on_start(self, started: Any) -> None:
+            self.begun = time.perf_counter()
+
+        def on_end(self, ended: Any) -> None:
+            dispatcher = (ended.data or {}).get("dispatcher")
+            if not getattr(dispatcher, "__module__", "").startswith("autograd_core."):
+                return
+            self.spent += time.perf_counter() - self.begun
+            if self.spent > _QUIET:
+                event.unregister("numba:compile", self)
+                print(
+                    f"autograd-core: compiling kernels for this machine, once; they are kept in {cache_dir()}",
+                    file=sys.stderr,
+                    flush=True,
+                )
+
+    event.register("numba:compile", Announcement())
 
 
 def _kind(parallel: bool, options: dict[str, Any]) -> str:

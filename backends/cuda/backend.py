@@ -7,7 +7,10 @@ from typing import Any
 
 from autograd_core.backends.base import Array, Backend
 
-_INSTALL = "install CuPy for the machine's CUDA: pip install autograd-core[cuda12] or autograd-core[cuda13]"
+_INSTALL = (
+    "install CuPy for the driver's CUDA version: pip install 'cupy-cuda12x[ctk]' or 'cupy-cuda13x[ctk]' (or this "
+    "library's extra of that name, from its checkout: pip install -e '.[cuda12]')"
+)
 
 
 @cache
