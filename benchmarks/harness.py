@@ -1,38 +1,28 @@
-"""Timing two libraries side by side: in one process, in alternating blocks, with as many threads each.
+"""Timing a workload on two sides in alternating blocks, with as many threads each, and what is kept of it.
 
-A workload is one function of the library, so that both run the same source. It returns a step without arguments; the
-step may return a loss, and the two libraries' last losses are then compared: a fast wrong answer is no result.
+A workload is one source text for both libraries (see `kit.py`). Each side is a process of its own (`sides.py`), idle
+while the other one's block runs. The step's losses, or a number that its results determine, are compared at the end: a
+fast wrong answer is no result.
 """
 
 from __future__ import annotations
 
-import gc
 import statistics
-import time
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
-import autograd_core as ag
-from autograd_core.backends.cpu import threads
-
-Step = Callable[[], Any]
+from autograd_core.benchmarks.sides import Side
+from autograd_core.benchmarks.workloads import Workload
 
 
-@dataclass(frozen=True)
-class Workload:
-    """What to time: `build(lib)` returns a step that does `units` of `unit`; `target` is the ratio aimed at."""
-
-    name: str
-    build: Callable[[Any], Step]
-    units: int = 1
-    unit: str = "step"
-    target: float | None = None
-
-
-@dataclass(frozen=True)
+@dataclass
 class Result:
-    """Microseconds a unit (medians over the rounds), and ours / peer: median and quartiles of the rounds' ratios."""
+    """Microseconds a unit: medians and quartiles over the rounds; `ratio` is ours / peer, pair by pair of blocks.
+
+    Peak memory in bytes above what the imports cost; flops and bytes are a step's least work, where it is known.
+    loss_difference: of the losses after the same number of steps, relative to the peer's (to its first loss
+    where that has almost vanished). What was not measured is None.
+    """
 
     name: str
     unit: str
@@ -42,98 +32,72 @@ class Result:
     low: float | None = None
     high: float | None = None
     target: float | None = None
-    loss_difference: float | None = None  # relative, after the same number of steps
+    loss_difference: float | None = None
+    ours_low: float | None = None
+    ours_high: float | None = None
+    peer_low: float | None = None
+    peer_high: float | None = None
+    ours_memory: int | None = None
+    peer_memory: int | None = None
+    flops: float | None = None  # of one unit, as `bytes`
+    bytes: float | None = None
+    rounds: int = 0
+    size: float | None = None
+    group: str = ""
+    device: str = "cpu"
+    beside: str | None = None  # the peer's name
+    options: dict[str, Any] = field(default_factory=dict)  # with which the peer was fastest
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
 
 
-def load_peer(name: str | None) -> Any:
-    """The peer's module, set to as many threads as we use; None where there is none or it is not installed.
-
-    Call `threads.set_num_threads` before, not after it.
-    """
-    if name is None:
-        return None
-    if name != "torch":
-        raise ValueError(f"unknown peer {name!r}: expected torch")
-    try:
-        import torch
-    except ImportError:
-        return None
-    torch.set_num_threads(threads.get_num_threads())
-    return torch
-
-
 def measure(
-    workload: Workload, peer: Any = None, *, rounds: int = 25, block: float = 0.02, warmup: float = 0.3
+    workload: Workload,
+    ours: Side,
+    peer: Side | None = None,
+    *,
+    rounds: int = 25,
+    block: float = 0.02,
+    warmup: float = 0.3,
+    budget: float = 20.0,
 ) -> Result:
-    """Time `workload` on autograd-core and, where given, on `peer`, in alternating blocks of about `block` seconds.
+    """Time `workload` in alternating blocks of about `block` seconds, after `warmup` seconds of each side.
 
-    Both are warmed up for `warmup` seconds first (kernels compile, caches fill). Which goes first changes with every
-    round. The garbage collector runs between the blocks, not in them.
+    Which side goes first changes with every round. Where `rounds` would take a side longer than `budget` seconds there
+    are fewer of them, though at least 3.
     """
-    steps = [workload.build(lib) for lib in (ag, peer) if lib is not None]
-    counts = [0] * len(steps)
-    lengths = []
-    for side, step in enumerate(steps):
-        step()
-        done, start = 0, time.perf_counter()
-        while done < 2 or time.perf_counter() - start < warmup:
-            step()
-            done += 1
-        counts[side] = done + 1
-        lengths.append(max(1, round(block / ((time.perf_counter() - start) / done))))
-    seconds: list[list[float]] = [[] for _ in steps]
-    losses: list[Any] = [None] * len(steps)
-    gc.collect()
-    gc.freeze()  # What is alive now stays; looking through it between all blocks would take longer than they do.
-    collecting = gc.isenabled()
-    gc.disable()
-    try:
-        for turn in range(rounds):
-            for side in range(len(steps)) if turn % 2 == 0 else reversed(range(len(steps))):
-                step, length = steps[side], lengths[side]
-                start = time.perf_counter()
-                for _ in range(length):
-                    losses[side] = step()
-                seconds[side].append((time.perf_counter() - start) / length)
-                counts[side] += length
-            gc.collect()
-    finally:
-        gc.unfreeze()
-        if collecting:
-            gc.enable()
+    sides = [side for side in (ours, peer) if side is not None]
+    paces = [side.warm_up(warmup) for side in sides]
+    lengths = [max(1, round(block / pace)) for pace in paces]
+    longest = max(length * pace for length, pace in zip(lengths, paces))
+    rounds = min(rounds, max(3, int(budget / longest)))
+    untimed = 1 if longest < 0.2 else 0
+    seconds: list[list[float]] = [[] for _ in sides]
+    for turn in range(rounds):
+        for side in range(len(sides)) if turn % 2 == 0 else reversed(range(len(sides))):
+            seconds[side].append(sides[side].run(lengths[side], untimed) / lengths[side])
+    ends = [side.finish(0, True) for side in sides]
+    steps = max(end["steps"] for end in ends)
     scale = 1e6 / workload.units
-    ours = statistics.median(seconds[0]) * scale
-    if peer is None:
-        return Result(workload.name, workload.unit, ours, target=workload.target)
-    low, ratio, high = statistics.quantiles([a / b for a, b in zip(*seconds, strict=True)], n=4)
-    difference = None
-    if losses[0] is not None:
-        # The one that took fewer steps catches up, so that the losses are those of the same step.
-        for side, step in enumerate(steps):
-            for _ in range(max(counts) - counts[side]):
-                losses[side] = step()
-        a, b = (float(loss.detach()) for loss in losses)
-        difference = abs(a - b) / max(abs(b), 1e-12)
-    return Result(
-        workload.name, workload.unit, ours, statistics.median(seconds[1]) * scale, ratio, low, high,
-        workload.target, difference,
-    )  # fmt: skip
+    result = Result(workload.name, workload.unit, 0.0, target=workload.target, rounds=rounds, size=workload.size)
+    result.ours_low, result.ours, result.ours_high = _quartiles([scale * s for s in seconds[0]])
+    result.ours_memory = ends[0]["memory"]
+    result.flops, result.bytes = (
+        None if (n := ends[0][key]) is None else n / workload.units for key in ("flops", "bytes")
+    )
+    if peer is not None:
+        result.peer_low, result.peer, result.peer_high = _quartiles([scale * s for s in seconds[1]])
+        result.peer_memory = ends[1]["memory"]
+        result.low, result.ratio, result.high = _quartiles([a / b for a, b in zip(*seconds, strict=True)])
+        if ends[0]["number"] is not None:
+            # The one that took fewer steps catches up, so that the losses are those of the same step.
+            mine, other = (side.finish(steps) for side in sides)
+            least = 1e-3 * abs(other["first"]) if other["first"] is not None else 0.0
+            result.loss_difference = abs(mine["number"] - other["number"]) / max(abs(other["number"]), least, 1e-12)
+    return result
 
 
-HEADER = f"{'':26}{'ours us':>10}{'torch us':>10}{'ratio':>8}{'quartiles':>14}{'target':>8}  {'a':5} loss apart"
-
-
-def line(result: Result) -> str:
-    """One row of the table; what the peer would have is blank where there is none."""
-
-    def cell(value: float | None, width: int, form: str) -> str:
-        return f"{'' if value is None else format(value, form):>{width}}"
-
-    spread = "" if result.low is None else f"{result.low:.2f}-{result.high:.2f}"
-    return (
-        f"{result.name:26}{cell(result.ours, 10, '.2f')}{cell(result.peer, 10, '.2f')}{cell(result.ratio, 8, '.2f')}"
-        f"{spread:>14}{cell(result.target, 8, '.2f')}  {result.unit:5} {cell(result.loss_difference, 0, '.1e')}"
-    ).rstrip()
+def _quartiles(values: list[float]) -> tuple[float, float, float]:
+    low, median, high = statistics.quantiles(values, n=4, method="inclusive")
+    return low, median, high

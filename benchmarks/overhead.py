@@ -14,8 +14,6 @@ from typing import Any
 
 import numpy as np
 
-from autograd_core.benchmarks.harness import Step
-
 LEAVES = 50
 
 
@@ -23,9 +21,9 @@ def _normal(seed: int, *shape: int) -> np.ndarray[Any, Any]:
     return (0.5 * np.random.default_rng(seed).standard_normal(shape)).astype(np.float32)
 
 
-def chain(lib: Any) -> Step:
-    x = lib.from_numpy(_normal(0, 8, 8)).requires_grad_()
-    a, b = lib.from_numpy(_normal(1, 8, 8)), lib.from_numpy(_normal(2, 8, 8))
+def chain(lib: Any, kit: Any) -> Any:
+    x = kit.tensor(_normal(0, 8, 8)).requires_grad_()
+    a, b = kit.tensor(_normal(1, 8, 8)), kit.tensor(_normal(2, 8, 8))
 
     def step() -> None:
         x.grad = None
@@ -40,10 +38,10 @@ def chain(lib: Any) -> Step:
     return step
 
 
-def mix(lib: Any) -> Step:
-    x = lib.from_numpy(_normal(0, 8, 8)).requires_grad_()
-    w = lib.from_numpy(_normal(1, 8, 8)).requires_grad_()
-    a, b = lib.from_numpy(_normal(2, 8)), lib.from_numpy(_normal(3, 8))
+def mix(lib: Any, kit: Any) -> Any:
+    x = kit.tensor(_normal(0, 8, 8)).requires_grad_()
+    w = kit.tensor(_normal(1, 8, 8)).requires_grad_()
+    a, b = kit.tensor(_normal(2, 8)), kit.tensor(_normal(3, 8))
     backward = lib.autograd.backward
 
     def step() -> None:
@@ -53,23 +51,20 @@ def mix(lib: Any) -> Step:
     return step
 
 
-def alone(operation: Callable[[Any, Any], Any]) -> Callable[[Any], Step]:
-    """A workload of `operation(x, other)` on many leaves x."""
+def alone(lib: Any, kit: Any, operation: str) -> Any:
+    """One of the `OPERATIONS` on many leaves x."""
+    function = OPERATIONS[operation]
+    leaves = [kit.tensor(_normal(seed, 8, 8)).requires_grad_() for seed in range(LEAVES)]
+    other = kit.tensor(_normal(LEAVES, 8, 8))
+    cotangents = [lib.ones_like(function(x, other)) for x in leaves]
+    backward = lib.autograd.backward
 
-    def build(lib: Any) -> Step:
-        leaves = [lib.from_numpy(_normal(seed, 8, 8)).requires_grad_() for seed in range(LEAVES)]
-        other = lib.from_numpy(_normal(LEAVES, 8, 8))
-        cotangents = [lib.ones_like(operation(x, other)) for x in leaves]
-        backward = lib.autograd.backward
+    def step() -> None:
+        for x in leaves:
+            x.grad = None
+        backward([function(x, other) for x in leaves], cotangents)
 
-        def step() -> None:
-            for x in leaves:
-                x.grad = None
-            backward([operation(x, other) for x in leaves], cotangents)
-
-        return step
-
-    return build
+    return step
 
 
 OPERATIONS: dict[str, Callable[[Any, Any], Any]] = {

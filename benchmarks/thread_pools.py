@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import autograd_core as ag
-from autograd_core.benchmarks import mlp
+from autograd_core.benchmarks import kit
 
 _CHILD = """
 import importlib, json, statistics, sys, time
@@ -23,10 +23,10 @@ from importlib.util import module_from_spec, spec_from_file_location
 
 names, path, turns, seconds = sys.argv[1].split("+"), sys.argv[2], int(sys.argv[3]), float(sys.argv[4])
 libraries = [importlib.import_module(name) for name in names]
-spec = spec_from_file_location("workload", path)
-workload = module_from_spec(spec)
-spec.loader.exec_module(workload)
-steps = [workload.mlp(library) for library in libraries]
+spec = spec_from_file_location("kit", path)
+kit = module_from_spec(spec)
+spec.loader.exec_module(kit)
+steps = [kit.workload("mlp").mlp(library, kit.Kit(library)) for library in libraries]
 for step in steps:
     for _ in range(5):
         step()
@@ -51,9 +51,9 @@ _ROWS = {
 
 def run_child(names: list[str], turns: int = 4, seconds: float = 0.3) -> dict[str, float]:
     """Median milliseconds a step, by library, in a fresh process that imports `names` in this order."""
-    assert ag.__file__ is not None and mlp.__file__ is not None
+    assert ag.__file__ is not None and kit.__file__ is not None
     environment = os.environ | {"PYTHONPATH": str(Path(ag.__file__).parent.parent)}
-    command = [sys.executable, "-c", _CHILD, "+".join(names), mlp.__file__, str(turns), str(seconds)]
+    command = [sys.executable, "-c", _CHILD, "+".join(names), kit.__file__, str(turns), str(seconds)]
     result = subprocess.run(command, env=environment, capture_output=True, text=True)
     if result.returncode:
         raise RuntimeError(f"the child process with {' and '.join(names)} failed:\n{result.stderr}")

@@ -31,7 +31,7 @@ class Progress:
     """
 
     def __init__(self, steps: int, done: int = 0) -> None:
-        self._display = _display(steps, done)
+        self._display = display(steps, done)
         self._images, self._since, self._rate = 0, time.perf_counter(), 0.0
 
     def update(self, step: int, images: int, loss: float, accuracy: float) -> None:
@@ -53,7 +53,7 @@ class Progress:
         self._display.close()
 
 
-def _display(steps: int, done: int) -> Display:
+def display(steps: int, done: int) -> Display:
     try:
         from rich.console import Console
     except ImportError:
