@@ -10,7 +10,7 @@ import math
 import re
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
@@ -105,7 +105,9 @@ def random_functions(torch: Any) -> dict[tuple[Any, str], Any]:
 @contextmanager
 def one_source_of_randomness(package: str) -> Iterator[Any]:
     torch = import_module(package)
-    with pytest.MonkeyPatch.context() as patch:
+    # PyTorch's test database, once another test has imported it, forbids switches such as cudnn.benchmark.
+    switches = getattr(torch.backends, "__allow_nonbracketed_mutation", nullcontext)
+    with pytest.MonkeyPatch.context() as patch, switches():
         for (owner, name), replacement in random_functions(torch).items():
             patch.setattr(owner, name, replacement)
         yield torch
