@@ -81,6 +81,8 @@ _LAZY_MODULES = (
     "accelerator", "backends", "benchmarks", "cuda", "distributions", "examples", "func", "insight", "nn", "optim",
     "random", "serialization", "signal", "special", "utils",
 )  # fmt: skip
+_NOT_YET = ("amp", "autocast", "bfloat16", "compile", "distributed", "fft", "stft")
+_NEVER = ("complex64", "complex128", "jit", "nested", "onnx", "quantize_per_tensor", "sparse", "sparse_coo_tensor")
 _LAZY_NAMES = {"load": "serialization", "save": "serialization"}
 
 if TYPE_CHECKING:
@@ -105,7 +107,9 @@ def __getattr__(name: str) -> Any:
         return getattr(import_module(f"autograd_core.{_LAZY_NAMES[name]}"), name)
     if TYPE_CHECKING:
         return Any
-    raise AttributeError(f"module 'autograd_core' has no attribute {name!r}")
+    absent = "not there yet" if name in _NOT_YET else "never to come" if name in _NEVER else ""
+    hint = f"; it is {absent}, see docs/differences-from-pytorch.md" if absent else ""
+    raise AttributeError(f"module 'autograd_core' has no attribute {name!r}{hint}")
 
 
 def __dir__() -> list[str]:

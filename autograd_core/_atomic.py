@@ -49,7 +49,10 @@ def write_atomically(path: str | os.PathLike[str], parts: Iterable[Any]) -> None
 def _create_beside(target: Path) -> IO[bytes]:
     """A new file, locked for as long as it is open: a lock no one holds marks a leftover."""
     while True:
-        file = open(target.with_name(f".{target.name}.{secrets.token_hex(4)}.tmp"), "xb")
+        try:
+            file = open(target.with_name(f".{target.name}.{secrets.token_hex(4)}.tmp"), "xb")
+        except OSError as error:
+            raise type(error)(error.errno, f"cannot write a file beside it ({error.strerror})", str(target)) from None
         if fcntl is None or _lock(file) and os.fstat(file.fileno()).st_nlink:
             return file
         # Another writer took it for a leftover, in the moment before it was locked.

@@ -408,7 +408,7 @@ def _to(path: Path, tensor: "ag.Tensor", device: Any) -> "ag.Tensor":
         return tensor.to(device)
     except Exception as error:
         raise RuntimeError(
-            f"ag.load: {path} has tensors for device {device}, which cannot be used here ({error}); "
+            f"ag.load: cannot put the tensors of {path} on device {device} ({error}); "
             'pass map_location="cpu" or another device'
         ) from error
 

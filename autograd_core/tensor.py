@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from autograd_core import dtypes, modes, storage
 from autograd_core.engine import Node, RemovableHandle, _register
+from autograd_core.userline import warn_user
 
 if TYPE_CHECKING:
     from autograd_core.devices import device as Device
@@ -257,6 +258,11 @@ class Tensor:
     @property
     def grad(self) -> Tensor | None:
         """The gradient that `backward` has accumulated here, or None."""
+        if self._grad is None and self._node is not None and not self.retains_grad:
+            warn_user(
+                "the .grad of a tensor that is not a leaf is None: backward() fills it for leaves only. Call "
+                "retain_grad() on this tensor before backward(), or read the .grad of the leaf"
+            )
         return self._grad
 
     @grad.setter
@@ -362,7 +368,10 @@ class Tensor:
     def item(self) -> Any:
         """The value of a one-element tensor as a Python number."""
         if self._data.size != 1:
-            raise RuntimeError(f"a Tensor with {self._data.size} elements cannot be converted to Scalar")
+            raise RuntimeError(
+                f"a Tensor with {self._data.size} elements cannot be converted to Scalar: item(), float(), int() "
+                "and bool() need exactly one; reduce it first, or use tolist()"
+            )
         return self._backend.to_host(self._data).item()
 
     def tolist(self) -> Any:

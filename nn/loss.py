@@ -10,6 +10,10 @@ from autograd_core.nn.module import Module
 class _Loss(Module):
     def __init__(self, size_average: bool | None = None, reduce: bool | None = None, reduction: str = "mean") -> None:
         super().__init__()
+        if isinstance(size_average, Tensor) or isinstance(reduce, Tensor):
+            raise RuntimeError(
+                f"{type(self).__name__}: make the loss first and call it then: {type(self).__name__}()(input, target)"
+            )
         if size_average is not None or reduce is not None:
             if reduce is False:
                 reduction = "none"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
+from os import PathLike
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import autograd_core as ag
@@ -103,7 +104,8 @@ class Stateful:
         <All keys matched successfully>
         """
         if not isinstance(state_dict, Mapping):
-            raise TypeError(f"Expected state_dict to be dict-like, got {type(state_dict)}.")
+            hint = "; read the file first, with ag.load(path)" if isinstance(state_dict, str | PathLike) else ""
+            raise TypeError(f"Expected state_dict to be dict-like, got {type(state_dict)}{hint}.")
         missing: list[str] = []
         unexpected: list[str] = []
         errors: list[str] = []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable
+from types import FunctionType
 from typing import Any
 
 from autograd_core import engine, modes
@@ -68,6 +69,11 @@ class Function:
     tensor([2.])
     """
 
+    _not_static = ""
+
+    def __init_subclass__(cls) -> None:
+        cls._not_static = next((n for n in ("forward", "backward") if isinstance(vars(cls).get(n), FunctionType)), "")
+
     @staticmethod
     def forward(*args: Any, **kwargs: Any) -> Any:
         raise NotImplementedError("a custom autograd.Function needs a static method forward(ctx, *args)")
@@ -80,6 +86,9 @@ class Function:
     def backward(ctx: Any, *grad_outputs: Any) -> Any:
         raise NotImplementedError("a custom autograd.Function needs a static method backward(ctx, *grad_outputs)")
 
+    def __call__(self, *args: Any) -> Any:
+        raise RuntimeError(f"call {type(self).__name__}.apply(...): a custom Function is used by its class")
+
     @classmethod
     def apply(cls, *args: Any) -> Any:
         """Run `forward` without recording what happens inside, and put one node on the tape."""
@@ -88,6 +97,8 @@ class Function:
         ctx.needs_input_grad = tuple(isinstance(a, Tensor) and a.requires_grad for a in args)
         recording = modes.state.grad and any(ctx.needs_input_grad)
         split = cls.setup_context is not Function.setup_context
+        if cls._not_static:
+            raise RuntimeError(f"{cls.__name__}.{cls._not_static} must be static: put @staticmethod before it")
         with modes.no_grad():
             outcome = cls.forward(*args) if split else cls.forward(ctx, *args)
             if split:

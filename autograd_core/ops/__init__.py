@@ -33,6 +33,7 @@ from autograd_core.ops import (
     memory_format,
     normalization,
     normalization_more,
+    numpy_names,
     out,
     padding,
     pooling,
@@ -95,6 +96,10 @@ def _collect() -> dict[str, Any]:
     exported["detach"] = Tensor.detach
     exported["memory_format"] = memory_format.memory_format
     exported.update({constant.name: constant for constant in memory_format.CONSTANTS})
+    for name in numpy_names.NAMES:
+        exported[name] = numpy_names.accepting(exported[name])
+        if hasattr(Tensor, name):
+            setattr(Tensor, name, numpy_names.accepting(getattr(Tensor, name)))
     for name in out.NAMES:
         exported[name] = out.accepting(name, exported[name])
     for name in out.LINALG:

@@ -135,6 +135,7 @@ def _convolve(
             f"{name}: given groups={groups} and weight of shape {tuple(w.shape)}, expected input of shape "
             f"{tuple(x.shape)} to have "
             f"{w.shape[1] * groups} channels, got {channels} channels instead"
+            + ("; if the first dimension counts images, use unsqueeze(1)" if w.shape[1] * groups == 1 else "")
         )
     if w.shape[0] % groups:
         raise RuntimeError(

@@ -91,6 +91,8 @@ def stack(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     >>> ag.stack([ag.zeros(2), ag.ones(2)]).shape
     ag.Size([2, 2])
     """
+    if isinstance(tensors, Tensor):
+        raise TypeError("stack(): argument 'tensors' must be a tuple or list of Tensors, not a Tensor")
     parts = list(tensors)
     if not parts:
         raise RuntimeError("stack expects a non-empty TensorList")

@@ -296,6 +296,14 @@ _nll_loss = primitive("nll_loss", _nll_rule, inputs=3, saves=(1, 2))
 nll_loss_backward = primitive("nll_loss_backward", _nll_backward_rule, inputs=3, saves=(1, 2))
 
 
+def _hint(target: tuple[int, ...], input: tuple[int, ...], expected: tuple[int, ...]) -> str:
+    if target[:1] + target[2:] == expected and target[1:2] == (1,):
+        return "; use target.squeeze(1)"
+    if target == input:
+        return "; for one-hot targets use target.argmax(1), or target.float() as probabilities"
+    return ""
+
+
 def _check_classes(name: str, input: Tensor, target: Tensor, weight: Tensor | None) -> Tensor:
     """The target of class indices as int64, after a check of shapes and dtypes."""
     x, t = tuple(input.shape), tuple(target.shape)
@@ -316,7 +324,7 @@ def _check_classes(name: str, input: Tensor, target: Tensor, weight: Tensor | No
     if t != expected:
         raise LossShapeError(
             f"{name}: input {x} has {x[1] if input.ndim > 1 else x[0]} classes and asks for a target of shape "
-            f"{expected}, got {t}" + ("; use target.squeeze(1)" if t[:1] + t[2:] == expected and t[1:2] == (1,) else "")
+            f"{expected}, got {t}{_hint(t, x, expected)}"
         )
     if weight is not None:
         classes = x[1] if input.ndim > 1 else x[0]

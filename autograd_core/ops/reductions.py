@@ -118,7 +118,15 @@ def _need_elements(name: str, x: Tensor, axes: tuple[int, ...] | None) -> None:
 # -- public -----------------------------------------------------------------------------------------------
 
 
-def sum(input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: dtypes.dtype | None = None) -> Tensor:
+def sum(
+    input: Tensor,
+    dim: Any = None,
+    keepdim: bool = False,
+    *,
+    dtype: dtypes.dtype | None = None,
+    axis: Any = None,
+    keepdims: bool = False,
+) -> Tensor:
     """The sum over `dim` (an int, several, or all). Integers and bools sum as int64.
 
     >>> import autograd_core as ag
@@ -126,8 +134,9 @@ def sum(input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: dtypes.
     tensor([3., 3.])
     """
     # What has a history is of floating point: that is the quicker question.
-    if dim is None and dtype is None and (input._node is not None or input._data.dtype.kind == "f"):
-        return sum_(input, None, keepdim)  # type: ignore[no-any-return]
+    if dim is None and axis is None and dtype is None and (input._node is not None or input._data.dtype.kind == "f"):
+        return sum_(input, None, keepdim or keepdims)  # type: ignore[no-any-return]
+    dim, keepdim = axis if dim is None else dim, keepdim or keepdims
     if dtype is not None and not dtypes.as_dtype(dtype).is_floating_point:
         # Integers are added as int64, and wrap where they are narrowed.
         return e.cast(
@@ -136,14 +145,23 @@ def sum(input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: dtypes.
     return sum_(_as_sum_dtype(input, dtype), axes_of(input, dim), keepdim)  # type: ignore[no-any-return]
 
 
-def mean(input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: dtypes.dtype | None = None) -> Tensor:
+def mean(
+    input: Tensor,
+    dim: Any = None,
+    keepdim: bool = False,
+    *,
+    dtype: dtypes.dtype | None = None,
+    axis: Any = None,
+    keepdims: bool = False,
+) -> Tensor:
     """The arithmetic mean over `dim`. Raises `RuntimeError` for integers; of no elements it is NaN.
 
     >>> import autograd_core as ag
     >>> ag.tensor([1.0, 2.0]).mean()
     tensor(1.5000)
     """
-    return mean_(_need_float("mean", input, dtype), axes_of(input, dim), keepdim)  # type: ignore[no-any-return]
+    axes = axes_of(input, axis if dim is None else dim)
+    return mean_(_need_float("mean", input, dtype), axes, keepdim or keepdims)  # type: ignore[no-any-return]
 
 
 def _product_tree(x: Tensor) -> Tensor:

@@ -131,7 +131,9 @@ def multinomial(
         )
     p = input.detach().to(dtypes.float64)
     if not bool(e.logical_and(e.isfinite(p), p >= 0).all()):
-        raise RuntimeError("probability tensor contains either `inf`, `nan` or element < 0")
+        raise RuntimeError(
+            "multinomial: probability tensor contains either `inf`, `nan` or element < 0; of logits, take softmax first"
+        )
     if not bool((p.sum(-1) > 0).all()):
         raise RuntimeError("invalid multinomial distribution (sum of probabilities <= 0)")
     if replacement:
