@@ -1,0 +1,448 @@
+"""What the figures of a watched training mean: illnesses, their evidence, and the usual cure.
+
+The thresholds, with what they lean on; docs/insight.md says more about each.
+
+- Nielsen, "Neural Networks and Deep Learning", 2015, ch. 5: speeds of learning by layer.
+- Glorot, Bengio, "Understanding the difficulty of training deep feedforward neural networks", AISTATS 2010.
+- He, Zhang, Ren, Sun, "Delving deep into rectifiers", ICCV 2015.
+- Pascanu, Mikolov, Bengio, "On the difficulty of training recurrent neural networks", ICML 2013.
+- LeCun, Bottou, Orr, Müller, "Efficient BackProp", 1998: inputs of mean 0 and equal variance.
+- Karpathy, Stanford CS231n notes, "Neural Networks Part 3", 2015: updates are about 1e-3 of the weights.
+- Lu, Shin, Su, Karniadakis, "Dying ReLU and initialization", 2019.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from math import isfinite, sqrt
+from statistics import median
+from typing import Any
+
+from autograd_core.insight.samples import LayerSample, Sample, weighted
+
+# The first layer's gradient so many times smaller than the last one's. Nielsen's network of two hidden layers, which
+# trains, has 4; his of four, which does not, has 95.
+VANISHING_RATIO = 30.0
+# And so many times greater: his exploding recipe passes 1e3 in three layers.
+EXPLODING_RATIO = 300.0
+# A gradient so many times the weights: any usual step length would replace the layer.
+EXPLODING_GRADIENT = 100.0
+# The standard deviation over the batch from the first hidden layer to the last falls or grows by so much. With the
+# initialisation of Glorot or He it stays near 1 by construction.
+FADING_SIGNAL = 300.0
+GROWING_SIGNAL = 300.0
+# Share of values where a sigmoid or tanh keeps under 5 % of its greatest slope.
+SATURATED_SHARE = 0.5
+# Share of rectified units that are 0 on a whole batch. CS231n speaks of 40 % for a learning rate set too high.
+DEAD_SHARE = 0.5
+# |update| / |weights| of the layer that moves most. The rule of thumb is 1e-3.
+UPDATE_TOO_LARGE = 0.2
+UPDATE_TOO_SMALL = 1e-5
+# The greatest root mean square of an input feature; normalised inputs have 1.
+INPUT_TOO_LARGE = 10.0
+INPUT_TOO_SMALL = 0.01
+# The loss of the last third of the samples over that of the first third.
+LOSS_RISE = 1.5
+
+
+@dataclass
+class Finding:
+    """One illness: its name, the layers concerned, the evidence in words and figures, the usual cure."""
+
+    illness: str
+    layers: list[str]
+    evidence: str
+    cure: str
+
+    def __str__(self) -> str:
+        return f"{self.illness}: {self.evidence}. Try: {self.cure}."
+
+
+class Diagnosis:
+    """The findings, gravest first; true if there is any. Iterable; `print` it."""
+
+    def __init__(self, findings: Sequence[Finding], samples: int) -> None:
+        self.findings, self.samples = list(findings), samples
+
+    @property
+    def illnesses(self) -> list[str]:
+        return [finding.illness for finding in self.findings]
+
+    def __bool__(self) -> bool:
+        return bool(self.findings)
+
+    def __iter__(self) -> Iterator[Finding]:
+        return iter(self.findings)
+
+    def __len__(self) -> int:
+        return len(self.findings)
+
+    def __str__(self) -> str:
+        if not self.samples:
+            return "nothing was measured: no forward pass in training mode with gradients on was watched to its end"
+        if not self.findings:
+            return f"no illness found in {self.samples} watched steps"
+        return "\n".join(f"{i}. {finding}" for i, finding in enumerate(self.findings, 1))
+
+    __repr__ = __str__
+
+    def as_dicts(self) -> list[dict[str, Any]]:
+        return [asdict(finding) for finding in self.findings]
+
+
+def diagnose(samples: Sequence[Sample]) -> Diagnosis:
+    """The illnesses that `samples` show.
+
+    A rule whose illness explains another's evidence silences that one: after the first NaN no ratio means anything,
+    and dead units have no gradient.
+    """
+    findings: list[Finding] = []
+    if samples:
+        seen: set[str] = set()
+        for illness, rule, silenced_by in _RULES:
+            if not seen.intersection(silenced_by):
+                finding = rule(samples)
+                if finding is not None:
+                    findings.append(Finding(illness, *finding))
+                    seen.add(illness)
+    return Diagnosis(findings, len(samples))
+
+
+Found = tuple[list[str], str, str] | None
+
+
+def _sound(samples: Sequence[Sample]) -> list[Sample]:
+    """The samples before the first value that is not finite."""
+    sound: list[Sample] = []
+    for sample in samples:
+        if sample.input_nonfinite or any(r.nonfinite or r.grad_nonfinite or r.weight_nonfinite for r in sample.layers):
+            break
+        sound.append(sample)
+    return sound
+
+
+def _names(rows: Sequence[LayerSample]) -> str:
+    """'layer 2 (Linear)', or 'layers 2 (Linear), 4 (Linear) and 3 more'."""
+    texts = [f"{row.layer} ({row.kind})" for row in rows[:3]]
+    more = f" and {len(rows) - 3} more" if len(rows) > 3 else ""
+    return ("layer " if len(rows) == 1 else "layers ") + ", ".join(texts) + more
+
+
+def _middle(values: Sequence[float | None]) -> float | None:
+    known = [v for v in values if v is not None and isfinite(v)]
+    return median(known) if known else None
+
+
+def _history(samples: Sequence[Sample], layer: str) -> list[LayerSample]:
+    return [row for sample in samples for row in sample.layers if row.layer == layer]
+
+
+# -- rules: each returns (layers, evidence, cure), or None ----------------------------------------------------
+
+
+def _nan_data(samples: Sequence[Sample]) -> Found:
+    for s in samples:
+        if s.input_nonfinite:
+            return (
+                [],
+                f"the input of step {s.step} has {s.input_nonfinite:.0f} values that are NaN or infinite",
+                "find them with isfinite() in the data set, and drop or fill those samples",
+            )
+    return None
+
+
+def _nonfinite(samples: Sequence[Sample]) -> Found:
+    for s in samples:
+        bad = [r for r in s.layers if r.nonfinite or r.grad_nonfinite or r.weight_nonfinite]
+        if bad:
+            row = bad[0]
+            where = "output" if row.nonfinite else "weights" if row.weight_nonfinite else "gradient"
+            return (
+                [r.layer for r in bad],
+                f"at step {s.step} the {where} of {_names([row])} is not finite, the first of {len(bad)} such layers",
+                "a smaller learning rate, gradient clipping (nn.utils.clip_grad_norm_), an eps under every log, root "
+                "and division; autograd.detect_anomaly() names the line",
+            )
+    return None
+
+
+def _frozen(samples: Sequence[Sample]) -> Found:
+    rows = [r for r in samples[-1].layers if not r.trains]
+    if rows and len(rows) == len(samples[-1].layers):
+        return [r.layer for r in rows], "no layer requires gradients", "model.requires_grad_(True)"
+    if rows:
+        return (
+            [r.layer for r in rows],
+            f"{_names(rows)} does not train: its parameters have requires_grad=False",
+            "if that is not meant, layer.requires_grad_(True) before the optimiser is made",
+        )
+    return None
+
+
+def _unreached(samples: Sequence[Sample]) -> Found:
+    if not any(r.reached for s in samples for r in s.layers):
+        return (
+            [],
+            "no layer got a gradient in any watched step",
+            "call loss.backward(), on a loss that was not detached",
+        )
+    latest = [_history(samples, r.layer) for r in samples[-1].layers if r.trains]
+    rows = [history[-1] for history in latest if not any(r.reached for r in history)]
+    if not rows:
+        return None
+    idle = [r for r in rows if not r.used]
+    if len(idle) == len(rows):
+        return (
+            [r.layer for r in rows],
+            f"forward never calls {_names(rows)}, and backward brings no gradient there",
+            "use the layer in forward, or delete it",
+        )
+    return (
+        [r.layer for r in rows],
+        f"backward brings no gradient to {_names(rows)}: the graph is cut on the way",
+        "look for detach(), .data, item(), no_grad() or rounding after the layer",
+    )
+
+
+def _not_updated(samples: Sequence[Sample]) -> Found:
+    if all(not s.stepped for s in samples) and len(samples) > 1:
+        return [], "gradients came, but no weight ever changed", "call optimizer.step(), on this model's parameters"
+    stepped = [s for s in samples if s.stepped]
+    rows = []
+    for row in samples[-1].layers:
+        history = [r for r in _history(stepped, row.layer) if r.update_ratio is not None and r.grad_norm]
+        if len(history) >= 2 and all(r.update_ratio == 0 for r in history) and row.trains:
+            rows.append(row)
+    if rows and len(rows) < len([r for r in samples[-1].layers if r.trains]):
+        return (
+            [r.layer for r in rows],
+            f"{_names(rows)} has gradients but never changes, while others do",
+            "give its parameters to the optimiser",
+        )
+    return None
+
+
+def _symmetric(samples: Sequence[Sample]) -> Found:
+    # At the start an output layer of zeros is good practice; after an update it must have come apart.
+    late = [s for s in samples if s.step > 0]
+    if not late:
+        return None
+    rows = [r for r in weighted(late[-1].layers) if r.spread is not None and r.reached and r.used]
+    alike = [r for r in rows if r.spread is not None and r.weight_norm is not None and r.spread <= 1e-7 * r.weight_norm]
+    if not alike:
+        return None
+    return (
+        [r.layer for r in alike],
+        f"all units of {_names(alike)} have the same weights at step {late[-1].step}, so they get the same gradient "
+        "and stay one unit",
+        "random initial weights: the layers' own, or nn.init.kaiming_normal_ and xavier_uniform_",
+    )
+
+
+def _dead(samples: Sequence[Sample]) -> Found:
+    recent = samples[-3:]
+    found = []
+    for row in recent[-1].layers:
+        shares = [r.dead for r in _history(recent, row.layer) if r.dead is not None]
+        if shares and min(shares) > DEAD_SHARE:
+            found.append((min(shares), row))
+    if not found:
+        return None
+    share, worst = max(found, key=lambda pair: pair[0])
+    return (
+        [row.layer for _, row in found],
+        f"{share:.0%} of the ReLU units after {_names([worst])} are 0 on the whole batch, so no gradient passes them",
+        "a smaller learning rate, He initialisation with zero biases, batch norm, or LeakyReLU",
+    )
+
+
+def _saturated(samples: Sequence[Sample]) -> Found:
+    found = []
+    hidden = _hidden(samples[-1])
+    for row in hidden:
+        share = _middle([r.saturated for r in _history(samples, row.layer)])
+        if share is not None and share > SATURATED_SHARE:
+            found.append((share, row))
+    if not found:
+        return None
+    share, worst = max(found, key=lambda pair: pair[0])
+    return (
+        [row.layer for _, row in found],
+        f"{worst.activation} after {_names([worst])} is saturated in {share:.0%} of its values (slope under 5 % of the "
+        "greatest)",
+        "smaller initial weights (Glorot), normalised inputs, batch norm, or ReLU with He initialisation",
+    )
+
+
+def _hidden(sample: Sample) -> list[LayerSample]:
+    """The layers but the last with weights: at the output a saturated sigmoid is certainty, not illness."""
+    rows = [r for r in sample.layers if r.used]
+    last = weighted(sample.layers)
+    return [r for r in rows if not last or r is not last[-1]]
+
+
+def _unnormalised(samples: Sequence[Sample]) -> Found:
+    size = _middle([s.input_rms for s in samples])
+    if size is None or INPUT_TOO_SMALL <= size <= INPUT_TOO_LARGE or size == 0:
+        return None
+    return (
+        [],
+        f"the largest input feature has a root mean square of {size:.3g}, where normalised inputs have 1",
+        "subtract each feature's mean over the training set and divide by its standard deviation",
+    )
+
+
+def _speeds(samples: Sequence[Sample]) -> tuple[float | None, list[LayerSample]]:
+    ratio = _middle([s.speed_ratio for s in samples])
+    return ratio, weighted(samples[-1].layers)
+
+
+def _vanishing(samples: Sequence[Sample]) -> Found:
+    ratio, rows = _speeds(samples)
+    if ratio is None or ratio * VANISHING_RATIO >= 1:
+        return None
+    saturated = [
+        (share, r)
+        for r in _hidden(samples[-1])
+        if (share := _middle([h.saturated for h in _history(samples, r.layer)]))
+    ]
+    also = ""
+    if saturated:
+        share, row = max(saturated, key=lambda pair: pair[0])
+        also = f"; {row.activation} after {_names([row])} saturated in {share:.0%} of its values"
+    slower = f"{1 / ratio:.0f} times slower than" if ratio else "not at all beside"
+    return (
+        [rows[0].layer],
+        f"{_names(rows[:1])} learns {slower} {_names(rows[-1:])} (gradient norms){also}",
+        "ReLU with He initialisation, batch or layer norm, residual connections; in recurrent networks LSTM or GRU",
+    )
+
+
+def _exploding(samples: Sequence[Sample]) -> Found:
+    ratio, rows = _speeds(samples)
+    cure = "smaller initial weights (He, Glorot), gradient clipping (nn.utils.clip_grad_norm_), batch or layer norm"
+    if ratio is not None and ratio > EXPLODING_RATIO:
+        return (
+            [rows[0].layer],
+            f"the gradient of {_names(rows[:1])} is {ratio:.0f} times that of {_names(rows[-1:])}",
+            cure,
+        )
+    for s in samples:
+        for r in weighted(s.layers):
+            if r.grad_norm and r.weight_norm and r.grad_norm > EXPLODING_GRADIENT * r.weight_norm:
+                return (
+                    [r.layer],
+                    f"at step {s.step} the gradient of {_names([r])} has norm {r.grad_norm:.3g}, its weights "
+                    f"{r.weight_norm:.3g}",
+                    cure,
+                )
+    return None
+
+
+def _signal(samples: Sequence[Sample]) -> tuple[float, list[LayerSample]] | None:
+    """The standard deviation over the batch of the last hidden layer over that of the first, at the start."""
+    rows = [r for r in weighted(samples[0].layers)[:-1] if r.signal is not None]
+    if len(rows) < 2 or not rows[0].signal or rows[-1].signal is None:
+        return None
+    return sqrt(rows[-1].signal / rows[0].signal), rows
+
+
+def _fading(samples: Sequence[Sample]) -> Found:
+    found = _signal(samples)
+    if found is None or found[0] * FADING_SIGNAL >= 1:
+        return None
+    return (
+        [found[1][-1].layer],
+        f"the activations' deviation over the batch falls from {_names(found[1][:1])} to {_names(found[1][-1:])} to "
+        f"{found[0]:.1g} of what it was: the input hardly reaches the output",
+        "larger initial weights (Glorot for tanh, He for ReLU), batch or layer norm, residual connections",
+    )
+
+
+def _growing(samples: Sequence[Sample]) -> Found:
+    found = _signal(samples)
+    if found is None or found[0] <= GROWING_SIGNAL:
+        return None
+    return (
+        [found[1][-1].layer],
+        f"the activations' deviation over the batch grows {found[0]:.3g} times from {_names(found[1][:1])} to "
+        f"{_names(found[1][-1:])}",
+        "smaller initial weights (Glorot for tanh, He for ReLU), batch or layer norm",
+    )
+
+
+def _greatest_updates(samples: Sequence[Sample]) -> list[float]:
+    """Of each step, the update ratio of the layer that moves most."""
+    ratios = [[r.update_ratio for r in weighted(s.layers) if r.update_ratio is not None] for s in samples if s.stepped]
+    return [max(r) for r in ratios if r]
+
+
+def _lr_too_large(samples: Sequence[Sample]) -> Found:
+    sound = _sound(samples)
+    cure = "a learning rate 3 to 10 times smaller, or a warm-up"
+    ratios = _greatest_updates(sound)
+    early = ratios[:5]
+    # Measured early, too: large steps soon kill the gradient, and with it later steps.
+    for group, when in ((ratios, "typical"), (early, "early")):
+        middle = _middle(group)
+        if middle is not None and middle > UPDATE_TOO_LARGE:
+            return (
+                [],
+                f"a {when} step changes the weights of some layer by {middle:.0%} of their norm; about 0.1 % is usual",
+                cure,
+            )
+    losses = [s.loss for s in sound if s.loss is not None]
+    third = len(losses) // 3
+    if third >= 2:
+        first, last = median(losses[:third]), median(losses[-third:])
+        if first > 0 and last > LOSS_RISE * first:
+            return [], f"the loss rose from {first:.3g} to {last:.3g}", cure
+    return None
+
+
+def _lr_too_small(samples: Sequence[Sample]) -> Found:
+    # Of the first samples only: near the end of a good training, updates are small, too.
+    ratios = _greatest_updates(samples)[:5]
+    middle = _middle(ratios)
+    if middle is None or middle >= UPDATE_TOO_SMALL or middle == 0:
+        return None
+    return (
+        [],
+        f"even the layer that moves most changes by {middle:.1g} of its weights a step; about 1e-3 is usual",
+        "a learning rate 10 to 1000 times larger",
+    )
+
+
+def _before_trouble(rule: Callable[[Sequence[Sample]], Found]) -> Callable[[Sequence[Sample]], Found]:
+    """`rule` on the samples before the first value that is not finite."""
+
+    def checked(samples: Sequence[Sample]) -> Found:
+        sound = _sound(samples)
+        return rule(sound) if sound else None
+
+    return checked
+
+
+# Name of the illness, its rule, and the illnesses found before that explain the same evidence.
+_RULES: list[tuple[str, Callable[[Sequence[Sample]], Found], tuple[str, ...]]] = [
+    ("non-finite data", _nan_data, ()),
+    ("non-finite values", _nonfinite, ("non-finite data",)),
+    ("frozen layer", _frozen, ()),
+    ("no gradient", _unreached, ("non-finite data", "non-finite values")),
+    ("not updated", _not_updated, ("non-finite data", "non-finite values", "no gradient", "frozen layer")),
+    ("symmetric weights", _before_trouble(_symmetric), ("no gradient", "not updated")),
+    ("unnormalised input", _before_trouble(_unnormalised), ()),
+    ("learning rate too large", _lr_too_large, ("not updated",)),
+    ("dead units", _before_trouble(_dead), ()),
+    ("saturated units", _before_trouble(_saturated), ()),
+    ("growing activations", _before_trouble(_growing), ("symmetric weights",)),
+    ("exploding gradients", _before_trouble(_exploding), ("symmetric weights",)),
+    ("vanishing gradients", _before_trouble(_vanishing), ("symmetric weights", "dead units")),
+    ("fading activations", _before_trouble(_fading), ("symmetric weights", "dead units")),
+    (
+        "learning rate too small",
+        _before_trouble(_lr_too_small),
+        ("not updated", "dead units", "vanishing gradients", "fading activations", "symmetric weights"),
+    ),
+]

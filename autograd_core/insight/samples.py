@@ -1,0 +1,89 @@
+"""What `watch` measured: one `Sample` a watched step, with one `LayerSample` a layer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from math import isfinite
+from typing import Any
+
+import autograd_core as ag
+from autograd_core.tensor import Tensor
+
+# The share of a sigmoid's or tanh's slope that is left where a unit counts as saturated: 5 % of the greatest.
+SATURATED_SLOPE = 0.05
+
+
+@dataclass
+class LayerSample:
+    """One layer in one step. Figures that do not apply, or could not be measured, are None."""
+
+    layer: str
+    kind: str
+    grad_norm: float | None = None
+    weight_norm: float | None = None
+    update_ratio: float | None = None  # |change of the weights| / |weights|
+    spread: float | None = None  # The greatest difference between the weights of two units; 0: all are alike.
+    mean: float | None = None  # Of the layer's output.
+    variance: float | None = None
+    signal: float | None = None  # The variance over the batch, unit by unit, averaged.
+    activation: str | None = None  # The function that the output went through.
+    saturated: float | None = None  # Share of its values.
+    dead: float | None = None  # Share of its units that are 0 on the whole batch.
+    nonfinite: float | None = None  # NaN and infinite values in the output.
+    grad_nonfinite: bool = False
+    weight_nonfinite: bool = False
+    trains: bool = True  # Some parameter requires a gradient.
+    used: bool = True  # Forward called the layer.
+    reached: bool = False  # Backward brought a gradient.
+
+
+@dataclass
+class Sample:
+    """One watched step."""
+
+    step: int
+    layers: list[LayerSample] = field(default_factory=list)
+    loss: float | None = None
+    input_rms: float | None = None  # The greatest root mean square of a feature of the input.
+    input_nonfinite: float | None = None
+    stepped: bool = False  # Some weight changed.
+
+    @property
+    def speed_ratio(self) -> float | None:
+        """Gradient norm of the first layer over that of the last: Nielsen's speeds of learning compared."""
+        norms = [row.grad_norm for row in weighted(self.layers) if row.grad_norm is not None]
+        if len(norms) < 2 or not all(isfinite(n) for n in norms) or not norms[-1]:
+            return None
+        return norms[0] / norms[-1]
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON, in which a value that is not finite is its name."""
+        row = _plain(asdict(self))
+        row["speed_ratio"] = self.speed_ratio
+        return row  # type: ignore[no-any-return]
+
+
+def weighted(layers: Sequence[LayerSample]) -> list[LayerSample]:
+    """The layers that have a weight matrix or kernels, in the order of forward; normalisation layers have not."""
+    return [row for row in layers if row.spread is not None and row.trains and row.used]
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {k: _plain(v) for k, v in value.items()}
+    if isinstance(value, list):
+        return [_plain(v) for v in value]
+    return str(value) if isinstance(value, float) and not isfinite(value) else value
+
+
+def read(tensors: Sequence[Tensor]) -> list[float]:
+    """The values of 0-d tensors, with one transfer a device."""
+    values: list[float] = [0.0] * len(tensors)
+    places: dict[Any, list[int]] = {}
+    for i, t in enumerate(tensors):
+        places.setdefault(t._backend, []).append(i)
+    for indices in places.values():
+        for i, value in zip(indices, ag.stack([tensors[i] for i in indices]).tolist()):  # type: ignore[attr-defined]
+            values[i] = value
+    return values

@@ -1,0 +1,97 @@
+"""Pictures of what was watched: curves as a PNG (matplotlib), and a live table in the terminal (rich)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from autograd_core.insight.diagnosis import diagnose
+from autograd_core.insight.report import CHARTS, COLUMNS, colour, curves, label, layer_names, loss_curve
+from autograd_core.insight.samples import Sample
+
+if TYPE_CHECKING:
+    from autograd_core.insight.watch import Watcher
+
+
+def _missing(package: str, what: str) -> ImportError:
+    return ImportError(f"{what} needs {package}, which is not installed: pip install 'autograd-core[examples]'")
+
+
+def write_png(samples: Sequence[Sample], path: str | Path, title: str) -> Path:
+    """The curves of every layer in one picture. Raises ImportError without matplotlib, ValueError without samples."""
+    try:
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
+    except ImportError:
+        raise _missing("matplotlib", "a PNG of the curves") from None
+    if not samples:
+        raise ValueError("insight: nothing was measured yet, so there is nothing to draw")
+    names = layer_names(samples)
+    charts = [("loss", [loss_curve(samples)], False)] if loss_curve(samples) else []
+    charts += [(name, curves(samples, names, value, log), log) for name, value, log in CHARTS]
+    charts = [entry for entry in charts if any(entry[1])]
+    # No pyplot: its windows and global state have no place in a library.
+    figure = Figure(figsize=(11, 3 * ((len(charts) + 2) // 3)), layout="constrained")
+    FigureCanvasAgg(figure)
+    figure.suptitle(title)
+    grid = figure.subplots((len(charts) + 2) // 3, 3, squeeze=False).flat
+    for axes, (name, lines, log) in zip(grid, charts):
+        for i, line in enumerate(lines):
+            if line:
+                text = names[i] if name != "loss" else None
+                axes.plot(*zip(*line), color=colour(i, len(lines)), marker=".", markersize=4, linewidth=1.2, label=text)
+        axes.set(title=name, xlabel="step")
+        if log:
+            axes.set_yscale("log")
+        axes.grid(alpha=0.3)
+    for axes in list(grid):
+        axes.set_axis_off()
+    handles = figure.axes[-len(charts) if not loss_curve(samples) else 1].get_legend_handles_labels()
+    figure.legend(*handles, loc="outside lower center", ncols=min(len(names), 6), fontsize=8)
+    figure.savefig(path, dpi=120)
+    return Path(path)
+
+
+class Live:
+    """Shows the figures of the latest watched step, and the diagnosis so far, while the loop in the block runs."""
+
+    def __init__(self, watcher: Watcher, console: Any = None) -> None:
+        try:
+            from rich.live import Live as Screen
+        except ImportError:
+            raise _missing("rich", "the live view") from None
+        self._watcher = watcher
+        self._screen = Screen(console=console, auto_refresh=False)
+
+    def __enter__(self) -> Live:
+        self._screen.start()
+        self._watcher._on_sample.append(self._show)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._watcher._on_sample.remove(self._show)
+        self._show(self._watcher)
+        self._screen.stop()
+
+    def _show(self, watcher: Watcher) -> None:
+        if watcher.samples:
+            self._screen.update(table(watcher.samples, type(watcher.model).__name__), refresh=True)
+
+
+def table(samples: Sequence[Sample], title: str) -> Any:
+    """A rich renderable: the last sample's figures and the diagnosis."""
+    from rich.console import Group
+    from rich.table import Table
+    from rich.text import Text
+
+    sample = samples[-1]
+    loss = "" if sample.loss is None else f", loss {sample.loss:.4g}"
+    grid = Table(title=f"{title}, step {sample.step}{loss}")
+    grid.add_column("layer", overflow="fold")
+    for name, _ in COLUMNS:
+        grid.add_column(name, justify="right")
+    for row in sample.layers:
+        grid.add_row(Text(label(row)), *(Text(cell(row)) for _, cell in COLUMNS))
+    found = diagnose(samples)
+    return Group(grid, Text(str(found), style="yellow" if found else "green"))
