@@ -79,7 +79,7 @@ newaxis = None
 # Loaded at first use (PEP 562), so that `import autograd_core` stays cheap.
 _LAZY_MODULES = (
     "accelerator", "backends", "benchmarks", "cuda", "distributions", "examples", "func", "insight", "nn", "optim",
-    "random", "serialization", "signal", "special", "utils",
+    "profiler", "random", "serialization", "signal", "special", "utils",
 )  # fmt: skip
 _NOT_YET = ("amp", "autocast", "bfloat16", "compile", "distributed", "fft", "stft")
 _NEVER = ("complex64", "complex128", "jit", "nested", "onnx", "quantize_per_tensor", "sparse", "sparse_coo_tensor")
@@ -93,6 +93,7 @@ if TYPE_CHECKING:
     from autograd_core import insight as insight
     from autograd_core import nn as nn
     from autograd_core import optim as optim
+    from autograd_core import profiler as profiler
     from autograd_core import signal as signal
     from autograd_core import special as special
     from autograd_core import utils as utils

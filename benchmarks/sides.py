@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 import tempfile
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -183,7 +184,7 @@ def open_side(
     options: dict[str, Any],
     environment: dict[str, str],
     tiny: bool = False,
-) -> Remote | Fresh:
+) -> AbstractContextManager[Side]:
     """The side of `library` (a module's name) for `workload`, in processes of its own."""
     spec = specification(workload, library, device, threads, options, tiny)
     return Remote(spec, environment) if workload.task == "serve" else Fresh(spec, environment, workload.cold)
