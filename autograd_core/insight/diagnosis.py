@@ -22,8 +22,8 @@ from typing import Any
 from autograd_core.insight.samples import LayerSample, Sample, weighted
 
 # The first layer's gradient so many times smaller than the last one's. Nielsen's network of two hidden layers, which
-# trains, has 4; his of four, which does not, has 95.
-VANISHING_RATIO = 30.0
+# trains, has 4; his of four, which hardly does, has 95.
+VANISHING_RATIO = 50.0
 # And so many times greater: his exploding recipe passes 1e3 in three layers.
 EXPLODING_RATIO = 300.0
 # A gradient so many times the weights: any usual step length would replace the layer.
@@ -38,6 +38,8 @@ SATURATED_SHARE = 0.5
 DEAD_SHARE = 0.5
 # |update| / |weights| of the layer that moves most. The rule of thumb is 1e-3.
 UPDATE_TOO_LARGE = 0.2
+EARLY_UPDATE_TOO_LARGE = 2.0
+FIRST_STEPS = 10
 UPDATE_TOO_SMALL = 1e-5
 # The greatest root mean square of an input feature; normalised inputs have 1.
 INPUT_TOO_LARGE = 10.0
@@ -211,8 +213,8 @@ def _not_updated(samples: Sequence[Sample]) -> Found:
     stepped = [s for s in samples if s.stepped]
     rows = []
     for row in samples[-1].layers:
-        history = [r for r in _history(stepped, row.layer) if r.update_ratio is not None and r.grad_norm]
-        if len(history) >= 2 and all(r.update_ratio == 0 for r in history) and row.trains:
+        history = [r for r in _history(stepped, row.layer) if r.reached]
+        if len(history) >= 2 and row.trains and not any(r.changed for r in history):
             rows.append(row)
     if rows and len(rows) < len([r for r in samples[-1].layers if r.trains]):
         return (
@@ -293,15 +295,15 @@ def _unnormalised(samples: Sequence[Sample]) -> Found:
     )
 
 
-def _speeds(samples: Sequence[Sample]) -> tuple[float | None, list[LayerSample]]:
-    ratio = _middle([s.speed_ratio for s in samples])
-    return ratio, weighted(samples[-1].layers)
-
-
 def _vanishing(samples: Sequence[Sample]) -> Found:
-    ratio, rows = _speeds(samples)
-    if ratio is None or ratio * VANISHING_RATIO >= 1:
+    # At the start, or all along: on its plateau a network fits its last biases, and then that gradient is small, too.
+    ratios = [_middle([s.speed_ratio for s in part]) for part in (samples[:5], samples)]
+    ratio = min([r for r in ratios if r is not None], default=1.0)
+    if ratio * VANISHING_RATIO >= 1:
         return None
+    if _dead(samples) is not None and _fading(samples) is None:
+        return None  # The dead units are why.
+    rows = weighted(samples[-1].layers)
     saturated = [
         (share, r)
         for r in _hidden(samples[-1])
@@ -320,7 +322,7 @@ def _vanishing(samples: Sequence[Sample]) -> Found:
 
 
 def _exploding(samples: Sequence[Sample]) -> Found:
-    ratio, rows = _speeds(samples)
+    ratio, rows = _middle([s.speed_ratio for s in samples]), weighted(samples[-1].layers)
     cure = "smaller initial weights (He, Glorot), gradient clipping (nn.utils.clip_grad_norm_), batch or layer norm"
     if ratio is not None and ratio > EXPLODING_RATIO:
         return (
@@ -350,7 +352,7 @@ def _signal(samples: Sequence[Sample]) -> tuple[float, list[LayerSample]] | None
 
 def _fading(samples: Sequence[Sample]) -> Found:
     found = _signal(samples)
-    if found is None or found[0] * FADING_SIGNAL >= 1:
+    if found is None or not found[0] or found[0] * FADING_SIGNAL >= 1:  # Exactly 0 is dead rather than faded.
         return None
     return (
         [found[1][-1].layer],
@@ -372,39 +374,43 @@ def _growing(samples: Sequence[Sample]) -> Found:
     )
 
 
-def _greatest_updates(samples: Sequence[Sample]) -> list[float]:
-    """Of each step, the update ratio of the layer that moves most."""
-    ratios = [[r.update_ratio for r in weighted(s.layers) if r.update_ratio is not None] for s in samples if s.stepped]
-    return [max(r) for r in ratios if r]
+def _greatest_updates(samples: Sequence[Sample]) -> list[tuple[int, float]]:
+    """(step, update ratio of the layer that moves most)."""
+    ratios = [
+        (s.step, [r.update_ratio for r in weighted(s.layers) if r.update_ratio is not None])
+        for s in samples
+        if s.stepped
+    ]
+    return [(step, max(found)) for step, found in ratios if found]
 
 
 def _lr_too_large(samples: Sequence[Sample]) -> Found:
     sound = _sound(samples)
     cure = "a learning rate 3 to 10 times smaller, or a warm-up"
-    ratios = _greatest_updates(sound)
-    early = ratios[:5]
-    # Measured early, too: large steps soon kill the gradient, and with it later steps.
-    for group, when in ((ratios, "typical"), (early, "early")):
-        middle = _middle(group)
-        if middle is not None and middle > UPDATE_TOO_LARGE:
-            return (
-                [],
-                f"a {when} step changes the weights of some layer by {middle:.0%} of their norm; about 0.1 % is usual",
-                cure,
-            )
     losses = [s.loss for s in sound if s.loss is not None]
     third = len(losses) // 3
     if third >= 2:
         first, last = median(losses[:third]), median(losses[-third:])
         if first > 0 and last > LOSS_RISE * first:
             return [], f"the loss rose from {first:.3g} to {last:.3g}", cure
+    ratios = _greatest_updates(sound)
+    # The first steps are often large; too large are those after which nothing of the start is left.
+    early = max([ratio for _, ratio in ratios[:3]], default=0.0)
+    typical = _middle([ratio for step, ratio in ratios if step >= FIRST_STEPS])
+    if early > EARLY_UPDATE_TOO_LARGE:
+        return [], f"one of the first steps changes the weights of a layer by {early:.0%} of their norm", cure
+    if typical is not None and typical > UPDATE_TOO_LARGE:
+        return (
+            [],
+            f"a typical step changes some layer by {typical:.0%} of its weights' norm; about 0.1 % is usual",
+            cure,
+        )
     return None
 
 
 def _lr_too_small(samples: Sequence[Sample]) -> Found:
     # Of the first samples only: near the end of a good training, updates are small, too.
-    ratios = _greatest_updates(samples)[:5]
-    middle = _middle(ratios)
+    middle = _middle([ratio for _, ratio in _greatest_updates(samples)[:5]])
     if middle is None or middle >= UPDATE_TOO_SMALL or middle == 0:
         return None
     return (
@@ -433,13 +439,13 @@ _RULES: list[tuple[str, Callable[[Sequence[Sample]], Found], tuple[str, ...]]] =
     ("not updated", _not_updated, ("non-finite data", "non-finite values", "no gradient", "frozen layer")),
     ("symmetric weights", _before_trouble(_symmetric), ("no gradient", "not updated")),
     ("unnormalised input", _before_trouble(_unnormalised), ()),
-    ("learning rate too large", _lr_too_large, ("not updated",)),
-    ("dead units", _before_trouble(_dead), ()),
+    ("learning rate too large", _lr_too_large, ("not updated", "symmetric weights")),
+    ("vanishing gradients", _before_trouble(_vanishing), ("symmetric weights",)),
+    ("fading activations", _before_trouble(_fading), ("symmetric weights",)),
+    ("dead units", _before_trouble(_dead), ("symmetric weights", "fading activations")),
     ("saturated units", _before_trouble(_saturated), ()),
     ("growing activations", _before_trouble(_growing), ("symmetric weights",)),
     ("exploding gradients", _before_trouble(_exploding), ("symmetric weights",)),
-    ("vanishing gradients", _before_trouble(_vanishing), ("symmetric weights", "dead units")),
-    ("fading activations", _before_trouble(_fading), ("symmetric weights", "dead units")),
     (
         "learning rate too small",
         _before_trouble(_lr_too_small),

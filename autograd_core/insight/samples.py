@@ -36,6 +36,7 @@ class LayerSample:
     trains: bool = True  # Some parameter requires a gradient.
     used: bool = True  # Forward called the layer.
     reached: bool = False  # Backward brought a gradient.
+    changed: bool = False  # Some parameter was changed after it.
 
 
 @dataclass

@@ -169,6 +169,7 @@ class _Measurement:
         self.weights: dict[Any, Any] = {}  # Sums of squares.
         self.grads: dict[Any, Any] = {}
         self.spreads: dict[Any, Any] = {}
+        self.versions: dict[Any, int] = {}
         self.handles: list[Any] = []
         self.grad_handles: list[Any] = []
         self.model = model
@@ -184,7 +185,7 @@ class _Measurement:
                     self.handles.append(module.register_forward_pre_hook(self._layer_begins))
                     self.handles.append(module.register_forward_hook(self._layer_ends))
         self.handles.append(model.register_forward_hook(self._forward_ends))
-        self.versions = self._versions()
+        self.versions = {p: p._version for p in self.parameters}
 
     def _begin_layer(self, module: Module, own: list[Any]) -> None:
         self.rows[module] = LayerSample(
@@ -259,12 +260,9 @@ class _Measurement:
         self.handles.clear()
         _forget_empty_hooks(self.model)
 
-    def _versions(self) -> int:
-        return sum(p._version for p in self.parameters)
-
     def stepped(self) -> bool:
-        """Whether a weight was changed since the forward pass."""
-        return self._versions() != self.versions
+        """Whether a parameter was changed since the forward pass."""
+        return any(p._version != version for p, version in self.versions.items())
 
     def finish(self) -> tuple[list[Tensor], Callable[[list[float]], Sample]]:
         """The device's part of the figures, and what makes the sample from their values."""
@@ -274,7 +272,10 @@ class _Measurement:
         for p in self.parameters:
             if not p._post_hooks:
                 p._post_hooks = None
-        stepped = self.stepped()
+        for p, version in self.versions.items():
+            if p._version != version:
+                self.rows[self.parameters[p]].changed = True
+        stepped = any(row.changed for row in self.rows.values())
         keys: list[Any] = []
         tensors: list[Any] = []
 
