@@ -5,6 +5,8 @@ See docs/insight.md for what each figure means, and for the thresholds of the di
 
 from autograd_core.insight.diagnosis import Diagnosis as Diagnosis
 from autograd_core.insight.diagnosis import Finding as Finding
+from autograd_core.insight.draw import Drawing as Drawing
+from autograd_core.insight.draw import draw as draw
 from autograd_core.insight.samples import LayerSample as LayerSample
 from autograd_core.insight.samples import Sample as Sample
 from autograd_core.insight.summary import LayerSummary as LayerSummary

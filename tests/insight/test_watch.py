@@ -1,0 +1,244 @@
+"""`insight.watch`: the figures against the same computed by hand, and that watching disturbs nothing."""
+
+import copy
+import math
+from typing import Any
+
+import pytest
+
+import autograd_core as ag
+import autograd_core.nn.functional as F
+from autograd_core import nn, optim
+
+
+def step(model: Any, opt: Any, x: Any, y: Any) -> None:
+    opt.zero_grad()
+    F.cross_entropy(model(x), y).backward()
+    opt.step()
+
+
+def task(features: int = 5, n: int = 20) -> tuple[Any, Any]:
+    return ag.randn(n, features), ag.arange(n) % 3
+
+
+def mlp(act: Any = nn.Sigmoid) -> Any:
+    return nn.Sequential(nn.Linear(5, 7), act(), nn.Linear(7, 6), act(), nn.Linear(6, 3))
+
+
+def norm(*tensors: Any) -> float:
+    return math.sqrt(sum(float(t.detach().double().square().sum()) for t in tensors))
+
+
+def test_the_figures_of_a_step() -> None:
+    ag.manual_seed(1)
+    model, (x, y) = mlp(), task()
+    reference = copy.deepcopy(model)
+    with ag.insight.watch(model) as w:
+        opt = optim.SGD(model.parameters(), lr=0.5)
+        opt.zero_grad()
+        w.loss(F.cross_entropy(model(x), y)).backward()
+        opt.step()
+    hidden = ag.sigmoid(reference[0](x))
+    loss = F.cross_entropy(reference(x), y)
+    loss.backward()
+    (sample,) = w.samples
+    assert [(r.layer, r.kind, r.activation) for r in sample.layers] == [
+        ("0", "Linear", "sigmoid"),
+        ("2", "Linear", "sigmoid"),
+        ("4", "Linear", None),
+    ]
+    assert sample.loss == pytest.approx(float(loss), rel=1e-5)
+    assert sample.input_rms == pytest.approx(float(x.square().mean(0).sqrt().amax()), rel=1e-5)
+    for row, layer in zip(sample.layers, reference[::2]):
+        assert row.grad_norm == pytest.approx(norm(layer.weight.grad, layer.bias.grad), rel=1e-4)
+        assert row.weight_norm == pytest.approx(norm(layer.weight), rel=1e-5)
+        assert row.update_ratio == pytest.approx(0.5 * norm(layer.weight.grad) / norm(layer.weight), rel=1e-3)
+        assert row.changed and row.reached and row.used and row.trains
+    first = sample.layers[0]
+    assert first.mean == pytest.approx(float(hidden.mean()), rel=1e-4)
+    assert first.variance == pytest.approx(float(hidden.var(correction=0)), rel=1e-4)
+    assert first.signal == pytest.approx(float(hidden.var(0, correction=0).mean()), rel=1e-4)
+    assert sample.speed_ratio == pytest.approx(first.grad_norm / sample.layers[-1].grad_norm)  # type: ignore[operator]
+
+
+@pytest.mark.parametrize(
+    ("act", "values", "saturated", "dead"),
+    [
+        # Sigmoid: slope under 5 % of 1/4 beyond |z| = 4.35; tanh: beyond |z| = 2.18.
+        (nn.Sigmoid, [-5.0, -4.2, 0.0, 4.2, 5.0], 0.4, None),
+        (nn.Tanh, [-2.4, -2.0, 0.0, 2.0, 2.4], 0.4, None),
+        (nn.ReLU, [-3.0, -1.0, 0.0, 1.0, 2.0], None, 0.6),
+    ],
+)
+@pytest.mark.parametrize("functional", [False, True])
+def test_saturated_and_dead(act: Any, values: list[float], saturated: Any, dead: Any, functional: bool) -> None:
+    class Net(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.a, self.b = nn.Linear(1, 5), nn.Linear(5, 1)
+            self.act = act()
+
+        def forward(self, x: Any) -> Any:
+            z = self.a(x)
+            return self.b((getattr(F, act.__name__.lower())(z) if functional else self.act(z)).reshape(-1, 5))
+
+    model = Net()
+    with ag.no_grad():
+        model.a.weight.zero_()
+        model.a.bias.copy_(ag.tensor(values))
+    with ag.insight.watch(model) as w:
+        model(ag.ones(10, 1)).sum().backward()
+    row = w.samples[0].layers[0]
+    assert row.activation == act.__name__.lower()
+    assert row.saturated == (None if saturated is None else pytest.approx(saturated))
+    assert row.dead == (None if dead is None else pytest.approx(dead))
+
+
+def test_channels_are_the_units_of_a_convolution() -> None:
+    model = nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(16, 2))
+    with ag.no_grad():
+        model[0].weight.zero_()
+        model[0].bias.copy_(ag.tensor([-1.0, 1.0, 1.0, 1.0]))
+    with ag.insight.watch(model) as w:
+        model(ag.ones(3, 1, 4, 4)).sum().backward()
+    assert w.samples[0].layers[0].dead == pytest.approx(0.25)
+
+
+def test_which_steps() -> None:
+    model, (x, y) = mlp(), task()
+    opt = optim.SGD(model.parameters(), lr=0.1)
+    with ag.insight.watch(model, every=20) as w:
+        for _ in range(50):
+            step(model, opt, x, y)
+            model.eval()
+            model(x)  # Evaluation is no step,
+            model.train()
+            with ag.no_grad():
+                model(x)  # and neither is what records nothing.
+    assert [s.step for s in w.samples] == [0, 1, 4, 16, 20, 40]
+    assert w.steps == 50
+
+
+def test_accumulated_gradients_are_one_update() -> None:
+    model, (x, y) = mlp(), task()
+    opt = optim.SGD(model.parameters(), lr=0.1)
+    with ag.insight.watch(model, every=1) as w:
+        for i in range(12):
+            F.cross_entropy(model(x), y).backward()
+            if i % 4 == 3:
+                opt.step()
+                opt.zero_grad()
+    assert [s.step for s in w.samples] == [0, 4, 8]
+    assert all(r.update_ratio > 0 for s in w.samples for r in s.layers)  # type: ignore[operator]
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        mlp,
+        lambda: nn.Sequential(
+            nn.Linear(5, 6), nn.BatchNorm1d(6), nn.ReLU(inplace=True), nn.Dropout(0.5), nn.Linear(6, 3)
+        ),
+    ],
+    ids=["mlp", "norm, dropout, in place"],
+)
+def test_training_is_the_same_bit_for_bit(make: Any) -> None:
+    results = []
+    for watched in (False, True):
+        ag.manual_seed(3)
+        model, (x, y) = make(), task()
+        opt = optim.Adam(model.parameters(), lr=0.01)
+        w = ag.insight.watch(model, every=2) if watched else None
+        for _ in range(10):
+            step(model, opt, x, y)
+        if w is not None:
+            w.close()
+            assert len(w.samples) == 6 and not w.diagnosis().illnesses
+        results.append([t.tolist() for t in model.state_dict().values()])
+    assert results[0] == results[1]
+
+
+def test_between_watched_steps_only_the_model_has_a_hook() -> None:
+    model, (x, y) = mlp(), task()
+    opt = optim.SGD(model.parameters(), lr=0.1)
+    w = ag.insight.watch(model, every=1000)
+    for _ in range(3):
+        step(model, opt, x, y)
+    assert model._hooks is not None
+    assert all(m._hooks is None for m in model.modules() if m is not model)
+    assert all(p._post_hooks is None for p in model.parameters())
+    w.close()
+    assert model._hooks is None
+
+
+def test_a_hook_of_ones_own_stays() -> None:
+    model, (x, y) = mlp(), task()
+    calls: list[int] = []
+    model[1].register_forward_hook(lambda *a: calls.append(1))
+    with ag.insight.watch(model, every=1):
+        for _ in range(3):
+            step(model, optim.SGD(model.parameters(), lr=0.1), x, y)
+    model(x)
+    assert len(calls) == 4
+
+
+def test_nothing_is_read_before_it_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    model, (x, y) = mlp(), task()
+    opt = optim.SGD(model.parameters(), lr=0.1)
+    reads: list[int] = []
+    backend = x._backend
+    to_host = backend.to_host
+    monkeypatch.setattr(backend, "to_host", lambda array: (reads.append(1), to_host(array))[1], raising=False)
+    with ag.insight.watch(model, every=1) as w:
+        for _ in range(3):
+            step(model, opt, x, y)
+    assert not reads
+    assert len(w.samples) == 3 and len(reads) == 3
+
+
+def test_an_exception_in_forward_leaves_no_hooks() -> None:
+    model = mlp()
+    w = ag.insight.watch(model, every=1)
+    with pytest.raises(RuntimeError):
+        model(ag.ones(2, 4))
+    w.close()
+    assert all(m._hooks is None for m in model.modules())
+
+
+def test_samples_in_the_middle_of_a_loop() -> None:
+    model, (x, y) = mlp(), task()
+    opt = optim.SGD(model.parameters(), lr=0.1)
+    w = ag.insight.watch(model, every=1)
+    F.cross_entropy(model(x), y).backward()
+    assert w.samples == [] and "nothing was measured" in str(w.diagnosis())  # The step is not over.
+    opt.step()
+    assert [s.stepped for s in w.samples] == [True]
+
+
+def test_half_precision_and_double() -> None:
+    for dtype in (ag.float16, ag.float64):
+        model = nn.Linear(4, 3).to(dtype)
+        with ag.insight.watch(model) as w:
+            model(ag.ones(2, 4, dtype=dtype)).sum().backward()
+        assert w.samples[0].layers[0].grad_norm == pytest.approx(math.sqrt(12 * 4 + 3 * 4), rel=1e-3)
+
+
+def test_a_forgotten_optimizer_step_is_named() -> None:
+    model, (x, y) = mlp(), task()
+    with ag.insight.watch(model, every=1) as w:
+        for _ in range(100):
+            F.cross_entropy(model(x), y).backward()
+    assert w.diagnosis().illnesses[0] == "not updated"
+
+
+@pytest.mark.parametrize(
+    ("model", "every", "error", "text"),
+    [
+        (len, 1, TypeError, "expected an nn.Module"),
+        (nn.ReLU(), 0, ValueError, "at least 1"),
+        (nn.ReLU(), 1.5, ValueError, "whole number"),
+    ],
+)
+def test_errors(model: Any, every: Any, error: type[Exception], text: str) -> None:
+    with pytest.raises(error, match=text):
+        ag.insight.watch(model, every)
