@@ -252,9 +252,11 @@ def _dead(samples: Sequence[Sample]) -> Found:
     if not found:
         return None
     share, worst = max(found, key=lambda pair: pair[0])
+    start = next((r.dead for r in _history(samples, worst.layer) if r.dead is not None), share)
+    grown = f" ({start:.0%} at the start)" if start < share / 2 else ""
     return (
         [row.layer for _, row in found],
-        f"{share:.0%} of the ReLU units after {_names([worst])} are 0 on the whole batch, so no gradient passes them",
+        f"{share:.0%} of the ReLU units after {_names([worst])} are 0 on the whole batch{grown}, so no gradient passes",
         "a smaller learning rate, He initialisation with zero biases, batch norm, or LeakyReLU",
     )
 
@@ -411,13 +413,12 @@ def _lr_too_large(samples: Sequence[Sample]) -> Found:
 def _lr_too_small(samples: Sequence[Sample]) -> Found:
     # Of the first samples only: near the end of a good training, updates are small, too.
     middle = _middle([ratio for _, ratio in _greatest_updates(samples)[:5]])
-    if middle is None or middle >= UPDATE_TOO_SMALL or middle == 0:
+    if middle is None or middle >= UPDATE_TOO_SMALL or not any(r.grad_norm for s in samples for r in s.layers):
         return None
-    return (
-        [],
-        f"even the layer that moves most changes by {middle:.1g} of its weights a step; about 1e-3 is usual",
-        "a learning rate 10 to 1000 times larger",
-    )
+    evidence = f"even the layer that moves most changes by {middle:.1g} of its weights a step"
+    if not middle:
+        evidence = "gradients come, but the updates are lost in rounding"
+    return [], f"{evidence}; about 1e-3 is usual", "a learning rate 10 to 1000 times larger"
 
 
 def _before_trouble(rule: Callable[[Sequence[Sample]], Found]) -> Callable[[Sequence[Sample]], Found]:

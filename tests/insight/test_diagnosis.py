@@ -188,7 +188,7 @@ SICK = [
     ("relu, biases of -10", "dead units", lambda: mlp(8, 16, 16, 3, bias=-10.0), classes, sgd(0.1)),
     ("functional relu, shifted", "dead units", lambda: Custom(lambda z: F.relu(z - 5)), classes, sgd(0.1)),
     ("convolution, biases of -30", "dead units", conv_dead, pictures, sgd(0.01)),
-    ("relu, SGD, too large", "learning rate too large", lambda: mlp(8, 32, 32, 3), classes, sgd(5.0)),
+    ("relu, SGD, too large", "learning rate too large", lambda: mlp(8, 32, 32, 3), classes, sgd(100.0)),
     ("SGD, far too large", "learning rate too large", lambda: mlp(8, 16, 16, 3, act=nn.Tanh), classes, sgd(50.0)),
     ("Adam, far too large", "learning rate too large", lambda: mlp(8, 16, 16, 3), classes, adam(1.0)),
     ("regression that diverges", "learning rate too large", lambda: nn.Linear(8, 1), lambda: (*_regression(), F.mse_loss), sgd(2.0)),

@@ -1,0 +1,139 @@
+"""What a watcher writes: JSON lines, HTML, PNG, and the live table."""
+
+import io
+import json
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import autograd_core as ag
+import autograd_core.nn.functional as F
+from autograd_core import nn, optim
+from autograd_core.insight.report import chart
+
+
+def watched(lr: float = 0.1, act: Any = nn.ReLU, value: float = 1.0, steps: int = 10) -> Any:
+    ag.manual_seed(0)
+    model = nn.Sequential(nn.Linear(4, 6), act(), nn.Linear(6, 3))
+    opt = optim.SGD(model.parameters(), lr=lr)
+    x, y = ag.randn(12, 4), ag.arange(12) % 3
+    x[0, 0] = value
+    with ag.insight.watch(model, every=1) as w:
+        for _ in range(steps):
+            opt.zero_grad()
+            w.loss(F.cross_entropy(model(x), y)).backward()
+            opt.step()
+    return w
+
+
+class Page(HTMLParser):
+    """The tags of a page, their addresses, and its text."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.addresses: list[str] = []
+        self.text = ""
+        self.tags: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        if tag not in ("meta", "line", "circle", "polyline"):
+            self.open.append(tag)
+        self.addresses += [str(v) for k, v in attrs if k in ("src", "href", "data", "srcset")]
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+def test_json_lines(tmp_path: Path) -> None:
+    w = watched()
+    rows = [json.loads(line) for line in w.jsonl(tmp_path / "a.jsonl").read_text().splitlines()]
+    assert [row["step"] for row in rows] == list(range(10))
+    assert rows[3]["loss"] == w.samples[3].loss and rows[3]["speed_ratio"] == w.samples[3].speed_ratio
+    assert rows[3]["layers"][0]["grad_norm"] == w.samples[3].layers[0].grad_norm
+
+
+def test_json_has_no_nan_that_other_readers_refuse(tmp_path: Path) -> None:
+    text = watched(value=ag.nan).jsonl(tmp_path / "a.jsonl").read_text()
+    assert '"loss": "nan"' in text
+    json.loads(text.splitlines()[0], parse_constant=lambda name: pytest.fail(f"bare {name}"))
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({}, ["no illness found in 10 watched steps", "gradient norm", "update-to-weight ratio"]),
+        ({"lr": 1e-8}, ["learning rate too small", "Try: a learning rate 10 to 1000 times larger"]),
+        ({"value": ag.nan}, ["non-finite data"]),
+    ],
+)
+def test_html_is_one_sound_file(tmp_path: Path, options: dict[str, float], words: list[str]) -> None:
+    w = watched(**options)  # type: ignore[arg-type]
+    text = w.html(tmp_path / "a.html", title="my <net>").read_text(encoding="utf-8")
+    page = Page(text)
+    assert not page.open and not page.addresses and "script" not in page.tags
+    assert not re.search(r"https?:|url\(|@import", text)
+    for word in (*words, "my <net>", "0 (Linear)", "update / weights"):
+        assert word in page.text
+    assert not re.search(r'="[^"]*\b(nan|inf)\b', text)  # No coordinate without a place.
+
+
+def test_html_before_anything_was_measured(tmp_path: Path) -> None:
+    w = ag.insight.watch(nn.Linear(1, 1))
+    assert "nothing was measured" in w.html(tmp_path / "a.html").read_text()
+
+
+@pytest.mark.parametrize("log", [False, True])
+@pytest.mark.parametrize("values", [[1.0], [1.0, 1.0], [1e-30, 1e30], [0.1, 0.5, 0.3], [1e-3, 2e-3]])
+def test_charts_hold_all_points(values: list[float], log: bool) -> None:
+    svg = chart([list(enumerate(values))], log)
+    points = [(float(x), float(y)) for x, y in re.findall(r'<circle cx="(\S+)" cy="(\S+)"', svg)]
+    assert len(points) == len(values)
+    assert all(46 <= x <= 406 and 14 <= y <= 178 for x, y in points)
+    heights = [y for _, y in points]
+    assert sorted(range(len(values)), key=lambda i: values[i]) == sorted(range(len(values)), key=lambda i: -heights[i])
+
+
+def test_png(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib", reason="PNG plots need matplotlib")
+    image = watched(act=nn.Tanh).png(tmp_path / "a.png").read_bytes()
+    assert image.startswith(b"\x89PNG") and len(image) > 10_000
+    with pytest.raises(ValueError, match="nothing was measured"):
+        ag.insight.watch(nn.Linear(1, 1)).png(tmp_path / "b.png")
+
+
+def test_live_table() -> None:
+    console_module = pytest.importorskip("rich.console", reason="the live view needs rich")
+    from autograd_core.insight.views import Live
+
+    out = io.StringIO()
+    model = nn.Sequential(nn.Linear(4, 6), nn.ReLU(), nn.Linear(6, 3))
+    w = ag.insight.watch(model, every=1)
+    with Live(w, console_module.Console(file=out, width=140, force_terminal=True)):
+        for _ in range(3):
+            model(ag.ones(9, 4)).sum().backward()
+            optim.SGD(model.parameters(), lr=0.01).step()
+    text = out.getvalue()
+    assert "Sequential, step 0" in text and "Sequential, step 2" in text
+    assert "0 (Linear)" in text and "update / weights" in text
+    assert not w._on_sample
+
+
+def test_extras_are_asked_for_by_name(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in ("matplotlib.figure", "matplotlib.backends.backend_agg", "rich.live"):
+        monkeypatch.setitem(__import__("sys").modules, name, None)
+    w = watched(steps=1)
+    for use in (lambda: w.png(tmp_path / "a.png"), w.live):
+        with pytest.raises(ImportError, match=r"pip install 'autograd-core\[examples\]'"):
+            use()
