@@ -75,7 +75,7 @@ class Runner:
         """The loss after `steps` steps in all (or the check's number), the peak memory in bytes above the imports."""
         memory = None if self._base is None else _peak() - self._base
         if self.kit.device.startswith("cuda"):
-            peak = getattr(self.kit.lib.cuda, "max_memory_allocated", None)
+            peak = getattr(getattr(self.kit.lib, "cuda", None), "max_memory_allocated", None)
             memory = None if peak is None else peak()
         if self.steps < steps:
             self.run(steps - self.steps)
@@ -119,13 +119,18 @@ def _status(field: str) -> int:
 
 
 def _import(spec: dict[str, Any]) -> Any:
+    if spec["library"] == "jax" and hasattr(os, "sched_setaffinity"):  # It takes as many threads as it may use cores.
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: spec["threads"]])
     lib = importlib.import_module(spec["library"])
     for name in spec.get("preload", ()):
         with suppress(ImportError):
             importlib.import_module(name)
-    lib.set_num_threads(spec["threads"])
-    if spec["device"].startswith("cuda"):
-        lib.zeros(1).to(spec["device"])  # fails here, and says why, where there is no such device
+    if hasattr(lib, "set_num_threads"):
+        lib.set_num_threads(spec["threads"])
+    kits = _kits()
+    kits.Kit(lib, spec["device"]).normal(1)  # fails here, and says why, where there is no such device
+    if not hasattr(kits.workload(spec["file"]), spec["function"]):
+        raise NotImplementedError(f"{spec['file']}.py has no {spec['function']}")
     return lib
 
 

@@ -49,7 +49,10 @@ class Kit:
     # -- data -------------------------------------------------------------------------------------------
 
     def tensor(self, array: np.ndarray[Any, Any]) -> Any:
-        return self.lib.from_numpy(array).to(self.device)
+        if hasattr(self.lib, "from_numpy"):
+            return self.lib.from_numpy(array).to(self.device)
+        kind, _, index = self.device.partition(":")  # JAX
+        return self.lib.device_put(array, self.lib.devices(kind)[int(index or 0)])
 
     def normal(self, *shape: int, scale: float = 1.0) -> Any:
         return self.tensor((scale * self.rng.standard_normal(shape)).astype(np.float32))
@@ -140,7 +143,7 @@ class Kit:
             self.flops = self._count()
 
     def synchronize(self) -> None:
-        if self.device.startswith("cuda"):
+        if self.device.startswith("cuda") and hasattr(self.lib, "cuda"):
             self.lib.cuda.synchronize()
 
 

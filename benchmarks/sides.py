@@ -18,7 +18,7 @@ from autograd_core.benchmarks.workloads import Workload
 
 _CHILD = str(Path(__file__).with_name("child.py"))
 # What the libraries import at first use, so that it counts as import and not as memory of the workload.
-_PRELOAD = {"autograd_core": ["autograd_core.nn", "autograd_core.optim", "numba"], "torch": []}
+_PRELOAD = {"autograd_core": ["autograd_core.nn", "autograd_core.optim", "numba"], "torch": [], "jax": ["jax.numpy"]}
 PEERS = ("torch", "torch.compile", "jax")
 
 
@@ -57,7 +57,8 @@ def specification(
 ) -> dict[str, Any]:
     return {
         "task": workload.task, "library": library, "preload": [] if workload.task == "first" else _PRELOAD[library],
-        "threads": threads, "device": device, "file": workload.file, "function": workload.function,
+        "threads": threads, "device": device, "function": workload.function,
+        "file": "in_jax" if library == "jax" else workload.file,
         "sizes": workload.tiny if tiny else workload.sizes, "options": options, "before": list(workload.before),
     }  # fmt: skip
 
@@ -191,15 +192,23 @@ def open_side(
 
 
 def fastest(
-    workload: Workload, device: str, threads: int, compiled: bool, environment: dict[str, str], tiny: bool = False
+    workload: Workload,
+    library: str,
+    device: str,
+    threads: int,
+    compiled: bool,
+    environment: dict[str, str],
+    tiny: bool = False,
 ) -> dict[str, Any]:
-    """The options with which PyTorch runs `workload` fastest, each tried in a process of its own."""
+    """The options with which the peer runs `workload` fastest, each tried in a process of its own."""
+    if library == "jax":
+        return {}
     choices = [dict(variant) | ({"compiled": True} if compiled else {}) for variant in workload.variants]
     if len(choices) == 1 or workload.task != "serve":
         return choices[0] if workload.task == "serve" else {"compiled": compiled}
     seconds = []
     for options in choices:
-        with Remote(specification(workload, "torch", device, threads, options, tiny), environment) as side:
+        with Remote(specification(workload, library, device, threads, options, tiny), environment) as side:
             side.warm_up(0.3)
             seconds.append(min(side.run(1) for _ in range(5)))
     return choices[seconds.index(min(seconds))]

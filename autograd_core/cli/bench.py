@@ -168,24 +168,32 @@ def _measure(shown: _Shown, workload: Any, device: str, peer: str, threads: int,
     if arguments.threads is not None:  # for the BLAS of either side, also without threadpoolctl
         environment = dict.fromkeys(("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), str(threads))
 
-    with ExitStack() as stack:
-        other: sides.Side | None = None
-        options: dict[str, Any] = {}
-        if peer.startswith("torch") and sides.installed(peer) is not None:
-            try:
+    def attempt(library: str | None) -> harness.Result:
+        with ExitStack() as stack:
+            other: sides.Side | None = None
+            options: dict[str, Any] = {}
+            if library is not None:
                 compiled = peer == "torch.compile"
-                options = sides.fastest(workload, device, threads, compiled, environment, tiny)
+                options = sides.fastest(workload, library, device, threads, compiled, environment, tiny)
                 other = stack.enter_context(
-                    sides.open_side(workload, "torch", device, threads, options, environment, tiny)
+                    sides.open_side(workload, library, device, threads, options, environment, tiny)
                 )
-            except (sides.Missing, RuntimeError) as error:
-                shown.note(f"{peer} does not run {workload.name} on {device}: {_short(error)}")
-        ours: sides.Side = stack.enter_context(
-            sides.open_side(workload, "autograd_core", device, threads, {}, environment, tiny)
-        )
-        result = harness.measure(workload, ours, other, rounds=arguments.rounds, **quick)
-    result.device, result.beside, result.options = device, None if peer == "none" else peer, options
-    return result
+            ours = stack.enter_context(
+                sides.open_side(workload, "autograd_core", device, threads, {}, environment, tiny)
+            )
+            result = harness.measure(workload, ours, other, rounds=arguments.rounds, **quick)
+        result.device, result.beside, result.options = device, None if peer == "none" else peer, options
+        return result
+
+    if peer != "none" and sides.installed(peer) is not None:
+        try:
+            return attempt(peer.split(".")[0])
+        except (sides.Missing, RuntimeError) as error:
+            shown.note(f"{peer} does not run {workload.name} on {device}: {_short(error)}")
+    try:
+        return attempt(None)
+    except (sides.Missing, RuntimeError) as error:
+        raise UserError(f"{workload.name} on {device}: {error}") from None
 
 
 def _short(error: Exception) -> str:

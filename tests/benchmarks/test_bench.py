@@ -121,7 +121,7 @@ def test_the_work_of_models_is_counted() -> None:
 
 def test_workloads_import_nothing_of_ours() -> None:
     folder = Path(str(kit.__file__)).parent
-    for name in {"kit", "child", *(w.file for w in ALL)}:
+    for name in {"kit", "child", "in_jax", *(w.file for w in ALL)}:
         assert "autograd_core" not in (folder / f"{name}.py").read_text(encoding="utf-8").split('"""', 2)[2], name
 
 
@@ -177,6 +177,18 @@ def test_a_process_tells_that_its_library_is_missing() -> None:
     spec = sides.specification(WORKLOADS["mlp"][0], "torch", "cpu", 1, {}, True) | {"library": "no_such_library"}
     with pytest.raises(sides.Missing, match="No module named 'no_such_library'"):
         sides.Remote(spec, {})
+
+
+def test_a_workload_that_jax_has_not_is_missing_and_the_others_compute_the_same() -> None:
+    pytest.importorskip("jax", reason="comparisons with JAX need jax")
+    for name in ("mlp", "mlp-small", "elementwise", "softmax", "layernorm", "conv", "matmul"):
+        workload = WORKLOADS[name][0]
+        ours = sides.local(workload)
+        ours.run(3)
+        with sides.open_side(workload, "jax", "cpu", 1, {}, {}, tiny=True) as side:
+            assert side.finish(3)["number"] == pytest.approx(ours.finish(3)["number"], rel=1e-4)
+    with pytest.raises(sides.Missing, match="in_jax.py has no lenet"):
+        sides.open_side(WORKLOADS["lenet"][0], "jax", "cpu", 1, {}, {}, tiny=True)
 
 
 def test_a_process_that_fails_tells_why() -> None:
@@ -248,6 +260,28 @@ def test_two_runs_are_compared(written: dict[str, Any], tmp_path: Path, capsys: 
     assert lines[1].startswith(slower["name"]) and lines[1].endswith("slower")
     assert lines[2].startswith("softmax 768 x 65") and " 1.00 " in lines[2] and lines[2].endswith("torch")
     assert lines[3].split("only in A")[0].strip() == alone["name"]
+
+
+def test_a_peer_that_fails_leaves_blanks_and_a_word(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.setattr(sides, "installed", lambda peer: "1.0")
+    monkeypatch.setattr(bench, "_ceilings", lambda *_: {"flops": 1e9, "bytes": 2e9})
+    open_side, opened = sides.open_side, []
+
+    def failing(workload: Workload, library: str, *rest: Any, **more: Any) -> Any:
+        opened.append(library)
+        if library == "jax":
+            raise sides.Missing("ImportError: it is broken")
+        return open_side(workload, library, *rest, **more)
+
+    monkeypatch.setattr(sides, "open_side", failing)
+    path = tmp_path / "a.json"
+    assert main(["bench", "import", "--peer", "jax", "--tiny", "--rounds", "2", "--json", str(path)]) == 0
+    assert "jax does not run import on cpu: ImportError: it is broken" in capsys.readouterr().out
+    rows = json.loads(path.read_text(encoding="utf-8"))["results"]
+    assert opened == ["jax", "autograd_core"] * 2
+    assert all(row["peer"] is None and row["ratio"] is None and row["ours"] > 0 for row in rows)
 
 
 @pytest.mark.parametrize(
