@@ -3,8 +3,8 @@
 Source: Izmailov et al., "Averaging weights leads to wider optima and better generalization" (2018); Polyak and
 Juditsky, "Acceleration of stochastic approximation by averaging" (1992).
 
-The one file of `optim/` that needs `nn`: an averaged model is a module. So `autograd_core.optim` loads it when it is first
-asked for.
+The one file of `optim/` that needs `nn`: an averaged model is a module. So `autograd_core.optim` loads it when it is
+first asked for.
 """
 
 from __future__ import annotations

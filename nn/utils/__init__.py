@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, TypeVar
 
 import autograd_core as ag
 from autograd_core import Tensor
+from autograd_core.nn.module import Module
 from autograd_core.nn.utils import parametrizations as parametrizations
 from autograd_core.nn.utils import parametrize as parametrize
 from autograd_core.nn.utils import rnn as rnn
@@ -14,6 +16,8 @@ from autograd_core.nn.utils.reparametrize import remove_spectral_norm as remove_
 from autograd_core.nn.utils.reparametrize import remove_weight_norm as remove_weight_norm
 from autograd_core.nn.utils.reparametrize import spectral_norm as spectral_norm
 from autograd_core.nn.utils.reparametrize import weight_norm as weight_norm
+
+M = TypeVar("M", bound=Module)
 
 
 def _tensors(parameters: Tensor | Iterable[Tensor]) -> list[Tensor]:
@@ -140,3 +144,24 @@ def vector_to_parameters(vec: Tensor, parameters: Iterable[Tensor]) -> None:
     for p in targets:
         p.data = vec[start : start + p.numel()].view_as(p).data
         start += p.numel()
+
+
+def skip_init(module_cls: type[M], *args: Any, **kwargs: Any) -> M:
+    """`module_cls(*args, **kwargs)` without its `reset_parameters`: for weights that will be overwritten anyway.
+
+    The parameters hold whatever the memory held, and no random number is drawn for them; child modules are initialised
+    as ever. Raises `RuntimeError` for what is no class of modules, or one that takes no `device`.
+
+    >>> import autograd_core as ag
+    >>> ag.nn.utils.skip_init(ag.nn.Linear, 5, 1).weight.shape
+    ag.Size([1, 5])
+    """
+    if not (isinstance(module_cls, type) and issubclass(module_cls, Module)):
+        raise RuntimeError(f"skip_init: expected a class of modules, got {module_cls!r}")
+    if "device" not in inspect.signature(module_cls).parameters:
+        raise RuntimeError(f"skip_init: {module_cls.__name__} must take a 'device' argument")
+    # A class of its own for the time of the call: the given one may be in use on another thread.
+    silent = dict.fromkeys(("reset_parameters", "_reset_parameters"), lambda self: None)
+    module: Any = type(module_cls.__name__, (module_cls,), silent)(*args, **kwargs)
+    module.__class__ = module_cls
+    return module  # type: ignore[no-any-return]

@@ -176,3 +176,64 @@ def test_buffers_and_unsafe_shapes():
 def test_mistakes(call, error, message):
     with pytest.raises(error, match=message):
         call()
+
+
+@pytest.mark.parametrize("use_trivialization", [True, False])
+@pytest.mark.parametrize("orthogonal_map", [None, "matrix_exp", "cayley", "householder"])
+@pytest.mark.parametrize("shape", [(3, 3), (5, 3), (3, 5), (4, 1)])
+def test_orthogonal(shape, orthogonal_map, use_trivialization):
+    torch = torch_or_skip()
+    torch.manual_seed(0)
+    theirs, mine = torch.nn.Linear(*shape).double(), nn.Linear(*shape).double()
+    transfer(mine, theirs)
+    for lib, layer in ((torch, theirs), (ag, mine)):
+        lib.nn.utils.parametrizations.orthogonal(
+            layer, orthogonal_map=orthogonal_map, use_trivialization=use_trivialization
+        )
+    assert list(mine.state_dict()) == list(theirs.state_dict())
+    assert_close(torch, mine.weight, theirs.weight, "the weight made orthogonal", "float64")
+    original = theirs.parametrizations.weight.original
+    assert_close(torch, mine.parametrizations.weight.original, original, "original", "float64")
+    with torch.no_grad():
+        original.add_(torch.randn(original.shape) * 0.1)
+    transfer(mine, theirs)
+    assert_close(torch, mine.weight, theirs.weight, "the weight of another original", "float64")
+    factor = torch.randn(original.shape, dtype=torch.float64)
+    (theirs.weight * factor).sum().backward()
+    (mine.weight * ag.tensor(factor.numpy())).sum().backward()
+    assert_close(torch, mine.parametrizations.weight.original.grad, original.grad, "gradient", "float64")
+
+
+def test_assigning_to_orthogonal_weights():
+    orthogonal = nn.utils.parametrizations.orthogonal
+    for options in ({}, {"orthogonal_map": "householder", "use_trivialization": False}):
+        layer = orthogonal(nn.Linear(3, 3).double(), **options)
+        wanted = ag.tensor([[0.0, -1.0, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, 1.0]], dtype=ag.float64)
+        layer.weight = wanted
+        assert ag.allclose(layer.weight, wanted, atol=1e-12)
+        with pytest.raises(ValueError, match="shape"):
+            layer.weight = ag.zeros(2, 3, dtype=ag.float64)
+    fixed = orthogonal(nn.Linear(3, 3), use_trivialization=False)
+    with pytest.raises(NotImplementedError, match="householder"):
+        fixed.weight = ag.eye(3)
+    with pytest.raises(ValueError, match="no parameter"):
+        orthogonal(nn.Linear(3, 3), "weights")
+    with pytest.raises(ValueError, match="batch of matrices"):
+        orthogonal(nn.Linear(3, 3), "bias")
+    with pytest.raises(ValueError, match="'cayley'"):
+        orthogonal(nn.Linear(3, 3), orthogonal_map="qr")
+
+
+def test_skip_init():
+    for cls, args in ((nn.Linear, (5, 2)), (nn.LSTM, (3, 4)), (nn.Conv2d, (1, 2, 3)), (nn.BatchNorm1d, (3,))):
+        state = ag.get_rng_state().tolist()
+        layer = nn.utils.skip_init(cls, *args, dtype=ag.float64)
+        assert ag.get_rng_state().tolist() == state, f"{cls.__name__} drew numbers"
+        assert type(layer) is cls
+        assert {k: (v.shape, v.dtype) for k, v in layer.state_dict().items()} == {
+            k: (v.shape, v.dtype) for k, v in cls(*args, dtype=ag.float64).state_dict().items()
+        }
+    with pytest.raises(RuntimeError, match="class of modules"):
+        nn.utils.skip_init(list)
+    with pytest.raises(RuntimeError, match="'device'"):
+        nn.utils.skip_init(nn.ReLU)
