@@ -1,4 +1,4 @@
-"""The command `autograd-core`: `info`, `train` and `bench`; also as `python -m autograd_core`.
+"""The command `autograd-core`: `info`, `train`, `experiment` and `bench`; also as `python -m autograd_core`.
 
 Exit status: 0, 1 for a failure, 2 for a bad argument. A user's mistake gives a message, never a traceback.
 """
@@ -23,14 +23,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     >>> main(["info"])  # doctest: +SKIP
     0
     """
-    from autograd_core.cli import bench, info, train
+    from autograd_core.cli import bench, experiment, info, train
 
     parser = argparse.ArgumentParser(
         prog="autograd-core", description="Deep learning in pure Python; see --help of each command."
     )
     parser.add_argument("--version", action="version", version=f"autograd-core {ag.__version__}")
     commands = parser.add_subparsers(dest="command", metavar="command", required=True)
-    for command in (info, train, bench):
+    for command in (info, train, experiment, bench):
         command.add_parser(commands)
     try:
         arguments = parser.parse_args(argv)

@@ -28,7 +28,7 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("--epochs", type=_count, help="passes over the training images (default: digits 20, mnist 5)")
     parser.add_argument("--batch-size", type=_count, help="images a step (default: digits 64, mnist 128)")
     parser.add_argument("--lr", type=_rate, help="learning rate at the start (default: digits 0.004, mnist 0.003)")
-    parser.add_argument("--seed", type=_seed, help="of weights, order and split (default: 0)")
+    parser.add_argument("--seed", type=seed, help="of weights, order and split (default: 0)")
     parser.add_argument("--data", metavar="FOLDER", help="the folder of MNIST's IDX files (default: data/mnist)")
     parser.add_argument("--download", action="store_true", help="fetch MNIST files that the folder lacks")
     parser.add_argument("--limit", type=_count, metavar="N", help="train on the first N images only")
@@ -56,7 +56,7 @@ def _rate(text: str) -> float:
     return value
 
 
-def _seed(text: str) -> int:
+def seed(text: str) -> int:
     value = int(text)
     if not 0 <= value < 2**63:
         raise argparse.ArgumentTypeError(f"expected an integer from 0 to 2^63 - 1, got {text}")
@@ -64,14 +64,14 @@ def _seed(text: str) -> int:
 
 
 # Their names appear in argparse's messages: "invalid int value: 'x'".
-_count.__name__ = _seed.__name__ = "int"
+_count.__name__ = seed.__name__ = "int"
 _rate.__name__ = "float"
 
 
 def run(arguments: argparse.Namespace) -> int:
     if arguments.task == "digits" and (arguments.data or arguments.download):
         raise UserError("--data and --download are for mnist; digits come with scikit-learn", status=2)
-    device = _device(arguments.device)
+    device = choose_device(arguments.device)
 
     # Only now: these load nn, optim and with them much of the library.
     from autograd_core.cli import data as datasets
@@ -113,7 +113,7 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _device(text: str | None) -> ag.device:
+def choose_device(text: str | None) -> ag.device:
     try:
         device = ag.get_default_device() if text is None else ag.device(text)
     except RuntimeError as error:  # no such name

@@ -1,0 +1,75 @@
+"""What every experiment is given, and helpers that several share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import autograd_core as ag
+
+
+class Silent:
+    """Shows nothing; the command line puts a progress bar in its place."""
+
+    def show(self, step: int, text: str) -> None:
+        pass
+
+
+@dataclass
+class Settings:
+    """seed: of all random draws; quick: the form that takes seconds; data: the folder of MNIST's IDX files."""
+
+    seed: int = 0
+    quick: bool = False
+    data: str = "data/mnist"
+    steps: int = 0
+    done: int = 0
+    display: Any = field(default_factory=Silent)
+
+    def expect(self, steps: int) -> None:
+        """Say how many steps there will be; they show as a bar from then on."""
+        self.steps, self.done = steps, 0
+
+    def step(self, text: str) -> None:
+        self.done += 1
+        self.display.show(self.done, text)
+
+
+def table(heads: Sequence[str], rows: Iterable[Sequence[object]]) -> list[str]:
+    """Lines of a table: text to the left, the rest to the right, floats in four figures.
+
+    >>> from autograd_core.experiments.settings import table
+    >>> print("\\n".join(table(["n", "x"], [["a", 0.5]])))
+    n    x
+    a  0.5
+    """
+    cells = [list(heads)] + [[f"{x:.4g}" if isinstance(x, float) else str(x) for x in row] for row in rows]
+    widths = [max(len(row[i]) for row in cells) for i in range(len(heads))]
+    return [
+        "  ".join(cell.rjust(width) if i else cell.ljust(width) for i, (cell, width) in enumerate(zip(row, widths)))
+        for row in cells
+    ]
+
+
+def median(values: Sequence[float]) -> float:
+    return sorted(values)[len(values) // 2]
+
+
+def mnist_images(settings: Settings, count: int, train: bool = True) -> tuple[ag.Tensor, ag.Tensor]:
+    """The first `count` digits on the default device: images (N, 784) of 0..1, labels (N,)."""
+    from autograd_core.utils.data import mnist
+
+    images, labels = mnist(settings.data, train=train)
+    device = ag.get_default_device()
+    return images[:count].to(device).flatten(1).float() / 255, labels[:count].to(device)
+
+
+def figure(width: float, height: float) -> Any:
+    """A matplotlib figure without pyplot, whose windows have no place in a command. Raises ImportError without it."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    made = Figure(figsize=(width, height), layout="constrained")
+    FigureCanvasAgg(made)
+    return made
