@@ -12,24 +12,27 @@ import numpy as np
 import autograd_core as ag
 
 
-def ceilings(device: str, threads: int, size: int = 2048, megabytes: int = 128, repeats: int = 7) -> dict[str, float]:
+def ceilings(
+    device: str, threads: int, size: int = 2048, megabytes: int = 128, seconds: float = 1.0
+) -> dict[str, float]:
     """`flops` (of a float32 product of two `size` x `size` matrices) and `bytes` (read and written by a copy) a second.
 
-    The best of `repeats`. On the CPU by NumPy, its BLAS as it is set, and the copy shared among `threads` threads.
+    The best of what `seconds` have room for. On the CPU by NumPy, its BLAS as it is set, and the copy shared among
+    `threads` threads.
     """
     elements = megabytes * 2**20 // 4
     if device.startswith("cuda"):
         x, source = ag.ones(size, size, device=device), ag.ones(elements, device=device)
         target = ag.empty_like(source)
-        product = _fastest(lambda: _waited(x @ x), repeats)
-        copy = _fastest(lambda: _waited(target.copy_(source)), repeats)
+        product = _fastest(lambda: _waited(x @ x), seconds)
+        copy = _fastest(lambda: _waited(target.copy_(source)), seconds)
     else:
         a = np.ones((size, size), np.float32)
         out = np.empty_like(a)
-        product = _fastest(lambda: np.matmul(a, a, out=out), repeats)
+        product = _fastest(lambda: np.matmul(a, a, out=out), seconds)
         sources, targets = (np.array_split(np.ones(elements, np.float32), threads) for _ in range(2))
         with ThreadPoolExecutor(threads) as pool:
-            copy = _fastest(lambda: list(pool.map(np.copyto, targets, sources)), repeats)
+            copy = _fastest(lambda: list(pool.map(np.copyto, targets, sources)), seconds)
     return {"flops": 2 * size**3 / product, "bytes": 2 * 4 * elements / copy}
 
 
@@ -37,11 +40,11 @@ def _waited(result: Any) -> None:
     ag.cuda.synchronize()
 
 
-def _fastest(function: Callable[[], Any], repeats: int) -> float:
+def _fastest(function: Callable[[], Any], seconds: float) -> float:
     function()
-    seconds = []
-    for _ in range(repeats):
+    times: list[float] = []
+    while len(times) < 3 or sum(times) < seconds:
         start = time.perf_counter()
         function()
-        seconds.append(time.perf_counter() - start)
-    return min(seconds)
+        times.append(time.perf_counter() - start)
+    return min(times)

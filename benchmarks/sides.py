@@ -34,10 +34,9 @@ class Side(Protocol):
     def finish(self, steps: int, count: bool = False) -> dict[str, Any]: ...
 
 
-def local(workload: Workload, lib: Any = ag, tiny: bool = True) -> child.Runner:
+def local(workload: Workload, lib: Any = ag, device: str = "cpu") -> child.Runner:
     """A side in this process, with the small sizes."""
-    sizes = workload.tiny if tiny else workload.sizes
-    spec = {"file": workload.file, "function": workload.function, "sizes": sizes, "device": "cpu"}
+    spec = {"file": workload.file, "function": workload.function, "sizes": workload.tiny, "device": device}
     return child.Runner(lib, spec, kit)
 
 
