@@ -129,25 +129,28 @@ def _into(name: str, function: Callable[..., Any], out: Any, args: tuple[Any, ..
 
 def accepting(name: str, function: Callable[..., Any], module: str = "autograd_core") -> Callable[..., Any]:
     """`function` with an argument `out`, under the name it has in `module`."""
-    call: Callable[..., Any]
+    made: Any
     if not hasattr(function, "primitive"):
 
-        def call(*args: Any, out: Any = None, **options: Any) -> Any:
+        def general(*args: Any, out: Any = None, **options: Any) -> Any:
             return function(*args, **options) if out is None else _into(name, function, out, args, options)
 
-    # A primitive takes one or two tensors; to pass on just these costs a third of passing on `*args`.
-    elif function.__code__.co_argcount == 1:  # type: ignore[attr-defined]
+        made = general
+        made.__wrapped__ = function  # `help` shows the function's own arguments.
 
-        def call(input: Any, *, out: Any = None) -> Any:
+    # A primitive takes one or two tensors; to pass on just these costs a third of passing on `*args`.
+    elif function.__code__.co_argcount == 1:
+
+        def unary(input: Any, *, out: Any = None) -> Any:
             return function(input) if out is None else _into(name, function, out, (input,), {})
 
+        made = unary
     else:
 
-        def call(input: Any, other: Any, *, out: Any = None) -> Any:
+        def binary(input: Any, other: Any, *, out: Any = None) -> Any:
             return function(input, other) if out is None else _into(name, function, out, (input, other), {})
 
-    call.__name__ = call.__qualname__ = name
-    call.__doc__, call.__module__ = function.__doc__, module
-    if not hasattr(function, "primitive"):
-        call.__wrapped__ = function  # type: ignore[attr-defined]  # `help` shows the function's own arguments.
-    return call
+        made = binary
+    made.__name__ = made.__qualname__ = name
+    made.__doc__, made.__module__ = function.__doc__, module
+    return made  # type: ignore[no-any-return]
