@@ -160,7 +160,9 @@ def _ticks(values: Sequence[float], log: bool) -> list[float]:
         high = max(high, low + 1)
         step = max(1, ceil((high - low) / 4))
         return [10.0**e for e in range(low, high + step, step) if -300 < e < 300]
-    low_value, high_value = min(0.0, *values), max(values)
+    low_value, high_value = min(values), max(values)
+    if 0 <= low_value < high_value / 2 or high_value <= low_value:
+        low_value = min(0.0, low_value)  # From zero where that hides nothing.
     if high_value <= low_value:
         high_value = low_value + 1.0
     size = 10.0 ** floor(log10((high_value - low_value) / 2))

@@ -3,6 +3,8 @@
 import io
 import json
 import re
+import shutil
+import subprocess
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -137,3 +139,29 @@ def test_extras_are_asked_for_by_name(monkeypatch: pytest.MonkeyPatch, tmp_path:
     for use in (lambda: w.png(tmp_path / "a.png"), w.live):
         with pytest.raises(ImportError, match=r"pip install 'autograd-core\[examples\]'"):
             use()
+
+
+@pytest.mark.slow
+@pytest.mark.host("the page is the same whatever the device")
+def test_the_page_in_a_browser_without_a_network(tmp_path: Path) -> None:
+    image = pytest.importorskip("matplotlib.image", reason="reading the screenshot needs matplotlib")
+    browser = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    if browser is None:
+        pytest.skip("no Chromium on the PATH")
+    page = watched(act=nn.Sigmoid).html(tmp_path / "a.html")
+    shot = tmp_path / "a.png"
+    command = [browser, "--headless=new", "--no-sandbox", "--disable-gpu", "--host-resolver-rules=MAP * ~NOTFOUND"]
+    command += [
+        f"--user-data-dir={tmp_path / 'profile'}",
+        "--window-size=1150,1300",
+        f"--screenshot={shot}",
+        page.as_uri(),
+    ]
+    subprocess.run(command, check=True, capture_output=True, timeout=120)
+    pixels = image.imread(shot)[..., :3] * 255
+    assert pixels.shape[:2] == (1300, 1150)
+    # The first layer's blue and the last one's orange: more than the two keys (12 by 12) above the curves.
+    for colour in ((38, 110, 200), (225, 120, 30)):
+        near = abs(pixels - colour).max(axis=2) < 12
+        assert near.sum() > 500, f"{near.sum()} pixels of {colour}"
+        assert near[400:].any(axis=0).sum() > 300, "the curves do not spread over the page"
