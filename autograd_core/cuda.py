@@ -1,6 +1,6 @@
 """`ag.cuda`: whether CUDA devices can be used, and what they are.
 
-Streams, events and memory statistics are not here yet.
+Streams, events and peaks of memory are not here yet.
 """
 
 from __future__ import annotations
@@ -57,3 +57,50 @@ def manual_seed_all(seed: int) -> None:
     """Seed the default generators of all CUDA devices; does nothing where there is none."""
     for index in range(device_count()):
         random.default_generator(devices.backend_of(f"cuda:{index}")).manual_seed(seed)
+
+
+def empty_cache() -> None:
+    """Give memory that no tensor uses back to the driver; does nothing where there is no CUDA.
+
+    >>> import autograd_core as ag
+    >>> ag.cuda.empty_cache()
+    """
+    for index in range(device_count()):
+        _backend(index).release_memory()
+
+
+def memory_allocated(device: Any = None) -> int:
+    """The bytes of all arrays of a CUDA device; 0 where there is none.
+
+    >>> import autograd_core as ag
+    >>> ag.cuda.memory_allocated() >= 0
+    True
+    """
+    return int(_backend(device).memory_used()) if is_available() else 0
+
+
+def memory_reserved(device: Any = None) -> int:
+    """The bytes that are held of a CUDA device's memory, those kept for the next array included; 0 where there is none.
+
+    >>> import autograd_core as ag
+    >>> ag.cuda.memory_reserved() >= ag.cuda.memory_allocated()
+    True
+    """
+    return int(_backend(device).memory_held()) if is_available() else 0
+
+
+def mem_get_info(device: Any = None) -> tuple[int, int]:
+    """The free and the total bytes of a CUDA device, as the driver tells them. Raises `RuntimeError` if there is none.
+
+    >>> import autograd_core as ag
+    >>> if ag.cuda.is_available():
+    ...     free, total = ag.cuda.mem_get_info()
+    """
+    free, total = _backend(device).memory_info()
+    return free, total
+
+
+def _backend(device: Any) -> Any:
+    if isinstance(device, int):
+        device = f"cuda:{device}"
+    return devices.backend_of("cuda" if device is None else device)

@@ -52,6 +52,28 @@ class CudaBackend(Backend):
     def describe(self) -> str:
         return str(self.xp.cuda.runtime.getDeviceProperties(self.ordinal)["name"].decode())
 
+    def memory_used(self) -> int:
+        """The bytes of this device's arrays."""
+        with self.device:
+            return int(self.xp.get_default_memory_pool().used_bytes())
+
+    def memory_held(self) -> int:
+        """The bytes that CuPy's pool holds, those kept for the next array included."""
+        with self.device:
+            return int(self.xp.get_default_memory_pool().total_bytes())
+
+    def memory_info(self) -> tuple[int, int]:
+        """The device's free and total bytes, as the driver tells them."""
+        with self.device:
+            free, total = self.xp.cuda.runtime.memGetInfo()
+        return int(free), int(total)
+
+    def release_memory(self) -> None:
+        """Give the memory that no array uses back to the driver."""
+        with self.device:
+            self.xp.get_default_memory_pool().free_all_blocks()
+        self.xp.get_default_pinned_memory_pool().free_all_blocks()
+
     def _errors(self) -> Any:
         from cupyx import errstate
 
