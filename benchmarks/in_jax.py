@@ -65,7 +65,8 @@ def mlp_small(jax: Any, kit: Any) -> Any:
 
 def _differentiated(jax: Any, kit: Any, function: Any, *inputs: Any) -> Any:
     shape = jax.eval_shape(function, *inputs).shape
-    cotangent, last = kit.normal(*shape), [None, ()]
+    cotangent = kit.normal(*shape)
+    last: list[Any] = [None, ()]
 
     def both(inputs: Any, g: Any) -> Any:
         y, pull = jax.vjp(function, *inputs)

@@ -75,6 +75,8 @@ def markdown(report: Row) -> str:
         "of blocks; `apart` is the relative difference of the final losses; memory is the peak above what the imports "
         "cost; the last two columns are what autograd-core reached, and its share of the ceiling."
     )
+    if not report["complete"]:
+        text += ["", "The run was broken off: what comes after the last row was not measured."]
     for (device, beside), rows in _grouped(report["results"]).items():
         found = report["ceilings"].get(device)
         version = report["peers"].get(beside or "")

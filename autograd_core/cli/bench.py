@@ -62,8 +62,6 @@ def run(arguments: argparse.Namespace) -> int:
     devices, peers = _checked(arguments, chosen)
 
     from autograd_core.backends.cpu import threads
-    from autograd_core.benchmarks import report as reports
-    from autograd_core.benchmarks.workloads import WORKLOADS
 
     if arguments.threads is not None:
         threads.set_num_threads(arguments.threads)
@@ -79,10 +77,27 @@ def run(arguments: argparse.Namespace) -> int:
         "machine": _machine(),
         "thread_count": count,
         "tiny": arguments.tiny,
+        "complete": False,
         "peers": versions,
         "ceilings": {},
         "results": [],
     }
+    try:
+        _fill(report, arguments, chosen, devices, peers)
+        report["complete"] = True
+    finally:  # What was measured before an error or Ctrl-C is not lost.
+        _write(arguments, report)
+    return 0
+
+
+def _fill(
+    report: dict[str, Any], arguments: argparse.Namespace, chosen: list[str], devices: list[str], peers: list[str]
+) -> None:
+    """Measure what was asked for into `report`, row by row."""
+    from autograd_core.benchmarks import report as reports
+    from autograd_core.benchmarks.workloads import WORKLOADS
+
+    count, ceilings = report["thread_count"], report["ceilings"]
     timed = [(group, workload) for group in chosen if group in _TIMED for workload in WORKLOADS[group]]
     runs = [(device, peer, *each) for device in devices for peer in peers for each in timed]
     if runs:
@@ -90,15 +105,15 @@ def run(arguments: argparse.Namespace) -> int:
         with _Shown(len(runs)) as shown:
             for done, (device, peer, group, workload) in enumerate(runs):
                 shown.show(done, f"{workload.name} on {device}" + ("" if peer == "none" else f" beside {peer}"))
-                if device not in report["ceilings"]:
-                    report["ceilings"][device] = _ceilings(shown, device, count, arguments.tiny)
+                if device not in ceilings:
+                    ceilings[device] = _ceilings(shown, device, count, arguments.tiny)
                 result = _measure(shown, workload, device, peer, count, arguments)
                 result.group = group
                 report["results"].append(result.as_dict())
-                shown.note(reports.line(report["results"][-1], report["ceilings"][device]))
-            for device, found in report["ceilings"].items():  # Once more, for the case of a slow moment at the start.
+                shown.note(reports.line(report["results"][-1], ceilings[device]))
+            for device, found in ceilings.items():  # Once more, for the case of a slow moment at the start.
                 again = _ceilings(shown, device, count, arguments.tiny)
-                report["ceilings"][device] = {key: max(value, again[key]) for key, value in found.items()}
+                ceilings[device] = {key: max(value, again[key]) for key, value in found.items()}
     if "depth" in chosen:
         from autograd_core.benchmarks import depth
 
@@ -106,9 +121,7 @@ def run(arguments: argparse.Namespace) -> int:
     if "threads" in chosen:
         from autograd_core.benchmarks import thread_pools
 
-        report["threads"] = thread_pools.report(with_torch=versions.get("torch") is not None)
-    _write(arguments, report)
-    return 0
+        report["threads"] = thread_pools.report(with_torch=report["peers"].get("torch") is not None)
 
 
 def _checked(arguments: argparse.Namespace, chosen: list[str]) -> tuple[list[str], list[str]]:
@@ -250,20 +263,24 @@ def _machine() -> dict[str, Any]:
 
 
 def _write(arguments: argparse.Namespace, report: dict[str, Any]) -> None:
+    from autograd_core._atomic import write_atomically
     from autograd_core.benchmarks import report as reports
 
-    text = json.dumps(report, indent=2) + "\n"
-    if arguments.json is not None:
-        arguments.json.write_text(text, encoding="utf-8")
-    if arguments.plot is not None:
-        for path in reports.plot(report, arguments.plot):
-            print(f"drew {path}")
-    if arguments.out is not None:
-        folder = arguments.out / reports.folder_name(report)
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / "results.json").write_text(text, encoding="utf-8")
-        (folder / "table.md").write_text(reports.markdown(report), encoding="utf-8")
-        print(f"wrote {folder}")
+    text = (json.dumps(report, indent=2) + "\n").encode()
+    try:
+        if arguments.json is not None:
+            write_atomically(arguments.json, [text])
+        if arguments.out is not None:
+            folder = arguments.out / reports.folder_name(report)
+            folder.mkdir(parents=True, exist_ok=True)
+            write_atomically(folder / "results.json", [text])
+            write_atomically(folder / "table.md", [reports.markdown(report).encode()])
+            print(f"wrote {folder}")
+        if arguments.plot is not None:
+            for path in reports.plot(report, arguments.plot):
+                print(f"drew {path}")
+    except OSError as error:
+        raise UserError(f"cannot write the results: {error}") from None
 
 
 def _compare(a: Path, b: Path) -> int:

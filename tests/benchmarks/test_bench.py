@@ -239,7 +239,7 @@ def written(tiny_run: dict[str, Any]) -> dict[str, Any]:
 def test_the_command_leaves_a_missing_peer_blank(written: dict[str, Any]) -> None:
     assert "PyTorch is not installed: its columns stay blank" in written["printed"]
     run = written["report"]
-    assert run["peers"] == {"torch": None} and run["tiny"] is True and run["format"] == 2
+    assert run["peers"] == {"torch": None} and run["tiny"] is run["complete"] is True and run["format"] == 2
     assert [result["name"] for result in run["results"]] == [
         w.name for g in ("mlp-small", "softmax") for w in WORKLOADS[g]
     ]
@@ -293,6 +293,25 @@ def test_a_peer_that_fails_leaves_blanks_and_a_word(
     rows = json.loads(path.read_text(encoding="utf-8"))["results"]
     assert opened == ["jax", "autograd_core"]
     assert all(row["peer"] is None and row["ratio"] is None and row["ours"] > 0 for row in rows)
+
+
+def test_what_was_measured_before_an_error_is_written(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    def measure(shown: Any, workload: Workload, *rest: Any) -> harness.Result:
+        if "cached" in workload.name:
+            raise KeyboardInterrupt
+        return harness.Result(workload.name, workload.unit, 1.0)
+
+    monkeypatch.setattr(bench, "_measure", measure)
+    monkeypatch.setattr(bench, "_ceilings", lambda *_: {"flops": 1e9, "bytes": 2e9})
+    command = ["bench", "import", "first-step", "--json", str(tmp_path / "a.json"), "--out", str(tmp_path)]
+    assert main(command) == 130
+    run = json.loads((tmp_path / "a.json").read_text(encoding="utf-8"))
+    assert run["complete"] is False
+    assert [row["name"] for row in run["results"]] == ["import", "import beyond NumPy's", "first step of mlp, cold"]
+    (table,) = tmp_path.glob("*/table.md")
+    assert "The run was broken off" in table.read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(
