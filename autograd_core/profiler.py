@@ -212,7 +212,7 @@ class profile:
                     return "", "backward"
                 place = bisect_right(self._ticks, abs(node.stamp)) - 1  # The stamp of a node that is done is negated.
                 return (self._paths[place] if place >= 0 else ""), "backward"
-            if code.co_name == "step" and code.co_filename.startswith(_OPTIM):
+            if code.co_name == "step" and code.co_filename.startswith(_OPTIM) and "self" in frame.f_locals:
                 return f"{type(frame.f_locals['self']).__name__}.step", "update"
             frame = frame.f_back
         return "", "forward"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from autograd_core.benchmarks import overhead
@@ -10,9 +10,18 @@ from autograd_core.benchmarks import overhead
 # The ways in which PyTorch may run a workload; it gets the one that proves fastest.
 _FOREACH, _FUSED = {"optimizer": {"foreach": True}}, {"optimizer": {"fused": True}}
 _LAST = {"channels_last": True}
-OPTIMIZERS = (_FOREACH, _FUSED)
-IMAGES = (_FOREACH, _FUSED, _FOREACH | _LAST, _FUSED | _LAST)
+OPTIMIZERS: tuple[dict[str, Any], ...] = ({}, _FOREACH, _FUSED)
 LAYOUTS: tuple[dict[str, Any], ...] = ({}, _LAST)
+IMAGES = tuple(optimizer | layout for optimizer in OPTIMIZERS for layout in LAYOUTS)
+
+# The batch sizes of a sweep.
+SWEPT = {
+    "mlp": (8, 32, 128, 512, 2048),
+    "lenet": (4, 16, 64, 256, 1024),
+    "resnet": (4, 16, 32, 128),
+    "lstm": (4, 16, 32, 128),
+    "gpt": (2, 4, 12, 48),
+}
 
 
 @dataclass(frozen=True)
@@ -101,6 +110,15 @@ def _first(group: str, cold: bool) -> Workload:
     of = _trained()[group][0]
     name = f"first step of {group}, {'cold' if cold else 'cached'}"
     return Workload(name, of.file, of.function, of.sizes, of.tiny, task="first", cold=cold)
+
+
+def sweep(group: str) -> list[Workload]:
+    """The training step of `group` at several batch sizes, in the order of size, instead of the usual one alone."""
+    (usual,) = _trained()[group]
+    return [
+        replace(usual, name=f"{group}, batch {batch}", sizes=usual.sizes | {"batch": batch}, target=None, size=batch)
+        for batch in SWEPT[group]
+    ]
 
 
 def _memory(group: str, **sizes: int) -> Workload:

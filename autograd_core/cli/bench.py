@@ -51,6 +51,7 @@ def add_parser(commands: Any) -> None:
     parser.add_argument(
         "--compare", nargs=2, type=Path, metavar=("A", "B"), help="only set two results (files or folders) side by side"
     )
+    parser.add_argument("--sweep", action="store_true", help="training steps at several batch sizes, for --plot")
     parser.add_argument("--tiny", action="store_true", help="the smallest sizes: does everything run?")
     parser.set_defaults(run=run)
 
@@ -95,10 +96,11 @@ def _fill(
 ) -> None:
     """Measure what was asked for into `report`, row by row."""
     from autograd_core.benchmarks import report as reports
-    from autograd_core.benchmarks.workloads import WORKLOADS
+    from autograd_core.benchmarks.workloads import SWEPT, WORKLOADS, sweep
 
     count, ceilings = report["thread_count"], report["ceilings"]
-    timed = [(group, workload) for group in chosen if group in _TIMED for workload in WORKLOADS[group]]
+    groups = {group: sweep(group) if arguments.sweep and group in SWEPT else WORKLOADS[group] for group in _TIMED}
+    timed = [(group, workload) for group in chosen if group in _TIMED for workload in groups[group]]
     runs = [(device, peer, *each) for device in devices for peer in peers for each in timed]
     if runs:
         print(reports.header())

@@ -14,7 +14,18 @@ import numpy as np
 import pytest
 
 import autograd_core as ag
-from autograd_core.benchmarks import child, depth, harness, kit, overhead, report, roofline, sides, thread_pools
+from autograd_core.benchmarks import (
+    child,
+    depth,
+    harness,
+    kit,
+    overhead,
+    report,
+    roofline,
+    sides,
+    thread_pools,
+    workloads,
+)
 from autograd_core.benchmarks.workloads import WORKLOADS, Workload
 from autograd_core.cli import bench, main
 
@@ -127,6 +138,20 @@ def test_the_work_of_models_is_counted() -> None:
         2 * 16 * (16 * 48 + 16 * 16 + 2 * 16 * 64 + 16 * 65) + attention
     )
     assert flops("conv", batch=1, inside=2, outside=3, image=6, kernel=3, stride=2) == 3 * 2 * 3 * 9 * 18
+
+
+def test_a_sweep_makes_the_batches_that_it_names() -> None:
+    for group, batches in workloads.SWEPT.items():
+        swept = workloads.sweep(group)
+        assert [w.size for w in swept] == list(batches) and len({w.name for w in swept}) == len(swept)
+        least = swept[0]
+        spec = {"file": least.file, "function": least.function, "device": "cpu"}
+        counts = []
+        for batch in batches[:2]:
+            runner = child.Runner(ag, spec | {"sizes": least.tiny | {"batch": batch}}, kit)
+            runner.run(1)
+            counts.append(runner.finish(1, True)["flops"])
+        assert counts[1] == pytest.approx(counts[0] * batches[1] / batches[0])
 
 
 def test_workloads_import_nothing_of_ours() -> None:
