@@ -80,8 +80,8 @@ def summary(model: Module, *inputs: Any, **kwargs: Any) -> Summary:
     is one product with its sum: a dense layer takes n m for each sample, also inside attention and recurrent layers;
     elementwise work is not counted.
 
-    model: any Module. inputs: what it takes, a batch of any size. Returns a `Summary`; the model is left as it was.
-    Raises TypeError if `model` is no Module, and what the model itself raises.
+    model: any Module. inputs: what it takes, a batch of any size. Returns a `Summary`. The model is left as it was,
+    but that lazy layers are initialised. Raises TypeError if `model` is no Module, and what the model itself raises.
 
     >>> import autograd_core as ag
     >>> s = ag.insight.summary(ag.nn.Sequential(ag.nn.Linear(8, 9), ag.nn.Sigmoid(), ag.nn.Linear(9, 4)), ag.ones(1, 8))
@@ -93,21 +93,25 @@ def summary(model: Module, *inputs: Any, **kwargs: Any) -> Summary:
     result = Summary(type(model).__name__)
     tensors = list(_tensors((inputs, kwargs)))
     backends = {t._backend for t in (*tensors, *model.parameters(), *model.buffers())}
-    seen: set[int] = set()
+    owners: list[tuple[LayerSummary, Module]] = []
     with ExitStack() as stack:
         stack.enter_context(_evaluating(model))
         stack.enter_context(modes.inference_mode(False))
         stack.enter_context(modes.enable_grad())
         tapes = [stack.enter_context(Recorder(backend, allow_reads=True)) for backend in backends]
         for name, module in model.named_modules():
-            own = [p for p in module._parameters.values() if p is not None]
-            if own or not module._modules:
-                new = [p for p in own if id(p) not in seen]
-                seen.update(id(p) for p in new)
-                row = LayerSummary(name or "(model)", type(module).__name__, parameters=sum(p.numel() for p in new))
+            if not module._modules or any(p is not None for p in module._parameters.values()):
+                row = LayerSummary(name or "(model)", type(module).__name__)
                 result.layers.append(row)
+                owners.append((row, module))
                 _count_calls(stack, module, row, tapes)
         output = model(*inputs, **kwargs)
+    seen: set[int] = set()
+    for row, module in owners:  # Now, since lazy layers have their parameters from the first call on.
+        row.kind = type(module).__name__
+        new = [p for p in module._parameters.values() if p is not None and id(p) not in seen]
+        seen.update(id(p) for p in new)
+        row.parameters = sum(p.numel() for p in new)
     parameters = list(model.parameters())
     result.parameters = sum(p.numel() for p in parameters)
     result.trainable = sum(p.numel() for p in parameters if p.requires_grad)

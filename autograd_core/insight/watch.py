@@ -12,6 +12,7 @@ from autograd_core import modes, recorder
 from autograd_core.insight import diagnosis, report
 from autograd_core.insight.samples import SATURATED_SLOPE, LayerSample, Sample, read
 from autograd_core.nn import Module
+from autograd_core.nn.parameter import UninitializedParameter
 from autograd_core.tensor import Tensor
 
 # Of a batch the first so many entries are looked at: enough for shares of a per cent, and cheap for large batches.
@@ -52,11 +53,13 @@ class Watcher:
     def _forward_begins(self, module: Module, args: Any) -> None:
         if self._open is None and self.steps < self._next:
             # The way of nearly all steps.
-            if module.training and modes.state.grad:
+            if module.training and modes.state.grad and module is self.model:
                 self.steps += 1
             return
-        if not module.training or not modes.state.grad or recorder.recording:
+        if not module.training or not modes.state.grad or recorder.recording or module is not self.model:
             return
+        if any(isinstance(p, UninitializedParameter) for p in module.parameters()):
+            return  # Lazy layers: what they will be is known after this pass.
         step = self.steps
         self.steps += 1
         if self._open is not None:
@@ -129,6 +132,9 @@ class Watcher:
         from autograd_core.insight import views
 
         return views.Live(self)
+
+    def __deepcopy__(self, memo: Any) -> Watcher:
+        return self  # A copy of the model is another model, which is not watched.
 
     def __repr__(self) -> str:
         return f"<watch of {type(self.model).__name__}: {self.steps} steps, every {self.every}>"

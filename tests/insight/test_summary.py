@@ -41,6 +41,7 @@ COUNTS = [
         32 * (4 + 8 + 2) + 32 * (8 + 8 + 2),
         10 * 32 * (12 + 16),
     ),
+    ("lazy", lambda: nn.Sequential(nn.LazyLinear(5), nn.ReLU()), (2, 3), 20, 30),
     ("batch norm", lambda: nn.BatchNorm2d(5), (2, 5, 3, 3), 10, 0),
     ("functional, shared", Functional, (3, 4), 16, 3 * 4 * 4 * 2 + 3 * 3 * 4),
 ]

@@ -196,6 +196,24 @@ def test_nothing_is_read_before_it_is_asked_for(monkeypatch: pytest.MonkeyPatch)
     assert len(w.samples) == 3 and len(reads) == 3
 
 
+def test_a_copy_of_the_model_is_not_watched() -> None:
+    model, (x, y) = mlp(), task()
+    w = ag.insight.watch(model, every=1)
+    other = copy.deepcopy(model)
+    for m in (model, other, other):
+        step(m, optim.SGD(m.parameters(), lr=0.1), x, y)
+    assert w.steps == 1 and [s.step for s in w.samples] == [0]
+
+
+def test_lazy_layers_are_watched_once_they_have_parameters() -> None:
+    model, (x, y) = nn.Sequential(nn.LazyLinear(4), nn.ReLU(), nn.LazyLinear(3)), task()
+    with ag.insight.watch(model, every=1) as w:
+        model(x)
+        assert w.steps == 0
+        step(model, optim.SGD(model.parameters(), lr=0.1), x, y)
+    assert [row.kind for row in w.samples[0].layers] == ["Linear", "Linear"]
+
+
 def test_an_exception_in_forward_leaves_no_hooks() -> None:
     model = mlp()
     w = ag.insight.watch(model, every=1)
