@@ -33,28 +33,51 @@ def device_count() -> int:
 
 
 def get_device_name(device: Any = None) -> str:
-    """The name of a CUDA device. Raises `RuntimeError` where there is none."""
+    """The name of a CUDA device. Raises `RuntimeError` where there is none.
+
+    >>> import autograd_core as ag
+    >>> ag.cuda.is_available() and len(ag.cuda.get_device_name()) == 0
+    False
+    """
     return devices.backend_of("cuda" if device is None else device).describe()
 
 
 def current_device() -> int:
-    """The index of the device that `"cuda"` stands for: always 0."""
+    """The index of the device that `"cuda"` stands for: always 0.
+
+    >>> import autograd_core as ag
+    >>> ag.cuda.current_device() if ag.cuda.is_available() else 0
+    0
+    """
     return int(devices.device_of(devices.backend_of("cuda")).index or 0)
 
 
 def synchronize(device: Any = None) -> None:
-    """Wait until all work given to a CUDA device is done."""
+    """Wait until all work given to a CUDA device is done.
+
+    >>> import autograd_core as ag
+    >>> if ag.cuda.is_available():
+    ...     ag.cuda.synchronize()
+    """
     devices.backend_of("cuda" if device is None else device).synchronize()
 
 
 def manual_seed(seed: int) -> None:
-    """Seed the default generator of the current CUDA device; does nothing where there is none."""
+    """Seed the default generator of the current CUDA device; does nothing where there is none.
+
+    >>> import autograd_core as ag
+    >>> ag.cuda.manual_seed(1)
+    """
     if is_available():
         random.default_generator(devices.backend_of("cuda")).manual_seed(seed)
 
 
 def manual_seed_all(seed: int) -> None:
-    """Seed the default generators of all CUDA devices; does nothing where there is none."""
+    """Seed the default generators of all CUDA devices; does nothing where there is none.
+
+    >>> import autograd_core as ag
+    >>> ag.cuda.manual_seed_all(1)
+    """
     for index in range(device_count()):
         random.default_generator(devices.backend_of(f"cuda:{index}")).manual_seed(seed)
 

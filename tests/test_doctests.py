@@ -8,8 +8,10 @@ import builtins
 import doctest
 import importlib
 import importlib.util
+import inspect
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -43,3 +45,28 @@ def test_examples_in_docstrings(name: str) -> None:
     flags = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
     failed, _ = doctest.testmod(module, extraglobs={**vars(builtins), "ag": ag}, optionflags=flags)
     assert failed == 0, f"{failed} examples of {name} failed; their output is above"
+
+
+@pytest.mark.host("docstrings are the same whatever the device")
+@pytest.mark.parametrize(
+    "owner", [ag, ag.Tensor, ag.nn, ag.nn.functional, ag.nn.init, ag.nn.utils, ag.optim, ag.linalg, ag.special, ag.cuda]
+)
+def test_every_public_name_has_a_docstring(owner: Any) -> None:
+    def described(name: str) -> bool:
+        value = inspect.getattr_static(owner, name, None) or getattr(owner, name)  # A property rather than its value.
+        ours = callable(value) and str(getattr(value, "__module__", "")).startswith("autograd_core")
+        return not (ours or isinstance(value, property)) or bool(value.__doc__)
+
+    assert [name for name in dir(owner) if not name.startswith("_") and not described(name)] == []
+
+
+def test_examples_are_attached() -> None:
+    for thing in (
+        ag.sqrt,
+        ag.Tensor.sqrt,
+        ag.nn.functional.tanh,
+        ag.special.expm1,
+        ag.ceil,
+        ag.Tensor.__dict__["shape"],
+    ):
+        assert ">>> ag." in (inspect.getdoc(thing) or ""), thing

@@ -21,6 +21,7 @@ from autograd_core.ops import (
     creation,
     cumulative,
     distances,
+    docs,
     drawing,
     elementwise,
     embedding,
@@ -96,6 +97,8 @@ def _collect() -> dict[str, Any]:
     exported["detach"] = Tensor.detach
     exported["memory_format"] = memory_format.memory_format
     exported.update({constant.name: constant for constant in memory_format.CONSTANTS})
+    Tensor.type = creation.type_  # type: ignore[attr-defined]
+    docs.attach(exported)  # Before the functions are wrapped: a wrapper takes the docstring over.
     for name in numpy_names.NAMES:
         exported[name] = numpy_names.accepting(exported[name])
         if hasattr(Tensor, name):
@@ -104,7 +107,6 @@ def _collect() -> dict[str, Any]:
         exported[name] = out.accepting(name, exported[name])
     for name in out.LINALG:
         setattr(linalg, name, out.accepting(name, getattr(linalg, name), linalg.__name__))
-    Tensor.type = creation.type_  # type: ignore[attr-defined]
     return exported
 
 

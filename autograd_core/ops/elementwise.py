@@ -665,8 +665,7 @@ for _function in (maximum, minimum, atan2, logical_and, logical_or, logical_xor)
     PUBLIC[_function.__name__] = of_tensors(_function)
 PUBLIC["arctan2"] = PUBLIC["atan2"]
 for _names in ("eq", "ne not_equal", "gt greater", "ge greater_equal", "lt less", "le less_equal"):
-    for _name in _names.split():
-        PUBLIC[_name] = of_tensors(globals()[_names.split()[0]], 1)
+    PUBLIC.update(dict.fromkeys(_names.split(), of_tensors(globals()[_names.split()[0]], 1)))
 
 _UNARY = (
     "neg", "abs", "sign", "reciprocal", "sqrt", "rsqrt", "exp", "expm1", "log", "log2", "log10", "log1p",
