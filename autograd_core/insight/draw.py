@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ _STYLE = (
 
 @dataclass
 class _Box:
-    """A call of an operation, a leaf tensor, or the result. `inputs` are the boxes above it."""
+    """A call of an operation, a leaf tensor, the result, or a bend of an edge. `inputs` are the boxes above it."""
 
     label: str
     shape: str
@@ -147,9 +147,12 @@ def _in_order(boxes: list[_Box]) -> Iterator[int]:
             stack.extend((j, False) for j in reversed(boxes[i].inputs) if j not in done)
 
 
-def _svg(boxes: list[_Box]) -> str:
-    rows = _layout(boxes)
-    width = [max(len(b.label) * _CHARACTER, len(b.shape) * _CHARACTER * 0.85) + 20 for b in boxes]
+def _svg(calls: list[_Box]) -> str:
+    boxes, rows = _layout(calls)
+    width = [
+        0.0 if b.kind == "bend" else max(len(b.label) * _CHARACTER, len(b.shape) * _CHARACTER * 0.85) + 20
+        for b in boxes
+    ]
     total = max(sum(width[i] + _GAP for i in row) for row in rows) + _GAP
     for row in rows:
         x = (total - sum(width[i] + _GAP for i in row)) / 2 + _GAP / 2
@@ -170,7 +173,9 @@ def _svg(boxes: list[_Box]) -> str:
             x, y, x2, y2 = boxes[j].place, top(j) + _HEIGHT, box.place, top(i)
             middle = (y + y2) / 2
             parts.append(f'<path d="M{x:.1f} {y:.1f}C{x:.1f} {middle:.1f} {x2:.1f} {middle:.1f} {x2:.1f} {y2:.1f}"/>')
-    for i, box in enumerate(boxes):
+        if box.kind == "bend":
+            parts.append(f'<path d="M{box.place:.1f} {top(i):.1f}V{top(i) + _HEIGHT:.1f}"/>')
+    for i, box in enumerate(boxes[: len(calls)]):
         parts.append(
             f'<g class="{box.kind}"><rect x="{box.place - width[i] / 2:.1f}" y="{top(i):.1f}" width="{width[i]:.1f}" '
             f'height="{_HEIGHT}" rx="6"/><text x="{box.place:.1f}" y="{top(i) + 16:.1f}" text-anchor="middle">'
@@ -180,35 +185,48 @@ def _svg(boxes: list[_Box]) -> str:
     return "".join(parts) + "</svg>"
 
 
-def _layout(boxes: list[_Box]) -> list[list[int]]:
-    """Rows of boxes, the result's first: longest paths, then orders by the neighbours' middle.
+def _layout(calls: list[_Box]) -> tuple[list[_Box], list[list[int]]]:
+    """Boxes with bends for long edges, and their rows, the result's first.
 
-    Sugiyama, Tagawa, Toda, "Methods for visual understanding of hierarchical system structures", 1981, without the
-    dummy boxes of long edges.
+    Rows by longest path; an edge over several rows bends around what lies between, all edges of one source together;
+    the order in a row by the neighbours' middle (Sugiyama, Tagawa, Toda, "Methods for visual understanding of
+    hierarchical system structures", 1981).
     """
-    order = list(_in_order(boxes))
-    for box in boxes:
-        box.row = 0
+    boxes = [replace(box, inputs=[], row=0, place=0.0) for box in calls]
+    order = list(_in_order(calls))
     for i in reversed(order):  # A box lies one row above the highest that reads it.
-        for j in boxes[i].inputs:
+        for j in calls[i].inputs:
             boxes[j].row = max(boxes[j].row, boxes[i].row + 1)
-    readers: list[list[int]] = [[] for _ in boxes]
+    bends: dict[tuple[int, int], int] = {}  # (source, row) -> bend
+
+    def above(source: int, row: int) -> int:
+        """What stands for `source` in `row`."""
+        return source if boxes[source].row == row else bends[source, row]
+
     for i in order:
-        for j in boxes[i].inputs:
-            readers[j].append(i)
-    for i in range(len(boxes)):  # A leaf stands next to the first that reads it.
-        if not boxes[i].inputs and readers[i]:
-            boxes[i].row = 1 + max(boxes[k].row for k in readers[i])
+        for j in calls[i].inputs:
+            row = boxes[i].row + 1
+            while row < boxes[j].row and (j, row) not in bends:
+                bends[j, row] = len(boxes)
+                boxes.append(_Box("", "", "bend", row=row))
+                row += 1
+    for (source, row), bend in bends.items():
+        boxes[bend].inputs.append(above(source, row + 1))
+    for i in order:
+        boxes[i].inputs = [above(j, boxes[i].row + 1) for j in calls[i].inputs]
+    readers: list[list[int]] = [[] for _ in boxes]
     rows: list[list[int]] = [[] for _ in range(1 + max(box.row for box in boxes))]
-    for i in range(len(boxes)):
-        rows[boxes[i].row].append(i)
+    for i, box in enumerate(boxes):
+        rows[box.row].append(i)
+        for j in box.inputs:
+            readers[j].append(i)
     for sweep in range(6):
-        for row in rows if sweep % 2 == 0 else rows[::-1]:
-            for i in row:
+        for line in rows if sweep % 2 == 0 else rows[::-1]:
+            for i in line:
                 near = readers[i] if sweep % 2 == 0 else boxes[i].inputs
                 if near:
                     boxes[i].place = sum(boxes[k].place for k in near) / len(near)
-            row.sort(key=lambda i: boxes[i].place)
-            for position, i in enumerate(row):
-                boxes[i].place = (position + 0.5) / len(row)
-    return rows
+            line.sort(key=lambda i: boxes[i].place)
+            for position, i in enumerate(line):
+                boxes[i].place = (position + 0.5) / len(line)
+    return boxes, rows

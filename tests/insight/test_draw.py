@@ -67,9 +67,20 @@ def test_boxes_do_not_overlap_and_lie_inside(make: Any) -> None:
 def test_every_edge_leads_down() -> None:
     x = ag.ones(2, requires_grad=True)
     a = x.exp()
-    svg = ag.insight.draw((a + a.sin().sin().sin() * x).sum()).svg
+    svg = ag.insight.draw((a + a.sin().sin().sin() * x).sum()).svg  # 9 edges, two of which pass 4 rows each
     edges = re.findall(r'<path d="M\S+ (\S+?)C.*? (\S+)"/>', svg)
-    assert len(edges) == 9 and all(float(y) < float(end) for y, end in edges)
+    assert len(edges) == 9 + 8 and all(float(y) < float(end) for y, end in edges)
+
+
+def test_long_edges_go_around_the_boxes() -> None:
+    """A residual sum: the edge that skips three calls has a lane of its own beside them."""
+    x = ag.ones(2, requires_grad=True)
+    svg = ag.insight.draw(x + x.exp().sin().cos()).svg
+    found = {label: (left, right) for _, label, left, right, _ in boxes(svg)}
+    lanes = [float(x) for x in re.findall(r'<path d="M(\S+) \S+V', svg)]
+    assert len(lanes) == 3
+    for lane in lanes:
+        assert not any(left <= lane <= right for label in ("exp", "sin", "cos") for left, right in [found[label]])
 
 
 def test_large_graphs() -> None:
