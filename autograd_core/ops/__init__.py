@@ -25,6 +25,7 @@ from autograd_core.ops import (
     drawing,
     elementwise,
     embedding,
+    gathering,
     indexing,
     inplace_names,
     inspection,
@@ -56,7 +57,7 @@ from autograd_core.ops import (
 from autograd_core.signal import windows
 from autograd_core.tensor import Tensor
 
-FAMILIES: tuple[Any, ...] = (elementwise, reductions, shape, joining, indexing, products, creation)
+FAMILIES: tuple[Any, ...] = (elementwise, reductions, shape, joining, gathering, indexing, products, creation)
 FAMILIES += (linear, convolution, pooling, normalization, activations, losses, embedding)
 FURTHER: tuple[Any, ...] = (special, cumulative, statistics, selection, arrangement, contractions, sampling, linalg)
 FAMILIES += FURTHER

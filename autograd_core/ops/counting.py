@@ -10,7 +10,8 @@ from autograd_core import dtypes
 from autograd_core.ops import elementwise as e
 from autograd_core.ops.creation import linspace
 from autograd_core.ops.cumulative import cummax
-from autograd_core.ops.indexing import argsort, gather, nonzero, scatter_add
+from autograd_core.ops.gathering import argsort, gather, scatter_add
+from autograd_core.ops.indexing import nonzero
 from autograd_core.ops.joining import cat
 from autograd_core.ops.reductions import ValuesAndIndices, any, argmax, cumsum
 from autograd_core.ops.selection import searchsorted

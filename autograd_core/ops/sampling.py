@@ -7,7 +7,7 @@ from typing import Any
 from autograd_core import dtypes
 from autograd_core.ops import elementwise as e
 from autograd_core.ops.creation import arange, full, linspace
-from autograd_core.ops.indexing import topk
+from autograd_core.ops.gathering import topk
 from autograd_core.ops.selection import searchsorted
 from autograd_core.random import Generator, draw, randint
 from autograd_core.tensor import Tensor

@@ -7,7 +7,8 @@ from typing import Any
 
 from autograd_core import dtypes
 from autograd_core.ops import elementwise as e
-from autograd_core.ops.indexing import _index_put, _scatter_arguments, gather, nonzero, scatter, scatter_add
+from autograd_core.ops.gathering import _scatter_arguments, gather, scatter, scatter_add
+from autograd_core.ops.indexing import _index_put, nonzero
 from autograd_core.ops.shape import broadcast_tensors
 from autograd_core.primitive import V, primitive
 from autograd_core.tensor import Tensor, wrap

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from autograd_core import dtypes
 from autograd_core.ops import elementwise as e
-from autograd_core.ops.indexing import argsort, gather, sort
+from autograd_core.ops.gathering import argsort, gather, sort
 from autograd_core.ops.reductions import (
     ValuesAndIndices,
     _extremum_rule,

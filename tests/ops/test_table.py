@@ -430,6 +430,7 @@ def test_table_is_complete() -> None:
         ops.reductions,
         ops.shape,
         ops.joining,
+        ops.gathering,
         ops.indexing,
         ops.products,
         ops.creation,
