@@ -34,8 +34,9 @@ FADING_SIGNAL = 300.0
 GROWING_SIGNAL = 300.0
 # Share of values where a sigmoid or tanh keeps under 5 % of its greatest slope.
 SATURATED_SHARE = 0.5
-# Share of rectified units that are 0 on a whole batch. CS231n speaks of 40 % for a learning rate set too high.
-DEAD_SHARE = 0.5
+# Share of rectified units that are 0 on the last three measured batches. CS231n speaks of 40 % for a learning rate set
+# too high, but wide layers that train well have as many: units for one class, and spare ones.
+DEAD_SHARE = 0.75
 # |update| / |weights| of the layer that moves most. The rule of thumb is 1e-3.
 UPDATE_TOO_LARGE = 0.2
 EARLY_UPDATE_TOO_LARGE = 2.0
@@ -243,12 +244,7 @@ def _symmetric(samples: Sequence[Sample]) -> Found:
 
 
 def _dead(samples: Sequence[Sample]) -> Found:
-    recent = samples[-3:]
-    found = []
-    for row in recent[-1].layers:
-        shares = [r.dead for r in _history(recent, row.layer) if r.dead is not None]
-        if shares and min(shares) > DEAD_SHARE:
-            found.append((min(shares), row))
+    found = [(row.dead, row) for row in samples[-1].layers if row.dead is not None and row.dead > DEAD_SHARE]
     if not found:
         return None
     share, worst = max(found, key=lambda pair: pair[0])
@@ -256,7 +252,7 @@ def _dead(samples: Sequence[Sample]) -> Found:
     grown = f" ({start:.0%} at the start)" if start < share / 2 else ""
     return (
         [row.layer for _, row in found],
-        f"{share:.0%} of the ReLU units after {_names([worst])} are 0 on the whole batch{grown}, so no gradient passes",
+        f"{share:.0%} of the ReLU units after {_names([worst])} are 0 on whole batches{grown}, so no gradient passes",
         "a smaller learning rate, He initialisation with zero biases, batch norm, or LeakyReLU",
     )
 

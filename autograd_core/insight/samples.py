@@ -29,7 +29,7 @@ class LayerSample:
     signal: float | None = None  # The variance over the batch, unit by unit, averaged.
     activation: str | None = None  # The function that the output went through.
     saturated: float | None = None  # Share of its values.
-    dead: float | None = None  # Share of its units that are 0 on the whole batch.
+    dead: float | None = None  # Share of its units that were 0 on the batches of the last three measured steps.
     nonfinite: float | None = None  # NaN and infinite values in the output.
     grad_nonfinite: bool = False
     weight_nonfinite: bool = False

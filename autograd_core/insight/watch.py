@@ -21,6 +21,8 @@ _ROWS = 64
 _VALUES = 16384
 # Below so many values of a unit, its being 0 on all of them says little.
 _ROWS_TO_CALL_DEAD = 8
+# Dead is a unit that was 0 on the batches of so many measured steps: on one batch alone a unit for one class may be.
+_STEPS_TO_CALL_DEAD = 3
 # So many forward passes may share one optimiser step (accumulated gradients) and still be seen as one.
 _ACCUMULATED = 32
 
@@ -45,6 +47,7 @@ class Watcher:
         self._unread: list[tuple[list[Tensor], Callable[[list[float]], Sample]]] = []
         self._next = 0
         self._open: _Measurement | None = None
+        self._silent: dict[Module, list[Any]] = {}  # Of the last steps, which units were 0 on the batch.
         self._on_sample: list[Callable[[Watcher], None]] = []
         self._handle: Any = model.register_forward_pre_hook(self._forward_begins)
 
@@ -68,7 +71,7 @@ class Watcher:
                 return
             self._finish()
         if step >= self._next:
-            self._open = _Measurement(self.model, step, args)
+            self._open = _Measurement(self.model, step, args, self._silent)
             # At first often, since a bad start shows at once: 0, 1, 4, 16, 64, ..., every, 2 every, 3 every, ...
             self._next = min(max(1, 4 * step), (step // self.every + 1) * self.every)
 
@@ -163,8 +166,8 @@ def watch(model: Module, every: int = 200) -> Watcher:
 class _Measurement:
     """One watched step, from the beginning of its forward pass to the next one after the optimiser's step."""
 
-    def __init__(self, model: Module, step: int, args: Any) -> None:
-        self.step = step
+    def __init__(self, model: Module, step: int, args: Any, silent: dict[Module, list[Any]]) -> None:
+        self.step, self.silent = step, silent
         self.loss: Tensor | None = None
         self.rows: dict[Module, LayerSample] = {}
         self.seen: dict[Module, Any] = {}  # The output of each layer, or what its activation made of it.
@@ -291,7 +294,9 @@ class _Measurement:
 
         with modes.no_grad():
             for module, x in self.seen.items():
-                for name, value in _activation_figures(x, self.rows[module]).items():
+                for name, value in _activation_figures(
+                    x, self.rows[module], self.silent.setdefault(module, [])
+                ).items():
                     want((module, name), value)
             for kind, found in (("weight", self.weights), ("spread", self.spreads), ("grad", self.grads)):
                 for p, value in found.items():
@@ -367,8 +372,11 @@ def _some(x: Any) -> Any:
     return x.flatten()[:: 1 + x.numel() // _VALUES]
 
 
-def _activation_figures(x: Any, row: LayerSample) -> dict[str, Any]:
-    """0-d tensors: the figures of a layer's values `x`, of which dimension 0 is the batch."""
+def _activation_figures(x: Any, row: LayerSample, silent: list[Any]) -> dict[str, Any]:
+    """0-d tensors: the figures of a layer's values `x`, of which dimension 0 is the batch.
+
+    silent: which units were 0 on the batches of the last steps; this step's are added.
+    """
     if not x.is_floating_point() or not x.numel() or not x.ndim:
         return {}
     x = x[:_ROWS]
@@ -386,6 +394,9 @@ def _activation_figures(x: Any, row: LayerSample) -> dict[str, Any]:
         figures["saturated"] = ag.gt(ag.square(x), 1 - SATURATED_SLOPE)
     elif row.activation == "relu" and others and rows >= _ROWS_TO_CALL_DEAD:
         figures["dead"] = ag.le(x.amax(others), 0)
+        silent[:] = [*silent[1 - _STEPS_TO_CALL_DEAD :], figures["dead"]]
+        for before in silent[:-1]:
+            figures["dead"] = ag.logical_and(figures["dead"], before)
     for name in ("saturated", "dead"):
         if name in figures:
             figures[name] = figures[name].to(ag.float32).mean()

@@ -94,6 +94,20 @@ def test_saturated_and_dead(act: Any, values: list[float], saturated: Any, dead:
     assert row.dead == (None if dead is None else pytest.approx(dead))
 
 
+def test_a_unit_that_fires_now_and_then_is_not_dead() -> None:
+    """Three units: one fires on the first batch only, one on the last only, one never."""
+    model = nn.Sequential(nn.Linear(2, 3), nn.ReLU(), nn.Linear(3, 1))
+    with ag.no_grad():
+        model[0].weight.copy_(ag.tensor([[1.0, 0.0], [0.0, 1.0], [0.0, 0.0]]))
+        model[0].bias.copy_(ag.tensor([-0.5, -0.5, -0.5]))
+    with ag.insight.watch(model, every=1) as w:
+        for x in ([1.0, 0.0], [0.0, 0.0], [0.0, 0.0], [0.0, 0.0], [0.0, 1.0]):
+            model(ag.tensor([x] * 10)).sum().backward()
+            with ag.no_grad():
+                model[2].bias.add_(1.0)  # A step that changes nothing before the ReLU.
+    assert [s.layers[0].dead for s in w.samples] == pytest.approx([2 / 3, 2 / 3, 2 / 3, 1, 2 / 3])
+
+
 def test_channels_are_the_units_of_a_convolution() -> None:
     model = nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(16, 2))
     with ag.no_grad():
