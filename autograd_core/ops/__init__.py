@@ -13,6 +13,7 @@ from autograd_core.inplace import inplace
 from autograd_core.ops import (
     activations,
     activations_more,
+    arithmetic,
     arrangement,
     contractions,
     convolution,
@@ -57,8 +58,8 @@ from autograd_core.ops import (
 from autograd_core.signal import windows
 from autograd_core.tensor import Tensor
 
-FAMILIES: tuple[Any, ...] = (elementwise, reductions, shape, joining, gathering, indexing, products, creation)
-FAMILIES += (linear, convolution, pooling, normalization, activations, losses, embedding)
+FAMILIES: tuple[Any, ...] = (elementwise, arithmetic, reductions, shape, joining, gathering, indexing, products)
+FAMILIES += (creation, linear, convolution, pooling, normalization, activations, losses, embedding)
 FURTHER: tuple[Any, ...] = (special, cumulative, statistics, selection, arrangement, contractions, sampling, linalg)
 FAMILIES += FURTHER
 FAMILIES += (distances, resampling, normalization_more, activations_more)
@@ -89,7 +90,7 @@ def _collect() -> dict[str, Any]:
         exported[name] = getattr(random, name)
     for name in random.METHODS:
         setattr(Tensor, name, getattr(random, name))
-    for name, function in elementwise.INPLACE_OPERATORS.items():
+    for name, function in arithmetic.INPLACE_OPERATORS.items():
         setattr(Tensor, name, inplace(f"{name[3:-2]}_", function))
     for name, d in creation.CONVERSIONS.items():
         setattr(Tensor, name, creation._to_dtype(name, d))

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from autograd_core import dtypes
+from autograd_core.ops import arithmetic
 from autograd_core.ops import elementwise as e
 from autograd_core.primitive import V, primitive, unary
 from autograd_core.tensor import Tensor, wrap
@@ -424,14 +425,14 @@ def norm(
         return sum_(size, axes, keepdim)  # type: ignore[no-any-return]
     if p < 2 and x.requires_grad:
         flat = e.eq(size, 0.0)
-        powers = e.where(flat, 0.0 if p > 0 else math.inf, e.pow(e.where(flat, 1.0, size), float(p)))
+        powers = e.where(flat, 0.0 if p > 0 else math.inf, arithmetic.pow(e.where(flat, 1.0, size), float(p)))
     else:
-        powers = e.pow(size, float(p))
+        powers = arithmetic.pow(size, float(p))
     total = sum_(powers, axes, keepdim)
     if not x.requires_grad:
-        return e.pow(total, 1.0 / p)
+        return arithmetic.pow(total, 1.0 / p)
     flat = e.eq(total, 0.0 if p > 0 else math.inf)
-    return e.where(flat, 0.0, e.pow(e.where(flat, 1.0, total), 1.0 / p))  # type: ignore[no-any-return]
+    return e.where(flat, 0.0, arithmetic.pow(e.where(flat, 1.0, total), 1.0 / p))  # type: ignore[no-any-return]
 
 
 PUBLIC = {"amax": amax, "amin": amin, "sum": sum, "mean": mean, "cumsum": cumsum}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from autograd_core import dtypes
+from autograd_core.ops import arithmetic
 from autograd_core.ops import elementwise as e
 from autograd_core.ops.creation import arange, full, linspace
 from autograd_core.ops.gathering import topk
@@ -48,7 +49,7 @@ def logspace(
     start, end = (v.item() if isinstance(v, Tensor) else v for v in (start, end))
     if d.category == 1:
         start, end = int(start), int(end)
-    out = e.pow(float(base), linspace(start, end, steps, dtype=dtypes.float64, device=device)).to(d)
+    out = arithmetic.pow(float(base), linspace(start, end, steps, dtype=dtypes.float64, device=device)).to(d)
     return out.requires_grad_() if requires_grad else out  # type: ignore[no-any-return]
 
 

@@ -6,6 +6,7 @@ import builtins
 from typing import Any
 
 from autograd_core import dtypes
+from autograd_core.ops import arithmetic
 from autograd_core.ops import elementwise as e
 from autograd_core.ops.gathering import _scatter_arguments, gather, scatter, scatter_add
 from autograd_core.ops.indexing import _index_put, nonzero
@@ -242,9 +243,7 @@ def scatter_reduce(
         ones = input.new_ones(index.shape, dtype=dtypes.int64)
         count = scatter_add(input.new_full(input.shape, int(include_self), dtype=dtypes.int64), axis, index, ones)
         count = e.clamp(count, min=1)
-        return (
-            out / count if input._data.dtype.kind == "f" else e._div(out, count, rounding_mode="floor").to(input.dtype)
-        )  # type: ignore[no-any-return]
+        return out / count if input._data.dtype.kind == "f" else arithmetic.floor_divide(out, count).to(input.dtype)  # type: ignore[no-any-return]
     kernel = {"prod": _scatter_prod, "amax": _scatter_amax, "amin": _scatter_amin}[reduce]
     return kernel(x, index, src, axis)  # type: ignore[no-any-return]
 

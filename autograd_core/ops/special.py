@@ -8,6 +8,7 @@ from typing import Any
 
 from autograd_core import dtypes
 from autograd_core.inplace import inplace
+from autograd_core.ops import arithmetic
 from autograd_core.ops import elementwise as e
 from autograd_core.ops.activations import erf as erf
 from autograd_core.ops.reductions import norm
@@ -339,7 +340,7 @@ def ldexp(input: Tensor, other: Tensor) -> Tensor:
     >>> ag.ldexp(ag.tensor([1.0]), ag.tensor([3]))
     tensor([8.])
     """
-    return input * e.pow(2.0, other)
+    return input * arithmetic.pow(2.0, other)
 
 
 def float_power(input: Any, exponent: Any) -> Tensor:
@@ -350,7 +351,7 @@ def float_power(input: Any, exponent: Any) -> Tensor:
     ag.float64
     """
     x, y = (t.to(dtypes.float64) if isinstance(t, Tensor) else float(t) for t in (input, exponent))
-    return e.pow(x, y)
+    return arithmetic.pow(x, y)
 
 
 def _float_power_in_place(self: Tensor, exponent: Any) -> Tensor:

@@ -427,6 +427,7 @@ def test_table_is_complete() -> None:
     """Each public function of the families has a row."""
     families = (
         ops.elementwise,
+        ops.arithmetic,
         ops.reductions,
         ops.shape,
         ops.joining,

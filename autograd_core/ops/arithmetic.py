@@ -1,0 +1,313 @@
+"""Arithmetic: the public forms of sums, products, quotients and powers, and the operators of Tensor."""
+
+from __future__ import annotations
+
+import builtins
+from typing import Any
+
+from autograd_core import dtypes
+from autograd_core.ops.elementwise import (
+    _floor_divide,
+    _need_float,
+    _pow,
+    abs,
+    add,
+    bitwise_and,
+    bitwise_not,
+    bitwise_or,
+    bitwise_xor,
+    cast,
+    div,
+    eq,
+    fmod,
+    ge,
+    gt,
+    le,
+    logical_or,
+    lt,
+    mul,
+    ne,
+    neg,
+    of_tensors,
+    pow_number,
+    remainder,
+    square,
+    sub,
+    trunc,
+    where,
+)
+from autograd_core.primitive import result_type
+from autograd_core.tensor import Tensor
+
+
+def _add(input: Any, other: Any, *, alpha: Any = 1) -> Tensor:
+    """input + alpha * other, with broadcasting and type promotion.
+
+    >>> import autograd_core as ag
+    >>> ag.add(ag.ones(2), 1, alpha=3)
+    tensor([4., 4.])
+    """
+    return add(input, other if alpha == 1 else _scaled("add", input, other, alpha))  # type: ignore[no-any-return]
+
+
+def _scaled(name: str, input: Any, other: Any, alpha: Any) -> Any:
+    """alpha * other, in the dtype of the result."""
+    if isinstance(alpha, float) and not result_type(input, other).is_floating_point:
+        raise RuntimeError(
+            f"{name}: for integral input tensors, argument alpha must not be a floating point number, got {alpha}"
+        )
+    if not isinstance(other, Tensor):
+        return other * alpha
+    native = result_type(input, other).native
+    if native.kind == "b":
+        return mul(other, builtins.bool(alpha))
+    other = other if other._data.dtype == native else cast(other, native)
+    return mul(other, alpha % 256 if native.kind == "u" else alpha)  # Arithmetic of bytes wraps.
+
+
+def _sub(input: Any, other: Any, *, alpha: Any = 1) -> Tensor:
+    """input - alpha * other. Raises `RuntimeError` for two bool tensors.
+
+    >>> import autograd_core as ag
+    >>> ag.sub(ag.ones(2), 1)
+    tensor([0., 0.])
+    """
+    _refuse_bool("sub", input, other)
+    return sub(input, other if alpha == 1 else _scaled("sub", input, other, alpha))  # type: ignore[no-any-return]
+
+
+def _refuse_bool(name: str, *operands: Any) -> None:
+    if any(isinstance(x, Tensor) and x._data.dtype.kind == "b" for x in operands) and all(
+        isinstance(x, bool) or (isinstance(x, Tensor) and x._data.dtype.kind == "b") for x in operands
+    ):
+        raise RuntimeError(
+            f"{name} with bool tensors is not supported; use ^, logical_xor() or ~ (logical_not()) instead"
+        )
+
+
+def subtract_operator(self: Any, other: Any) -> Tensor:
+    if self._data.dtype.kind == "b":
+        _refuse_bool("sub", self, other)
+    return sub(self, other)  # type: ignore[no-any-return]
+
+
+def _square(input: Tensor) -> Tensor:
+    """input * input; bools as int64.
+
+    >>> import autograd_core as ag
+    >>> ag.square(ag.tensor([-2.0, 3.0]))
+    tensor([4., 9.])
+    """
+    return square(cast(input, dtypes.int64.native) if input._data.dtype.kind == "b" else input)  # type: ignore[no-any-return]
+
+
+def _div(input: Any, other: Any, *, rounding_mode: str | None = None) -> Tensor:
+    """input / other; with `rounding_mode` 'floor' or 'trunc' the rounded quotient.
+
+    >>> import autograd_core as ag
+    >>> ag.div(ag.tensor([7, -7]), 2, rounding_mode="floor")
+    tensor([ 3, -4])
+    """
+    if rounding_mode is None:
+        return div(input, other)  # type: ignore[no-any-return]
+    if rounding_mode == "floor":
+        return floor_divide(input, other)
+    if rounding_mode == "trunc":
+        _check_zero_division("div", input, other)
+        d = result_type(input, other)
+        quotient = trunc(div(input, other))
+        return quotient if d.is_floating_point else cast(quotient, d.native)  # type: ignore[no-any-return]
+    raise RuntimeError(f"div expected rounding_mode to be one of None, 'trunc', or 'floor' but found {rounding_mode!r}")
+
+
+def _check_zero_division(name: str, input: Any, other: Any) -> None:
+    d = result_type(input, other)
+    if d is dtypes.bool_:
+        raise NotImplementedError(
+            f"{name} is not implemented for bool tensors; convert one operand with .long() or .float()"
+        )
+    if not d.is_floating_point:
+        zero = other == 0
+        if zero if isinstance(zero, bool) else bool(zero.any()):
+            raise RuntimeError(
+                f"{name}: ZeroDivisionError: an integer was divided by zero; convert one operand with .float()"
+            )
+
+
+def floor_divide(input: Any, other: Any) -> Tensor:
+    """The quotient rounded down. Raises `RuntimeError` for integers divided by zero.
+
+    >>> import autograd_core as ag
+    >>> ag.floor_divide(ag.tensor([5, -5]), 2)
+    tensor([ 2, -3])
+    """
+    _check_zero_division("floor_divide", input, other)
+    return _floor_divide(input, other)  # type: ignore[no-any-return]
+
+
+def _remainder(input: Any, other: Any) -> Tensor:
+    """Modulus with the sign of the divisor. Raises `RuntimeError` for integers modulo zero.
+
+    >>> import autograd_core as ag
+    >>> ag.remainder(ag.tensor([5, -5]), 3)
+    tensor([2, 1])
+    """
+    _check_zero_division("remainder", input, other)
+    return remainder(input, other)  # type: ignore[no-any-return]
+
+
+def _fmod(input: Any, other: Any) -> Tensor:
+    """Modulus with the sign of the dividend. Raises `RuntimeError` for integers modulo zero.
+
+    >>> import autograd_core as ag
+    >>> ag.fmod(ag.tensor([5, -5]), 3)
+    tensor([ 2, -2])
+    """
+    _check_zero_division("fmod", input, other)
+    return fmod(input, other)  # type: ignore[no-any-return]
+
+
+def pow(input: Any, exponent: Any) -> Tensor:
+    """input ** exponent. Raises `RuntimeError` for an integer tensor to a negative integer power.
+
+    >>> import autograd_core as ag
+    >>> ag.pow(ag.tensor([1.0, 2.0, 3.0]), 2)
+    tensor([1., 4., 9.])
+    """
+    if isinstance(input, Tensor) and isinstance(exponent, int | float) and not isinstance(exponent, bool):
+        kind = input._data.dtype.kind
+        if kind == "f":
+            return square(input) if exponent == 2 else pow_number(input, exponent)  # type: ignore[no-any-return]
+        if isinstance(exponent, float):
+            return pow_number(cast(input, dtypes.get_default_dtype().native), exponent)  # type: ignore[no-any-return]
+        if exponent < 0:
+            raise RuntimeError("Integers to negative integer powers are not allowed: convert with .float() first")
+    elif isinstance(exponent, Tensor) and exponent._data.dtype.kind == "i":
+        if not result_type(input, exponent).is_floating_point:
+            return _whole_power(input, exponent)
+    if result_type(input, exponent) is dtypes.bool_:
+        if not isinstance(exponent, bool):
+            raise NotImplementedError(
+                "pow is not implemented for bool tensors; convert one operand with .long() or .float()"
+            )
+        return logical_or(input, not exponent)  # type: ignore[no-any-return]
+    return _pow(input, exponent)  # type: ignore[no-any-return]
+
+
+def _whole_power(input: Any, exponent: Tensor) -> Tensor:
+    """Integer powers; a negative one is 1 / x^n rounded towards 0: 0 except where x is 1 or -1."""
+    native = result_type(input, exponent).native
+    base = cast(input if isinstance(input, Tensor) else exponent.new_full((), input), native)
+    negative = lt(exponent, 0)
+    powers = _pow(base, where(negative, 0, exponent))
+    inverse: Any = eq(base, 1)
+    if native.kind == "i":
+        sign_of_odd = where(ne(bitwise_and(exponent, 1), 0), -1, 1)
+        inverse = where(inverse, 1, where(eq(base, -1), sign_of_odd, 0))
+    return where(negative, cast(inverse, native), powers)  # type: ignore[no-any-return]
+
+
+def lerp(input: Tensor, end: Tensor, weight: Any) -> Tensor:
+    """input + weight * (end - input).
+
+    >>> import autograd_core as ag
+    >>> ag.lerp(ag.zeros(1), ag.ones(1), 0.25)
+    tensor([0.2500])
+    """
+    _need_float("lerp", input, end)
+    if input._data.dtype.itemsize == end._data.dtype.itemsize == 2:  # Rounded once.
+        return lerp(input.float(), end.float(), weight.float() if isinstance(weight, Tensor) else weight).half()
+    return add(input, mul(sub(end, input), weight))  # type: ignore[no-any-return]
+
+
+def addcmul(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: Any = 1) -> Tensor:
+    """input + value * tensor1 * tensor2.
+
+    >>> import autograd_core as ag
+    >>> ag.addcmul(ag.ones(1), ag.ones(1), ag.ones(1), value=2)
+    tensor([3.])
+    """
+    if input._data.dtype.itemsize == 2 and result_type(input, tensor1, tensor2) is dtypes.float16:  # Rounded once.
+        return addcmul(input.float(), tensor1, tensor2.float(), value=value).half()
+    product = mul(tensor1, tensor2)
+    return add(input, product if value == 1 else mul(product, value))  # type: ignore[no-any-return]
+
+
+def addcdiv(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: Any = 1) -> Tensor:
+    """input + value * tensor1 / tensor2.
+
+    >>> import autograd_core as ag
+    >>> ag.addcdiv(ag.ones(1), ag.ones(1), ag.ones(1) * 2)
+    tensor([1.5000])
+    """
+    if not result_type(tensor1, tensor2).is_floating_point:
+        raise RuntimeError(
+            f"addcdiv: integer division of {tensor1.dtype} by {tensor2.dtype} is not supported; convert with .float()"
+        )
+    quotient = div(tensor1, tensor2)
+    return add(input, quotient if value == 1 else mul(quotient, value))  # type: ignore[no-any-return]
+
+
+def rsub(input: Tensor, other: Any, *, alpha: Any = 1) -> Tensor:
+    """other - alpha * input.
+
+    >>> import autograd_core as ag
+    >>> ag.rsub(ag.ones(1), 3)
+    tensor([2.])
+    """
+    if not isinstance(input, Tensor):
+        raise TypeError(f"rsub: argument 'input' must be a Tensor, got {type(input).__name__}")
+    return sub(other, input if alpha == 1 else _scaled("rsub", other, input, alpha))  # type: ignore[no-any-return]
+
+
+def _reflected(function: Any) -> Any:
+    """The operator of a number on the left."""
+
+    def call(self: Any, other: Any) -> Tensor:
+        if not isinstance(self, Tensor):
+            raise TypeError(f"{function.__name__}: expected a Tensor, got {type(self).__name__}")
+        return function(other, self)  # type: ignore[no-any-return]
+
+    return call
+
+
+# Public name -> function, where they differ.
+PUBLIC = {
+    "add": _add, "sub": _sub, "subtract": _sub, "div": _div, "divide": _div, "true_divide": div, "multiply": mul,
+    "remainder": _remainder, "fmod": of_tensors(_fmod, 1), "square": _square,
+}  # fmt: skip
+INPLACE = (*PUBLIC, "mul", "pow", "floor_divide", "lerp", "addcmul", "addcdiv")
+FUNCTIONS = (*INPLACE, "rsub")
+METHODS = FUNCTIONS
+
+
+def _or_identity(function: Any) -> Any:
+    """`==` and `!=` of a tensor and what is neither tensor nor number, as None, compare identities, as Python does."""
+
+    def operator(self: Tensor, other: Any) -> Any:
+        try:
+            return function(self, other)
+        except TypeError:
+            if hasattr(other, "__array__"):
+                raise
+            return NotImplemented
+
+    return operator
+
+
+OPERATORS = {
+    "__add__": add, "__radd__": _reflected(add), "__sub__": subtract_operator,
+    "__rsub__": lambda self, other: sub(other, self), "__mul__": mul, "__rmul__": _reflected(mul),
+    "__truediv__": div, "__rtruediv__": lambda self, other: div(other, self), "__floordiv__": floor_divide,
+    "__rfloordiv__": lambda self, other: floor_divide(other, self), "__mod__": _remainder,
+    "__rmod__": lambda self, other: _remainder(other, self), "__pow__": pow,
+    "__rpow__": lambda self, other: pow(other, self), "__neg__": neg, "__pos__": lambda self: self, "__abs__": abs,
+    "__invert__": bitwise_not, "__and__": bitwise_and, "__or__": bitwise_or, "__xor__": bitwise_xor,
+    "__rand__": of_tensors(bitwise_and, 1), "__ror__": of_tensors(bitwise_or, 1),
+    "__rxor__": of_tensors(bitwise_xor, 1),
+    "where": lambda self, condition, other: where(condition, self, other),
+    "__eq__": _or_identity(eq), "__ne__": _or_identity(ne), "__lt__": lt, "__le__": le, "__gt__": gt, "__ge__": ge,
+}  # fmt: skip
+INPLACE_OPERATORS = {"__iadd__": add, "__isub__": subtract_operator, "__imul__": mul, "__itruediv__": div,
+                     "__ifloordiv__": floor_divide, "__imod__": _remainder, "__ipow__": pow,
+                     "__iand__": bitwise_and, "__ior__": bitwise_or, "__ixor__": bitwise_xor}  # fmt: skip
