@@ -53,6 +53,9 @@ class Bernoulli(Distribution):
         p = self._param.clamp(eps, 1 - eps)
         return p.log() - (-p).log1p()
 
+    def _given(self) -> dict[str, Tensor]:
+        return {"probs" if self._by_probs else "logits": self._param}
+
     @property
     def mean(self) -> Tensor:
         """`probs`."""

@@ -53,6 +53,9 @@ class Categorical(Distribution):
         eps = ag.finfo(self._param.dtype).eps
         return self._param.clamp(eps, 1 - eps).log()
 
+    def _given(self) -> dict[str, Tensor]:
+        return {"probs" if self._by_probs else "logits": self._param}
+
     @property
     def mean(self) -> Tensor:
         """NaN: categories have no mean."""

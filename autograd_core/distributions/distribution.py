@@ -70,6 +70,22 @@ class Distribution:
         """The entropy, in nats."""
         raise NotImplementedError
 
+    def cdf(self, value: Tensor) -> Tensor:
+        """The probability of a draw that is at most `value`."""
+        raise NotImplementedError(f"{type(self).__name__} has no cdf")
+
+    def icdf(self, value: Tensor) -> Tensor:
+        """The inverse of `cdf`: the quantile at the probability `value`."""
+        raise NotImplementedError(f"{type(self).__name__} has no icdf")
+
+    def _given(self) -> dict[str, Tensor]:
+        """The parameters that it was made of, by name, for `repr`."""
+        return {}
+
+    def __repr__(self) -> str:
+        shown = (f"{k}: {p.item() if p.ndim == 0 else p.shape}" for k, p in self._given().items())
+        return f"{type(self).__name__}({', '.join(shown)})"
+
     def _shape(self, sample_shape: Sequence[int]) -> tuple[int, ...]:
         return (*sample_shape, *self._batch_shape)
 
@@ -77,6 +93,10 @@ class Distribution:
         """Raise ValueError unless all of `ok`. Comparisons are false for NaN, so that a NaN never passes."""
         if self._validate_args and not bool(ok.all()):
             raise ValueError(f"{type(self).__name__}: expected {what} {expected}")
+
+    def _check_probability(self, value: Any) -> None:
+        self._check_value(value)
+        self._check((value >= 0).logical_and(value <= 1), "a probability", "in [0, 1]")
 
     def _check_value(self, value: Any) -> None:
         if not isinstance(value, Tensor):

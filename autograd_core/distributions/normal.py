@@ -56,6 +56,20 @@ class Normal(Distribution):
         self._check(value == value, "a value", "that is a real number")
         return -((value - self.loc) ** 2) / (2 * self.variance) - self.scale.log() - 0.5 * math.log(2 * math.pi)
 
+    def cdf(self, value: Tensor) -> Tensor:
+        """`(1 + erf((value - loc) / (scale sqrt(2)))) / 2`."""
+        self._check_value(value)
+        self._check(value == value, "a value", "that is a real number")
+        return 0.5 * (1 + ag.erf((value - self.loc) / (self.scale * math.sqrt(2))))
+
+    def icdf(self, value: Tensor) -> Tensor:
+        """`loc + scale sqrt(2) erfinv(2 value - 1)`."""
+        self._check_probability(value)
+        return self.loc + self.scale * math.sqrt(2) * ag.erfinv(2 * value - 1)
+
+    def _given(self) -> dict[str, Tensor]:
+        return {"loc": self.loc, "scale": self.scale}
+
     def entropy(self) -> Tensor:
         """`(1 + log(2 pi)) / 2 + log(scale)`."""
         return self.scale.log() + 0.5 * (1 + math.log(2 * math.pi))

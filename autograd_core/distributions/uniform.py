@@ -48,6 +48,20 @@ class Uniform(Distribution):
         inside = (value >= self.low).logical_and(value < self.high).to(self.low.dtype)
         return inside.log() - (self.high - self.low).log()
 
+    def cdf(self, value: Tensor) -> Tensor:
+        """`(value - low) / (high - low)`, held in [0, 1] (where `validate_args` is off)."""
+        self._check_value(value)
+        self._check((value >= self.low).logical_and(value <= self.high), "a value", "in [low, high]")
+        return ((value - self.low) / (self.high - self.low)).clamp(min=0, max=1)
+
+    def icdf(self, value: Tensor) -> Tensor:
+        """`low + (high - low) value`."""
+        self._check_probability(value)
+        return self.low + (self.high - self.low) * value
+
+    def _given(self) -> dict[str, Tensor]:
+        return {"low": self.low, "high": self.high}
+
     def entropy(self) -> Tensor:
         """`log(high - low)`."""
         return (self.high - self.low).log()

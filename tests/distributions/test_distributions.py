@@ -49,6 +49,8 @@ def test_equal_pytorch(name: str, parameters: dict[str, Any], value: Any) -> Non
         results = [d.log_prob(x), d.entropy()]
         if name != "Categorical":
             results += [d.mean, d.variance, d.stddev]
+            if name in ("Normal", "Uniform"):
+                results += [d.cdf(x), d.icdf(lib.tensor([0.125], dtype=lib.float64))]
         else:
             results += [d.probs, d.logits]
         sum((r * r).sum() for r in results).backward()
@@ -160,3 +162,23 @@ def test_mistakes(make: Any, error: type[Exception], message: str) -> None:
 def test_without_validation_what_cannot_be_has_probability_zero() -> None:
     d = D.Uniform(0.0, 1.0, validate_args=False)
     assert d.log_prob(ag.tensor([2.0, 0.5])).tolist() == [-math.inf, 0.0]
+
+
+def test_repr_shows_what_was_given() -> None:
+    assert repr(D.Normal(0.0, 1.0)) == "Normal(loc: 0.0, scale: 1.0)"
+    assert repr(D.Uniform(ag.zeros(2), 1.0)) == "Uniform(low: ag.Size([2]), high: ag.Size([2]))"
+    assert repr(D.Bernoulli(probs=0.25)) == "Bernoulli(probs: 0.25)"
+    assert repr(D.Categorical(logits=ag.zeros(3))) == "Categorical(logits: ag.Size([3]))"
+
+
+def test_quantiles_and_their_range() -> None:
+    for d in (D.Normal(1.0, 2.0), D.Uniform(-1.0, 2.0)):
+        p = ag.tensor([0.1, 0.5, 0.75])
+        assert ag.allclose(d.cdf(d.icdf(p)), p, atol=1e-6)
+        with pytest.raises(ValueError, match="probability"):
+            d.icdf(ag.tensor([0.5, 1.5]))
+        with pytest.raises(ValueError, match="value"):
+            d.cdf(ag.tensor(float("nan")))
+    assert D.Uniform(0.0, 1.0, validate_args=False).cdf(ag.tensor([-1.0, 3.0])).tolist() == [0.0, 1.0]
+    with pytest.raises(NotImplementedError, match="Bernoulli has no cdf"):
+        D.Bernoulli(0.5).cdf(ag.tensor(1.0))
