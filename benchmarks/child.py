@@ -36,6 +36,7 @@ class Runner:
         self.steps = 0
         self.last: Any = None
         self.first_loss: float | None = None
+        self._warm = False
 
     def warm_up(self, seconds: float) -> float:
         """Run for `seconds`, and twice at least; seconds a step at the end."""
@@ -46,6 +47,7 @@ class Runner:
             times.append(self.run(1))
             done += 1
         gc.collect()
+        self._warm = True
         gc.freeze()  # What is alive now stays; looking through it after every block would take longer than they do.
         return statistics.median(times[-max(2, done // 2) :])
 
@@ -69,6 +71,8 @@ class Runner:
         if self.last is not None:
             # The loss's graph need not be alive in the next block. Reading it waits for the device, too.
             self.last = self.last.detach()
+        if self._warm:
+            gc.collect()
         return taken
 
     def finish(self, steps: int, count: bool = False) -> dict[str, Any]:

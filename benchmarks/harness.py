@@ -8,6 +8,7 @@ fast wrong answer is no result.
 from __future__ import annotations
 
 import statistics
+import time
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -60,12 +61,14 @@ def measure(
     rounds: int = 25,
     block: float = 0.02,
     warmup: float = 0.3,
+    rest: float = 0.06,
     budget: float = 20.0,
 ) -> Result:
     """Time `workload` in alternating blocks of about `block` seconds, after `warmup` seconds of each side.
 
     Which side goes first changes with every round. Where `rounds` would take a side longer than `budget` seconds there
-    are fewer of them, though at least 3.
+    are fewer of them, though at least 3. Beside a peer, nothing runs for `rest` seconds before each block: the idle
+    workers of OpenBLAS spin for about 30 ms, and would take a core from the other side.
     """
     sides = [side for side in (ours, peer) if side is not None]
     paces = [side.warm_up(warmup) for side in sides]
@@ -76,6 +79,8 @@ def measure(
     seconds: list[list[float]] = [[] for _ in sides]
     for turn in range(rounds):
         for side in range(len(sides)) if turn % 2 == 0 else reversed(range(len(sides))):
+            if peer is not None:
+                time.sleep(rest)
             seconds[side].append(sides[side].run(lengths[side], untimed) / lengths[side])
     ends = [side.finish(0, True) for side in sides]
     steps = max(end["steps"] for end in ends)

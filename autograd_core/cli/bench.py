@@ -181,7 +181,7 @@ def _measure(shown: _Shown, workload: Any, device: str, peer: str, threads: int,
     from autograd_core.benchmarks import harness, sides
 
     tiny = arguments.tiny
-    quick: dict[str, Any] = {"block": 1e-4, "warmup": 0.0} if tiny else {}
+    quick: dict[str, Any] = {"block": 1e-4, "warmup": 0.0, "rest": 0.0} if tiny else {}
     environment: dict[str, str] = {}
     if arguments.threads is not None:  # for the BLAS of either side, also without threadpoolctl
         environment = dict.fromkeys(("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), str(threads))

@@ -32,7 +32,7 @@ from autograd_core.cli import bench, main
 ALL = [workload for group in WORKLOADS.values() for workload in group if workload.task == "serve"]
 # One of each source text and of each choice of network or operation.
 EACH = list({(w.file, w.function, w.tiny.get("network"), w.tiny.get("operation")): w for w in reversed(ALL)}.values())
-QUICK = {"rounds": 2, "block": 1e-4, "warmup": 0.0}
+QUICK = {"rounds": 2, "block": 1e-4, "warmup": 0.0, "rest": 0.0}
 
 pytestmark = pytest.mark.host("workloads are made from host arrays")
 
@@ -113,7 +113,7 @@ class Counter:
 def test_losses_are_compared_after_the_same_number_of_steps() -> None:
     ours, peer = Counter(0.001), Counter(0.004)
     workload = Workload("count", "", "", units=2, unit="op")
-    result = harness.measure(workload, ours, peer, rounds=5)
+    result = harness.measure(workload, ours, peer, rounds=5, rest=0.0)
     assert ours.n == peer.n and result.loss_difference == 0
     assert (result.ours, result.peer, result.ratio) == pytest.approx((500, 2000, 0.25))
     assert (result.low, result.high, result.flops, result.bytes) == pytest.approx((0.25, 0.25, 30, None))
