@@ -40,11 +40,12 @@ class _Bar:
     """A progress bar that opens with the first step, when the experiment has said how many there are."""
 
     def __init__(self, settings: Any) -> None:
-        self._settings, self._display = settings, None
+        self._settings = settings
+        self._display: Display | None = None
 
     def show(self, step: int, text: str) -> None:
         if self._display is None:
-            self._display: Display | None = display(self._settings.steps, 0)
+            self._display = display(self._settings.steps, 0)
         self._display.show(step, text)
 
     def close(self) -> None:

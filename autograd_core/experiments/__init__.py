@@ -12,7 +12,15 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any
 
-NAMES = ("backprop-equations",)
+NAMES = (
+    "backprop-equations",
+    "unstable-gradients",
+    "initialisation",
+    "activations",
+    "optimizers",
+    "universality",
+    "parity",
+)
 
 
 def load(name: str) -> Any:
