@@ -84,6 +84,8 @@ MISTAKES: tuple[tuple[str, Callable[[], Any], type[Exception] | tuple[type[Excep
     ("reshape", lambda: ag.ones(6).reshape(4, 2), RuntimeError, r"\[4, 2\].*size 6"),
     ("view of a transpose", lambda: ag.ones(2, 3).t().view(6), RuntimeError, "reshape"),
     ("cat of shapes", lambda: ag.cat([ag.ones(2, 3), ag.ones(2, 2)]), RuntimeError, r"\(2, 3\) and \(2, 2\)"),
+    ("index of a float", lambda: ag.ones(2)[1.0], IndexError, "float"),
+    ("index of a name", lambda: ag.ones(2)["a"], TypeError, "str"),
     ("dimension out of range", lambda: ag.ones(2, 3).sum(dim=2), IndexError, r"\[-2, 1\], got 2"),
     ("assignment of the wrong shape", lambda: ag.ones(3).__setitem__(slice(0, 2), ag.ones(3)), RuntimeError, r"\(2,\).*\(3,\)"),
     # Types and ranges.

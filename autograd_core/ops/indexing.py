@@ -131,7 +131,7 @@ def _item(x: Tensor, item: Any) -> Any:
         if hasattr(item, "dtype"):
             item = interop.tensor(item, device=x.device)
         else:
-            raise TypeError(
+            raise (TypeError if isinstance(item, str) else IndexError)(
                 "only integers, slices (`:`), ellipsis (`...`), None and long or byte Tensors are valid indices "
                 f"(got {type(item).__name__})"
             )

@@ -391,6 +391,8 @@ def test_loading_copies_and_gives_the_dtype_of_the_parameter() -> None:
 def test_repr_lists_the_options() -> None:
     text = repr(ag.optim.SGD([ag.ones(1, requires_grad=True)], lr=0.5))
     assert text.startswith("SGD (\nParameter Group 0\n    dampening: 0\n") and "    lr: 0.5\n" in text
+    two = repr(ag.optim.SGD([{"params": [ag.ones(1)]}, {"params": [ag.ones(1)]}], lr=0.5))
+    assert "\n    weight_decay: 0\n\nParameter Group 1\n" in two and two.endswith("    weight_decay: 0\n)")
 
 
 def test_named_parameters() -> None:
