@@ -43,8 +43,8 @@ TARGET = 0.02
 
 
 def run(settings: Settings) -> dict[str, Any]:
-    digits = mnist_images(settings, 500 if settings.quick else 10_000)
-    rates = (0.02,) if settings.quick else (0.005, 0.01, 0.02, 0.05)
+    digits = mnist_images(settings, 500 if settings.quick else 5000)
+    rates = (0.02,) if settings.quick else (0.01, 0.02, 0.05, 0.1, 0.2)
     epochs = 4 if settings.quick else 8
     settings.expect(len(ACTIVATIONS) + 2 * len(rates))
     rows = []
