@@ -345,6 +345,7 @@ import os, signal, sys, threading, time
 from worker_datasets import Pids
 from autograd_core.utils.data import DataLoader
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # What a shell runs in the background ignores it.
     how, method = sys.argv[1:]
     loader = DataLoader(Pids(100000, 0.001), 2, num_workers=2, multiprocessing_context=method)
     kept = DataLoader(Pids(), 2, num_workers=1, multiprocessing_context=method, persistent_workers=True)
