@@ -83,7 +83,9 @@ MODULES |= {
     name: common_modules.ModuleInfo(getattr(torch.nn, name), module_inputs_func=make) for name, make in FURTHER.items()
 }
 TOLERANCE = {"float32": 2e-5, "float64": 1e-9}
-ROUNDED = {"Hardsigmoid": 1e-7}  # PyTorch's gradient has the sixth in float32.
+# PyTorch's gradient of Hardsigmoid has the sixth in float32. That of its CTCLoss, in float32, is off by up to 7e-5 from its
+# own in float64 (ours by 2e-5): both sum logarithms of about a hundred.
+ROUNDED = {("Hardsigmoid", "float32"): 1e-7, ("Hardsigmoid", "float64"): 1e-7, ("CTCLoss", "float32"): 2e-4}
 SAMPLED = 4  # samples of a module in the quick run
 
 
@@ -180,7 +182,7 @@ def samples(name: str, dtype: str, training: bool) -> list[Any]:
 def compare(name: str, sample: Any, dtype: str, training: bool, device: str, path: Path) -> None:
     construct, forward = sample.constructor_input, sample.forward_input
     args, kwargs = as_leaves(forward.args), as_leaves(forward.kwargs)
-    tolerance = max(TOLERANCE[dtype], ROUNDED.get(name, 0.0))
+    tolerance = max(TOLERANCE[dtype], ROUNDED.get((name, dtype), 0.0))
     if not hasattr(nn, name):
         pytest.skip(f"autograd_core.nn has no {name}")
     torch.manual_seed(0)
