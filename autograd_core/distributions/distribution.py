@@ -42,11 +42,11 @@ class Distribution:
 
     @property
     def mean(self) -> Tensor:
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} has no mean: a subclass defines it")
 
     @property
     def variance(self) -> Tensor:
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} has no variance: a subclass defines it")
 
     @property
     def stddev(self) -> Tensor:
@@ -64,11 +64,11 @@ class Distribution:
 
     def log_prob(self, value: Tensor) -> Tensor:
         """The logarithm of the density, or of the probability, at `value`."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} has no log_prob: a subclass defines it")
 
     def entropy(self) -> Tensor:
         """The entropy, in nats."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} has no entropy: a subclass defines it")
 
     def cdf(self, value: Tensor) -> Tensor:
         """The probability of a draw that is at most `value`."""
