@@ -45,7 +45,7 @@ _NO_KERNELS = {
 _MISSING = object()
 
 
-class _Slot:
+class Ref:
     """Stands for an array in a recorded call."""
 
     __slots__ = ("index",)
@@ -167,7 +167,7 @@ class Recorder:
                 self._arrays.append(value)
                 if made:
                     self._made.add(index)
-            return _Slot(index)
+            return Ref(index)
         if value.__class__ in (tuple, list):
             return value.__class__([self._encode(v, made) for v in value])
         if value.__class__ is slice:
@@ -298,7 +298,7 @@ def _describe(value: Any) -> str:
 
 
 def _decode(value: Any, values: list[Array]) -> Any:
-    if value.__class__ is _Slot:
+    if value.__class__ is Ref:
         return values[value.index]
     if value.__class__ in (tuple, list):
         return value.__class__([_decode(v, values) for v in value])
@@ -308,7 +308,7 @@ def _decode(value: Any, values: list[Array]) -> Any:
 
 
 def _bind(result: Any, value: Any, values: list[Array]) -> None:
-    if result.__class__ is _Slot:
+    if result.__class__ is Ref:
         values[result.index] = value
     elif result.__class__ in (tuple, list):
         for part, part_value in zip(result, value, strict=True):

@@ -1,0 +1,1 @@
+"""Compiling: record a function once, optimise the list of its calls, replay it."""
