@@ -101,6 +101,7 @@ def _remove_in_process(pid: int, folder: Path) -> None:
 def compile_kernel(function: Callable[..., Any], parallel: bool = False, **options: Any) -> Any:
     """Numba's dispatcher of `function`, cached in `cache_dir()`; `options` are those of `numba.njit`.
 
+    `uses` is a text that changes with what the kernel uses from other files, which Numba's own key does not hold.
     Division by zero follows IEEE 754 unless `error_model` says otherwise: the check that Numba makes for Python's
     exception also keeps loops from vectorising. A `parallel` dispatcher must be called as `threads.parallel` does.
     """
@@ -108,12 +109,13 @@ def compile_kernel(function: Callable[..., Any], parallel: bool = False, **optio
 
     _announce_compiling()
     options = {"error_model": "numpy", **options}
+    uses = options.pop("uses", "")
 
     namespace = function.__globals__
     if namespace.get("prange") is range:
         namespace["prange"] = numba.prange
     try:
-        with _numba_cache_folder(cache_dir() / _kind(parallel, options)):
+        with _numba_cache_folder(cache_dir() / _kind(parallel, {**options, "uses": uses} if uses else options)):
             return numba.njit(cache=True, parallel=parallel, **options)(function)
     except RuntimeError as error:
         if "cannot cache" not in str(error):
