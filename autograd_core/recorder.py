@@ -157,6 +157,8 @@ class Recorder:
         self.calls.append(recorded)
         if name.endswith("_") and _is_array(args[0]):
             self._written[self._slots[id(args[0])]] = name
+        elif name == "add" and len(args) == 3:  # Into its third argument.
+            self._written[self._slots[id(args[2])]] = name
 
     def _encode(self, value: Any, made: bool = False) -> Any:
         """`value` with its arrays replaced by slots; `made` says that a recorded call returned them."""
@@ -173,6 +175,9 @@ class Recorder:
         if value.__class__ is slice:
             return slice(*(self._encode(v) for v in (value.start, value.stop, value.step)))
         return value
+
+    def _note_optimizer(self, optimizer: Any) -> None:
+        self._guards.append(optimizer._guard())
 
     # -- replaying --------------------------------------------------------------------------------------
 
@@ -244,6 +249,12 @@ def note_live(live: LiveScalar, backend: Any) -> None:
     tape = _active.get(backend)
     if tape is not None and tape._thread == threading.get_ident():
         tape._lives[live] = None
+
+
+def note_optimizer(optimizer: Any) -> None:
+    """Say that `optimizer` makes a step in the recordings of this thread, which depend on its options."""
+    for tape in _mine():
+        tape._note_optimizer(optimizer)
 
 
 def add_guard(guard: Callable[[], None]) -> None:

@@ -178,7 +178,7 @@ class Optimizer:
             with modes.enable_grad():
                 loss = closure()
         if recorder.recording:
-            recorder.add_guard(self._guard())
+            recorder.note_optimizer(self)
         for index, group in enumerate(self.param_groups):
             if group.get("differentiable"):
                 differentiable.update(self, group, lambda group, name: _getter(group, name)())
