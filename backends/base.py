@@ -82,6 +82,10 @@ class Backend(
         """The values of `x` as a NumPy array (shared with `x` where `x` already lies in host memory)."""
         raise NotImplementedError
 
+    def from_backend(self, x: Array, source: Backend) -> Array:
+        """A copy of `x`, an array of another device's backend."""
+        return self.from_host(source.to_host(x))
+
     def as_array(self, x: Array) -> Array:
         """`x` itself, or a 0-d array when a kernel returned a scalar."""
         return x

@@ -18,12 +18,21 @@ class LossKernels:
     """Mixed into `Backend`; `self.xp` is the array namespace."""
 
     xp: Any
+    add_at: Any
 
     def check_none(self, bad: Array, error: type[Exception], message: str) -> None:
         """Raise `error(message)` if any element of `bad` is true. A device may raise it at the next read-out
         instead."""
         if bool(self.xp.any(bad)):
             raise error(message)
+
+    def check_range(self, index: Array, low: int, high: int, error: type[Exception], message: str) -> None:
+        """Raise `error` unless low <= index < high everywhere; the offending index takes the place of `{}` in
+        `message`. A device may raise it at the next read-out instead."""
+        if index.size:
+            least, most = int(self.xp.min(index)), int(self.xp.max(index))
+            if least < low or most >= high:
+                raise error(message.replace("{}", str(least if least < low else most)))
 
     def _check_range(self, operation: str, index: Array, n: int, ignored: int | None) -> None:
         bad = self.xp.logical_or(index < 0, index >= n)
@@ -143,7 +152,7 @@ class LossKernels:
         features = g.shape[-1]
         gw = self.xp.zeros((rows, features), widened(g).dtype)
         if index.size:
-            self.xp.add.at(gw, index.reshape((-1,)), widened(g).reshape((index.size, features)))
+            self.add_at(gw, index.reshape((-1,)), widened(g).reshape((index.size, features)))
         if padding >= 0:
             gw[padding] = 0
         return gw.astype(g.dtype)

@@ -159,7 +159,9 @@ class StructureKernels:
             view[...] = source
         else:  # In this order of memory a reshape on the way is a copy: write by the elements' places instead.
             places = self._follow(self.xp.arange(out.size).reshape(out.shape), chain)
-            out.reshape(-1)[places.reshape(-1)] = self.xp.broadcast_to(source, places.shape).reshape(-1)
+            self.set_index_(
+                out.reshape(-1), self.xp.broadcast_to(source, places.shape).reshape(-1), (places.reshape(-1),)
+            )
         return out
 
     def _follow(self, x: Array, chain: tuple[tuple[str, tuple[Any, ...]], ...]) -> Array:

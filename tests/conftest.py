@@ -1,44 +1,78 @@
-"""Where the suite runs: `pytest --device cpu|strict|cuda`. The device chosen is the default device of every test.
+"""Where the suite runs: `pytest --device cpu|cuda`. The device chosen is the default device of every test.
 
-`strict` is the backend of `strict_backend.py`, whose arrays refuse to mix with NumPy's. A test that is about host memory
-itself is marked `@pytest.mark.host("why")` and skipped elsewhere.
+`cuda` is the first GPU where there is one, else the simulated device of `simulated_cuda.py`; the first line of the run
+and its last say which. In a run on the CPU the tables of operations also visit the simulated device, as `simulated`. A
+test that is about host memory itself is marked `@pytest.mark.host("why")` and skipped elsewhere.
+
+On devices that raise errors of values late (`docs/cuda.md`) the suite has them raised at once.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 
 import pytest
+
+os.environ.setdefault("AUTOGRAD_CORE_CHECK", "1")
+
+import simulated_cuda
 from strict_backend import StrictBackend
 
 import autograd_core as ag
 
+ag.register_backend("simulated", lambda: simulated_cuda.SimulatedCudaBackend)
 ag.register_backend("strict", lambda: StrictBackend)
+
+SIMULATED = "SIMULATED: no GPU took part, the CUDA backend ran on stand-ins for CuPy's arrays (tests/simulated_cuda.py)"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
-        "--device", default="cpu", choices=("cpu", "strict", "cuda"), help="the default device of all tests (cpu)"
+        "--device",
+        default="cpu",
+        choices=("cpu", "strict", "cuda"),
+        help="the default device of all tests (cpu); cuda: a GPU, or where there is none a simulated device",
     )
 
 
 def pytest_configure(config: pytest.Config) -> None:
     # Infinities and NaNs are results. (pytest takes away the filter that the CPU backend sets.)
-    for module in ("autograd_core", "strict_backend"):
+    for module in ("autograd_core", "simulated_cuda", "strict_backend"):
         config.addinivalue_line("filterwarnings", f"ignore::RuntimeWarning:{module}")
     config.addinivalue_line("markers", "host(reason): needs tensors in host memory; skipped on other devices")
+    config.addinivalue_line("markers", "gpu(reason): needs a real GPU; skipped on the simulated device")
+    if config.getoption("--device") == "cuda" and not ag.devices.is_available("cuda"):
+        simulated_cuda.use_as_cuda()
+
+
+def where_it_runs(config: pytest.Config) -> str:
+    """The device in words."""
+    if config.getoption("--device") != "cuda":
+        return "CPU; the tables of operations also on the simulated CUDA device"
+    backend = ag.devices.backend_of("cuda")
+    name = backend.describe()
+    return f"device cuda: {SIMULATED}" if backend.simulated else f"device cuda: {name}, CuPy {backend.xp.__version__}"
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionstart(session: pytest.Session) -> None:
+    session.config.get_terminal_writer().line(where_it_runs(session.config))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    if config.getoption("--device") == "cuda":
+        terminalreporter.write_line(where_it_runs(config))
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     chosen = config.getoption("--device")
-    if chosen == "cuda" and not ag.devices.is_available("cuda"):
-        reason = f"--device cuda: {ag.devices._kinds['cuda']().unavailable_reason()}"
-        for item in items:
-            item.add_marker(pytest.mark.skip(reason=reason))
+    real = chosen == "cuda" and not ag.devices.backend_of("cuda").simulated
     for item in items:
-        mark = item.get_closest_marker("host")
-        if mark is not None and chosen != "cpu":
-            item.add_marker(pytest.mark.skip(reason=f"host memory only: {mark.args[0] if mark.args else item.name}"))
+        for name, skipped, why in (("host", chosen != "cpu", "host memory only"), ("gpu", not real, "needs a GPU")):
+            mark = item.get_closest_marker(name)
+            if mark is not None and skipped:
+                item.add_marker(pytest.mark.skip(reason=f"{why}: {mark.args[0] if mark.args else item.name}"))
 
 
 @pytest.fixture(scope="session")
@@ -50,9 +84,6 @@ def device(request: pytest.FixtureRequest) -> str:
 @pytest.fixture(autouse=True)
 def _on_device(device: str) -> Iterator[None]:
     """Every test starts with the chosen default device, float32 and gradients on, and leaves them so."""
-    if device == "cuda" and not ag.devices.is_available("cuda"):
-        yield
-        return
     ag.set_default_device(device)
     ag.set_default_dtype(ag.float32)
     yield

@@ -260,7 +260,7 @@ def _to_device_rule(F: Any, g: Any, ctx: Any) -> tuple[Any, ...]:
     (source,) = ctx.params
     if isinstance(g, Tensor):
         return (to_backend(g, source),)
-    return (source.from_host(ctx.backend.to_host(g)),)
+    return (source.from_backend(g, ctx.backend),)
 
 
 _TO_DEVICE = Primitive("to_device", _to_device_rule)
@@ -269,7 +269,7 @@ _TO_DEVICE = Primitive("to_device", _to_device_rule)
 def to_backend(x: Tensor, backend: Any) -> Tensor:
     """A copy of `x` on another device, on the tape."""
     source = x._backend
-    t = wrap(backend.from_host(source.to_host(x._data)), backend)
+    t = wrap(backend.from_backend(x._data, source), backend)
     edge = edge_of(x)
     if edge is not None and modes.state.grad:
         t._node = make_node(_TO_DEVICE, backend, (edge,), (), (source,), t._data.shape)

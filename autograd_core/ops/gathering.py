@@ -53,13 +53,9 @@ def _check_index(name: str, x: Tensor, dim: int, index: Tensor) -> int:
 
 
 def _check_bounds(name: str, index: Tensor, n: int) -> None:
-    if index.numel():
-        host = index._backend.to_host(index._data)
-        low, high = int(host.min()), int(host.max())
-        if low < 0 or high >= n:
-            raise RuntimeError(
-                f"{name}(): index {low if low < 0 else high} is out of bounds for dimension with size {n}"
-            )
+    backend: Any = index._backend
+    message = f"{name}(): index {{}} is out of bounds for dimension with size {n}"
+    backend.check_range(index._data, 0, n, RuntimeError, message)
 
 
 def gather(input: Tensor, dim: int, index: Tensor, *, sparse_grad: bool = False) -> Tensor:

@@ -75,8 +75,12 @@ def gaussian_nll_loss(
         variance = variance.unsqueeze(-1)
     elif len(given) != len(shape) or differing not in ([], [1]):
         raise LossShapeError(f"{name}: var is of incorrect size {given} for input {shape}")
-    if _F.lt(variance, 0.0).any().item():
-        raise ValueError(f"{name}: var has negative entry/entries; give variances, e.g. log_var.exp()")
+    backend: Any = variance._backend
+    backend.check_none(
+        _F.lt(variance, 0.0)._data,
+        ValueError,
+        f"{name}: var has negative entry/entries; give variances, e.g. log_var.exp()",
+    )
     # The limit is added as a constant, so that the gradient passes where it holds, as in PyTorch.
     plain = variance.detach()
     limited = _F.add(variance, _F.sub(plain.clamp_min(eps), plain))

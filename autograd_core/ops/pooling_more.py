@@ -179,11 +179,14 @@ def _unpool(
     count = 1
     for n in size:
         count *= n
-    if indices.numel() and not 0 <= int(indices.min().item()) <= int(indices.max().item()) < count:  # type: ignore[attr-defined]
-        raise RuntimeError(
-            f"{name}: found an invalid max index: they should lie in [0, {count}) for an output of size {size}, got "
-            f"{indices.min().item()} to {indices.max().item()}"  # type: ignore[attr-defined]
-        )
+    backend: Any = indices._backend
+    backend.check_range(
+        indices._data,
+        0,
+        count,
+        RuntimeError,
+        f"{name}: found an invalid max index: {{}}, expected each in [0, {count}) for an output of size {size}",
+    )
     lead = x.shape[:-dims]
     planes = zeros((*lead, count), dtype=x.dtype, device=x.device)
     spread = _F.scatter(planes, indices.flatten(-dims), x.flatten(-dims), x.ndim - dims)

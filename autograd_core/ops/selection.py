@@ -68,12 +68,9 @@ def _flat_index(name: str, input: Tensor, index: Tensor) -> Tensor:
     if index.dtype is not dtypes.int64:
         raise RuntimeError(f"{name}(): Expected a long tensor for index, but got {index.dtype}; use .long()")
     n = input.numel()
-    if index.numel():
-        low, high = int(index.min()), int(index.max())
-        if low < -n or high >= n:
-            raise IndexError(
-                f"out of range: tried to access index {high if high >= n else low} on a tensor of {n} elements."
-            )
+    backend: Any = index._backend
+    message = f"{name}(): out of range: tried to access index {{}} on a tensor of {n} elements."
+    backend.check_range(index._data, -n, n, IndexError, message)
     return index.reshape(-1)
 
 
@@ -117,12 +114,9 @@ def _along(name: str, input: Tensor, dim: int, index: Tensor) -> tuple[Tensor, t
     if index._data.ndim > 1:
         raise IndexError(f"{name}(): Index is supposed to be a vector, got shape {tuple(index.shape)}")
     n = input._data.shape[axis] if input._data.ndim else 1
-    if index.numel():
-        low, high = int(index.min()), int(index.max())
-        if low < (-n if name == "index_fill_" else 0) or high >= n:
-            raise IndexError(
-                f"{name}(): index {high if high >= n else low} is out of bounds for dimension {dim} with size {n}"
-            )
+    backend: Any = index._backend
+    message = f"{name}(): index {{}} is out of bounds for dimension {dim} with size {n}"
+    backend.check_range(index._data, -n if name == "index_fill_" else 0, n, IndexError, message)
     x = input if input._data.ndim else input.reshape(1)
     return x, (builtins.slice(None),) * axis + (index.reshape(-1)._data,)
 

@@ -1,16 +1,27 @@
-"""The CUDA backend: CuPy arrays. This is the only file that imports CuPy."""
+"""The CUDA backend: CuPy arrays. This is the only file that imports CuPy.
+
+Kernels here are the portable bodies, where CuPy has all that they need, and overrides where it has not or where its
+way would depend on the order of threads. Files beside this one that bring faster kernels have an `install(backend)`.
+"""
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Callable
 from functools import cache
 from typing import Any
 
 from autograd_core.backends.base import Array, Backend
+from autograd_core.backends.cuda.checks import DeferredChecks
+from autograd_core.backends.cuda.counts import Counts
+from autograd_core.backends.cuda.indexing import CudaIndexKernels
+from autograd_core.backends.cuda.views import CudaViewKernels
 
 _INSTALL = (
     "install CuPy for the driver's CUDA version: pip install 'cupy-cuda12x[ctk]' or 'cupy-cuda13x[ctk]' (or this "
     "library's extra of that name, from its checkout: pip install -e '.[cuda12]')"
 )
+_NOT_ON_THE_DEVICE = {"device_count", "unavailable_reason", "library", "describe", "storage_key", "address"}
 
 
 @cache
@@ -27,30 +38,88 @@ def _cupy() -> tuple[Any, int, str]:
     return cupy, count, "" if count else "CuPy finds no GPU; check the driver with nvidia-smi"
 
 
-class CudaBackend(Backend):
-    """Plain array operations on an NVIDIA GPU through CuPy."""
+class CudaBackend(CudaIndexKernels, CudaViewKernels, Backend):
+    """Array operations on an NVIDIA GPU through CuPy."""
 
     name = "cuda"
+    # Whether the arrays only stand for those of a GPU, in tests: then no kernel of our own is launched.
+    simulated = False
 
     def __init__(self, index: int = 0) -> None:
         super().__init__(index)
-        self.xp = _cupy()[0]
+        self.xp, count, _ = self.library()
         self.array_type = self.xp.ndarray
         self.device = self.xp.cuda.Device(index)
+        self.counts = Counts()
+        self.checks = DeferredChecks(self.xp)
+        self._owners: dict[int, Array] = {}
+        self._local = threading.local()
+        if count > 1:
+            self._stay_on_device()
+
+    # -- device -----------------------------------------------------------------------------------------
+
+    @classmethod
+    def library(cls) -> tuple[Any, int, str]:
+        """CuPy, the number of devices, and why there are none."""
+        return _cupy()
 
     @classmethod
     def device_count(cls) -> int:
-        return _cupy()[1]
+        return cls.library()[1]
 
     @classmethod
     def unavailable_reason(cls) -> str:
-        return _cupy()[2]
-
-    def synchronize(self) -> None:
-        self.device.synchronize()
+        return cls.library()[2]
 
     def describe(self) -> str:
         return str(self.xp.cuda.runtime.getDeviceProperties(self.ordinal)["name"].decode())
+
+    def synchronize(self) -> None:
+        """Wait until all work given to the device is done; raises what the checks of values have found since."""
+        self.counts.synchronizations += 1
+        self.device.synchronize()
+        self.raise_pending()
+
+    def raise_pending(self) -> None:
+        """Raise what the checks of values have found since the last read-out."""
+        if self.checks.pending:
+            self._local.reading = True
+            try:
+                self.checks.raise_pending()
+            finally:
+                self._local.reading = False
+
+    @property
+    def reading(self) -> bool:
+        """Whether this thread is in a read-out that the program asked for."""
+        return getattr(self._local, "reading", False)
+
+    def _stay_on_device(self) -> None:
+        """Have every kernel run with this device current. With one device there is nothing to switch."""
+        for name in dir(type(self)):
+            if name.startswith("_") or name in _NOT_ON_THE_DEVICE:
+                continue
+            kernel = getattr(self, name)
+            if callable(kernel) and not isinstance(kernel, type) and not isinstance(kernel, self.array_type):
+                setattr(self, name, self.on_device(kernel))
+
+    def on_device(self, kernel: Callable[..., Any]) -> Callable[..., Any]:
+        """`kernel`, run with this device current; itself where there is one device only. For `install` functions."""
+        if self.library()[1] <= 1:
+            return kernel
+        current, ordinal, device = self.xp.cuda.runtime.getDevice, self.ordinal, self.device
+
+        def call(*args: Any, **kwargs: Any) -> Any:
+            if current() == ordinal:
+                return kernel(*args, **kwargs)
+            with device:
+                return kernel(*args, **kwargs)
+
+        call.__name__ = getattr(kernel, "__name__", "kernel")
+        return call
+
+    # -- memory -----------------------------------------------------------------------------------------
 
     def memory_used(self) -> int:
         """The bytes of this device's arrays."""
@@ -80,15 +149,30 @@ class CudaBackend(Backend):
         return errstate(linalg="raise")  # By default singular matrices give numbers without meaning.
 
     def from_host(self, host: Array) -> Array:
-        with self.device:
-            return self.xp.asarray(host)
-
-    def import_dlpack(self, source: Any) -> Array:
-        with self.device:
-            return self.xp.from_dlpack(source)
+        self.counts.to_device += 1
+        self.counts.bytes_to_device += host.nbytes
+        return self.xp.asarray(host)
 
     def to_host(self, x: Array) -> Array:
-        return self.xp.asnumpy(x)
+        """The values of `x` as a NumPy array; raises what the checks of values have found since the last read-out."""
+        self.counts.to_host += 1
+        self.counts.bytes_to_host += x.nbytes
+        self._local.reading = True
+        try:
+            host = x.get()
+            self.checks.raise_pending()
+        finally:
+            self._local.reading = False
+        return host
 
-    def expand(self, x: Array, shape: tuple[int, ...]) -> Array:
-        return self.xp.broadcast_to(x, shape)
+    def from_backend(self, x: Array, source: Backend) -> Array:
+        if isinstance(source, CudaBackend) and source.array_type is self.array_type:
+            return self.xp.asarray(x)  # From one GPU to the current one, past the host.
+        return super().from_backend(x, source)
+
+    def import_dlpack(self, source: Any) -> Array:
+        return self.xp.from_dlpack(source)
+
+    def full(self, shape: tuple[int, ...], value: Any, dtype: Any) -> Array:
+        # NumPy refuses a number that the dtype cannot hold, where CuPy would wrap it around.
+        return self.xp.full(shape, dtype.type(value) if hasattr(dtype, "type") else value, dtype)

@@ -2,7 +2,7 @@
 float32, non-contiguous inputs and empty batches. A case's function takes `nn.functional`, ours or PyTorch's, and
 tensors.
 
-Each test runs on the CPU, with its own kernels, and on the strict backend, with the portable ones.
+Each test runs on the CPU, with its own kernels, and on the simulated CUDA device, with the portable ones.
 """
 
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ from autograd_core.autograd import gradcheck, gradgradcheck
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     chosen = metafunc.config.getoption("--device")
-    metafunc.parametrize("where", ("cuda",) if chosen == "cuda" else ("cpu", "strict"), indirect=True)
+    metafunc.parametrize("where", ("cuda",) if chosen == "cuda" else ("cpu", "simulated"), indirect=True)
 
 
 @pytest.fixture(autouse=True)

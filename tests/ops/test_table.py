@@ -1,6 +1,6 @@
 """Every operation of `table.py`: values, gradients to second order, dtypes, strides, broadcasting, special inputs.
 
-Each test runs on the CPU and on the strict backend, and on the GPU under `--device cuda`. PyTorch, where installed, is
+Each test runs on the CPU and on the simulated CUDA device, and on the GPU under `--device cuda`. PyTorch, where installed, is
 the second opinion. Child processes repeat the run with NumPy's bodies, and with Numba not installed.
 """
 
@@ -42,7 +42,7 @@ ALL_DTYPES = ("bool", "uint8", "int8", "int16", "int32", "int64", "float16", "fl
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "where" in metafunc.fixturenames:
         chosen = metafunc.config.getoption("--device")
-        metafunc.parametrize("where", ("cuda",) if chosen == "cuda" else ("cpu", "strict"))
+        metafunc.parametrize("where", ("cuda",) if chosen == "cuda" else ("cpu", "simulated"))
 
 
 @pytest.fixture(autouse=True)
@@ -461,7 +461,7 @@ def _child(environment: dict[str, str], *extra: str) -> subprocess.CompletedProc
     root = Path(__file__).parents[2]
     path = os.pathsep.join((str(root / "tests"), str(root)))
     command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *extra, str(Path(__file__)),
-               "-k", "(test_forward or gradcheck or special or announces) and not strict and not torch"]  # fmt: skip
+               "-k", "(test_forward or gradcheck or special or announces) and not simulated and not torch"]  # fmt: skip
     return subprocess.run(
         command, env=os.environ | {"PYTHONPATH": path} | environment, cwd=root, capture_output=True, text=True
     )

@@ -18,7 +18,7 @@ SWEEPS = {
 }
 
 
-def sweep(name: Name, devices: tuple[str, ...] = ("cpu", "strict"), effort: Effort = WHOLE) -> Report:
+def sweep(name: Name, devices: tuple[str, ...] = ("cpu", "simulated"), effort: Effort = WHOLE) -> Report:
     """Compare one name with PyTorch on each of the devices."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # The samples are small; two pools of threads on the same cores wait for each other.

@@ -1,4 +1,4 @@
-"""Every name of the scope against PyTorch, on the CPU and on the strict backend: a seeded sample; marked slow, all of it.
+"""Every name of the scope against PyTorch, on the CPU and on the simulated CUDA device: a seeded sample; marked slow, all of it.
 
 One name: `python -m pytest tests/sweep -k gather`, or with more detail `python tests/sweep/run.py gather`.
 """
@@ -20,7 +20,7 @@ names = pytest.mark.parametrize("name", SCOPE, ids=[f"{name.tier}-{name.title}" 
 
 
 def _run(name: Name, effort: Effort, chosen: str) -> None:
-    devices = ("cuda",) if chosen == "cuda" else ("cpu", "strict")
+    devices = ("cuda",) if chosen == "cuda" else ("cpu", "simulated")
     report = sweep(name, devices, effort)
     if report.missing:
         pytest.skip(f"{name.title} is not there yet")

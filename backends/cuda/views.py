@@ -1,0 +1,48 @@
+"""Views of CuPy arrays, and who owns the memory that they look at."""
+
+from __future__ import annotations
+
+import weakref
+from typing import Any
+
+Array = Any
+Shape = tuple[int, ...]
+
+
+class CudaViewKernels:
+    """Mixed into `CudaBackend`, before the portable kernels."""
+
+    xp: Any
+    _owners: dict[int, Array]
+
+    def storage_key(self, x: Array) -> Array:
+        root = x if x.base is None else x.base
+        if self._owners:
+            owner = self._owners.get(id(root))
+            return root if owner is None else owner
+        return root
+
+    def address(self, x: Array) -> int:
+        return int(x.data.ptr)
+
+    def expand(self, x: Array, shape: Shape) -> Array:
+        return self.xp.broadcast_to(x, shape)
+
+    def as_strided(self, x: Array, shape: Shape, strides: Shape, offset: int) -> Array:
+        x = self.xp.ascontiguousarray(x)
+        itemsize = x.dtype.itemsize
+        return self._strided(x.reshape(-1)[offset:], shape, tuple(stride * itemsize for stride in strides))
+
+    def unfold(self, x: Array, axis: int, size: int, step: int) -> Array:
+        shape, strides = list(x.shape), list(x.strides)
+        shape[axis] = (shape[axis] - size) // step + 1
+        strides[axis] *= step
+        return self._strided(x, (*shape, size), (*strides, x.strides[axis]))
+
+    def _strided(self, x: Array, shape: Shape, strides: Shape) -> Array:
+        """A view by strides in bytes. CuPy makes it of the pointer alone, without a `base`: we remember the owner."""
+        view = self.xp.lib.stride_tricks.as_strided(x, shape, strides)
+        owner, key = self.storage_key(x), id(view)
+        self._owners[key] = owner
+        weakref.finalize(view, self._owners.pop, key, None).atexit = False
+        return view

@@ -1,0 +1,239 @@
+"""What `cupy.cuda` is to the simulated device: devices, streams, events and memory pools, without a GPU.
+
+Work on the simulated device is done at once, so streams and events keep their order by themselves; times are the host's.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import Any
+
+import numpy as np
+
+DEVICES = 2
+NAME = "SIMULATED CUDA device (NumPy on the CPU)"
+TOTAL = 8 << 30
+
+
+class _Current(threading.local):
+    device = 0
+
+
+current = _Current()
+used = [0] * DEVICES  # Bytes of arrays on each device.
+
+
+class Device:
+    """One of the devices; current inside `with`."""
+
+    def __init__(self, device: int | None = None) -> None:
+        self.id = current.device if device is None else int(device)
+        self._before: list[int] = []
+
+    def __enter__(self) -> Device:
+        self._before.append(current.device)
+        current.device = self.id
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        current.device = self._before.pop()
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Device) and self.id == other.id
+
+    def __hash__(self) -> int:
+        return hash(self.id)
+
+    def __int__(self) -> int:
+        return self.id
+
+    def use(self) -> None:
+        current.device = self.id
+
+    def synchronize(self) -> None:
+        pass
+
+    @property
+    def compute_capability(self) -> str:
+        return "80"
+
+    @property
+    def mem_info(self) -> tuple[int, int]:
+        return TOTAL - used[self.id], TOTAL
+
+
+class Runtime:
+    """`cupy.cuda.runtime`."""
+
+    getDevice = staticmethod(lambda: current.device)
+    getDeviceCount = staticmethod(lambda: DEVICES)
+    memGetInfo = staticmethod(lambda: (TOTAL - used[current.device], TOTAL))
+    deviceSynchronize = staticmethod(lambda: None)
+    streamSynchronize = staticmethod(lambda stream: None)
+    driverGetVersion = staticmethod(lambda: 12080)
+    runtimeGetVersion = staticmethod(lambda: 12080)
+
+    @staticmethod
+    def setDevice(device: int) -> None:
+        current.device = int(device)
+
+    @staticmethod
+    def getDeviceProperties(device: int) -> dict[str, Any]:
+        return {
+            "name": NAME.encode(), "major": 8, "minor": 0, "totalGlobalMem": TOTAL, "multiProcessorCount": 1,
+            "warpSize": 32, "maxThreadsPerBlock": 1024, "sharedMemPerBlock": 49152,
+        }  # fmt: skip
+
+
+class Stream:
+    """A stream: everything on it is done already."""
+
+    null: Stream
+    ptr = 0
+
+    def __init__(self, null: bool = False, non_blocking: bool = False, ptds: bool = False, priority: Any = None) -> None:
+        self.non_blocking = non_blocking
+        self.priority = priority or 0
+        self.device_id = current.device
+        self._before: list[Stream] = []
+
+    def __enter__(self) -> Stream:
+        self._before.append(get_current_stream())
+        _streams.current = self
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        _streams.current = self._before.pop()
+
+    def use(self) -> Stream:
+        _streams.current = self
+        return self
+
+    def synchronize(self) -> None:
+        pass
+
+    def record(self, event: Event | None = None) -> Event:
+        event = event or Event()
+        event.record(self)
+        return event
+
+    def wait_event(self, event: Event) -> None:
+        pass
+
+    @property
+    def done(self) -> bool:
+        return True
+
+
+class ExternalStream(Stream):
+    """A stream of another library."""
+
+    def __init__(self, ptr: int, device_id: int = -1) -> None:
+        super().__init__()
+        self.ptr = ptr
+
+
+class Event:
+    """A moment."""
+
+    ptr = 0
+    done = True
+
+    def __init__(self, block: bool = False, disable_timing: bool = False, interprocess: bool = False) -> None:
+        self._at: float | None = None
+
+    def record(self, stream: Stream | None = None) -> None:
+        self._at = time.perf_counter()
+
+    def synchronize(self) -> None:
+        pass
+
+
+class _Streams(threading.local):
+    current: Stream | None = None
+
+
+_streams = _Streams()
+Stream.null = Stream(null=True)
+
+
+def get_current_stream(device_id: int = -1) -> Stream:
+    return _streams.current or Stream.null
+
+
+def get_elapsed_time(start: Event, end: Event) -> float:
+    """Milliseconds."""
+    if start._at is None or end._at is None:
+        raise RuntimeError("cudaErrorInvalidResourceHandle: an event was not recorded")
+    return (end._at - start._at) * 1e3
+
+
+class Pool:
+    """The memory pool of the current device; it keeps nothing for later."""
+
+    def used_bytes(self) -> int:
+        return used[current.device]
+
+    total_bytes = used_bytes
+
+    def free_bytes(self) -> int:
+        return 0
+
+    def free_all_blocks(self, stream: Any = None) -> None:
+        pass
+
+    def n_free_blocks(self) -> int:
+        return 0
+
+
+class PinnedMemory:
+    """Page-locked host memory, as a buffer."""
+
+    def __init__(self, size: int) -> None:
+        self._bytes = bytearray(size)
+        self.ptr = np.frombuffer(self._bytes, "uint8").ctypes.data if size else 0
+        self.mem = self
+
+    def size(self) -> int:
+        return len(self._bytes)
+
+    def __buffer__(self, flags: int) -> memoryview:
+        return memoryview(self._bytes)
+
+
+class OutOfMemoryError(MemoryError):
+    """`cupy.cuda.memory.OutOfMemoryError`."""
+
+
+class MemoryPointer:
+    """Where an array's first element lies, and on which device."""
+
+    __slots__ = ("device_id", "mem", "ptr")
+
+    def __init__(self, ptr: int, device_id: int, mem: Any) -> None:
+        self.ptr, self.device_id, self.mem = ptr, device_id, mem
+
+
+class memory:
+    """`cupy.cuda.memory`."""
+
+    OutOfMemoryError = OutOfMemoryError
+    MemoryPointer = MemoryPointer
+
+
+class cuda:
+    """`cupy.cuda`."""
+
+    Device = Device
+    Stream = Stream
+    ExternalStream = ExternalStream
+    Event = Event
+    MemoryPointer = MemoryPointer
+    runtime = Runtime
+    memory = memory
+    get_current_stream = staticmethod(get_current_stream)
+    get_elapsed_time = staticmethod(get_elapsed_time)
+    get_device_id = staticmethod(lambda: current.device)
+    alloc_pinned_memory = staticmethod(PinnedMemory)
+    is_available = staticmethod(lambda: True)
