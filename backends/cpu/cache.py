@@ -123,6 +123,16 @@ def compile_kernel(function: Callable[..., Any], parallel: bool = False, **optio
         return numba.njit(parallel=parallel, **options)(function)
 
 
+def compile_ufunc(function: Callable[..., Any], dtype: str, arguments: int) -> Any:
+    """A NumPy ufunc, built by Numba, of a scalar function of `arguments` numbers of a dtype; cached as kernels are."""
+    import numba
+
+    _announce_compiling()
+    kind = getattr(numba, dtype)
+    with _numba_cache_folder(cache_dir() / "ufunc"):
+        return numba.vectorize([kind(*[kind] * arguments)], cache=True)(function).ufunc
+
+
 @cache
 def _announce_compiling() -> None:
     """Say so, once, when compiling our kernels has taken two seconds: the first run of a program would seem to hang."""

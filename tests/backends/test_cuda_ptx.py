@@ -1,0 +1,58 @@
+"""Every Numba-CUDA kernel compiled, as the cases of `cuda_kernel_cases.py` launch it; needs no GPU and no driver.
+
+`make test-ptx` installs what it needs: numba-cuda with CUDA 12's compiler, the last that knows sm_70.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import numpy as np
+import pytest
+from cuda_kernel_cases import FAMILIES, KernelBackend, cases
+
+from autograd_core.backends.cuda import numba_cuda
+from autograd_core.backends.cuda.launch import signature_of
+
+pytestmark = pytest.mark.skipif(bool(numba_cuda.missing()), reason=f"compiles kernels, but {numba_cuda.missing()}")
+
+CAPABILITIES = ((7, 0), (8, 0), (9, 0))
+
+
+class Compiler:
+    """In the place of the launcher: notes what would be launched."""
+
+    def __init__(self) -> None:
+        self.asked: dict[Any, None] = {}
+
+    def __call__(self, factory: Any, constants: tuple[Any, ...], grid: int, block: int, *arguments: Any) -> None:
+        self.asked[factory, constants, signature_of(arguments)] = None
+
+
+def compile_ptx(factory: Any, constants: Any, signature: Any, cc: tuple[int, int]) -> bytes:
+    """PTX, or a skip where this compiler no longer knows the card."""
+    try:
+        return numba_cuda.compile_ptx(factory, constants, signature, cc)
+    except Exception as error:
+        if "nsupported" in str(error) or "compute_70" in str(error) or "sm_70" in str(error):
+            pytest.skip(f"{numba_cuda.version()} with this compiler does not know sm_{cc[0]}{cc[1]}: {error}")
+        raise
+
+
+@pytest.mark.parametrize("cc", CAPABILITIES, ids=lambda cc: f"sm_{cc[0]}{cc[1]}")
+@pytest.mark.parametrize("family", FAMILIES)
+def test_every_kernel_compiles(family: str, cc: tuple[int, int]) -> None:
+    compiler = Compiler()
+    backend = KernelBackend(compiler)
+    for name, args in cases(family):
+        with np.errstate(all="ignore"):
+            getattr(backend, name)(*args)
+    assert compiler.asked
+    for factory, constants, signature in compiler.asked:
+        ptx = compile_ptx(factory, constants, signature, cc).decode()
+        assert f".target sm_{cc[0]}{cc[1]}" in ptx and f".entry {factory.__name__}(" in ptx
+        if np.float32 in constants and "d" not in "".join(signature):
+            double = [line.strip() for line in ptx.splitlines() if re.search(r"\.f64\b", line)]
+            assert not double, f"{factory.__name__}{constants} computes in float64: {double[:3]}"
+        numba_cuda.link_cubin(ptx.encode(), cc)
