@@ -1,8 +1,8 @@
 """Elementwise kernels: portable bodies in terms of an array namespace.
 
 A derivative that is more than one call away is a kernel of its own (`tanh_backward(g, y)`), so that a
-backend can make it one pass. Inputs broadcast. `backends/cpu/scalar.py` holds the same functions as
-scalar code from which Numba builds ufuncs; the tests compare the two.
+backend can make it one pass. Inputs broadcast. `backends/scalars.py` holds the same functions
+of scalars, from which Numba's kernels are made; the tests compare the two.
 """
 
 from __future__ import annotations

@@ -53,9 +53,9 @@ class CpuBackend(CpuNeuralKernels, Backend):
         for name, ufunc in _UFUNCS.items():
             setattr(self, name, ufunc)
         if kernels_enabled():
-            from autograd_core.backends.cpu import neural, optimizers, philox_kernels, scalar
+            from autograd_core.backends.cpu import lifted, neural, optimizers, philox_kernels
 
-            scalar.install(self)
+            lifted.install(self)
             optimizers.install(self)
             philox_kernels.install(self)
             neural.install(self)

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from autograd_core.backends.cpu import activation_kernels, conv_kernels, norm_kernels, pool_kernels
+from autograd_core.backends.cpu import conv_kernels, norm_kernels, pool_kernels
 from autograd_core.backends.cpu.products import dot
 from autograd_core.backends.neural import NeuralKernels
 from autograd_core.backends.neural_conv import _output_shape
@@ -67,7 +67,6 @@ def install(backend: Any) -> None:
         batch_norm_backward, layer_norm, layer_norm_backward, cross_entropy, cross_entropy_backward, embedding_backward,
     ):  # fmt: skip
         setattr(backend, function.__name__, _bound(function, backend))
-    activation_kernels.install(backend)
 
 
 def _bound(function: Callable[..., Any], backend: Any) -> Callable[..., Any]:
@@ -100,8 +99,8 @@ def conv2d_input_grad(
 def conv2d_weight_grad(
     portable: Any, g: Array, x: Array, shape: Any, stride: Any, padding: Any, dilation: Any, groups: int
 ) -> Array:
-    run = conv_kernels.weight_grad if conv_kernels.usable(g, x) else portable
-    return run(g, x, shape, stride, padding, dilation, groups)
+    gw = conv_kernels.weight_grad(g, x, shape, stride, padding, dilation, groups) if conv_kernels.usable(g, x) else None
+    return portable(g, x, shape, stride, padding, dilation, groups) if gw is None else gw
 
 
 def max_pool2d(portable: Any, x: Array, *geometry: Any) -> Any:
