@@ -31,8 +31,12 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("--quick", action="store_true", help="a small form that takes seconds")
     parser.add_argument("--out", type=Path, metavar="FOLDER", help="where results go (default: runs/experiments/NAME)")
     parser.add_argument(
-        "--data", default="data/mnist", metavar="FOLDER", help="MNIST's IDX files (default: data/mnist)"
+        "--data", default="data", metavar="FOLDER", help="with the folders mnist and tinyshakespeare (default: data)"
     )
+    parser.add_argument(
+        "--only", action="append", default=[], metavar="PART", help="of a long experiment this part alone; may repeat"
+    )
+    parser.add_argument("--resume", action="store_true", help="continue what a killed run left in --out")
     parser.set_defaults(run=run)
 
 
@@ -60,6 +64,9 @@ def run(arguments: argparse.Namespace) -> int:
         return 0
     if arguments.name is None:
         raise UserError(f"which one? {', '.join(experiments.NAMES)} (--list says what they show)", status=2)
+    experiment = experiments.load(arguments.name)
+    parts = getattr(experiment, "PARTS", ())
+    _check_parts(arguments, parts)
     device = choose_device(arguments.device)
     out = arguments.out or Path("runs", "experiments", arguments.name)
     try:
@@ -69,8 +76,8 @@ def run(arguments: argparse.Namespace) -> int:
 
     from autograd_core.experiments.settings import Settings
 
-    experiment = experiments.load(arguments.name)
-    settings = Settings(arguments.seed, arguments.quick, arguments.data)
+    unfinished = _unfinished(arguments, out, device) if parts else None
+    settings = Settings(arguments.seed, arguments.quick, arguments.data, tuple(arguments.only), unfinished)
     bar = settings.display = _Bar(settings)
     start = time.perf_counter()
     before = ag.get_default_device()
@@ -79,9 +86,11 @@ def run(arguments: argparse.Namespace) -> int:
         ag.manual_seed(arguments.seed)
         result = experiment.run(settings)
     except FileNotFoundError as error:
-        raise UserError(
-            f"{error} (here: --data FOLDER; `autograd-core train mnist --download` fetches the files into data/mnist)"
-        ) from None
+        fetch = "; `autograd-core train mnist --download` fetches the files into data/mnist"
+        raise UserError(f"{error} (here: --data FOLDER{fetch if 'mnist' in str(error) else ''})") from None
+    except KeyboardInterrupt:
+        hint = "; --resume continues it" if unfinished else ""
+        raise UserError(f"interrupted{hint}", 130) from None
     finally:
         bar.close()
         ag.set_default_device(before)
@@ -106,5 +115,34 @@ def run(arguments: argparse.Namespace) -> int:
             pictures = "no picture (pip install matplotlib, or the extra 'examples')"
     except OSError as error:
         raise UserError(f"cannot write the results: {error}") from None
+    if unfinished is not None and not arguments.only:
+        unfinished.clear()
     print(f"{seconds:.1f} s on {device}; {path}; {pictures}")
     return 0
+
+
+def _check_parts(arguments: argparse.Namespace, parts: tuple[str, ...]) -> None:
+    name = arguments.name
+    for flag, value in (("--only", arguments.only), ("--resume", arguments.resume)):
+        if value and not parts:
+            raise UserError(f"{flag}: {name} takes so little time that it has no parts", 2)
+    if arguments.only and arguments.quick:
+        raise UserError("--only is for the full form, not for --quick", 2)
+    for part in arguments.only:
+        if part not in parts:
+            raise UserError(f"--only {part!r}: the parts of {name} are {', '.join(map(repr, parts))}", 2)
+
+
+def _unfinished(arguments: argparse.Namespace, out: Path, device: Any) -> Any:
+    from autograd_core.experiments.resume import Unfinished
+
+    folder = out / "unfinished"
+    if folder.exists() and not arguments.resume and not arguments.quick:
+        raise UserError(f"{folder} is of a run that was not finished: --resume continues it, or remove it", 2)
+    run = {"name": arguments.name, "seed": arguments.seed, "quick": arguments.quick, "device": str(device)}
+    try:
+        return Unfinished(folder, run, arguments.resume)
+    except ValueError as error:
+        raise UserError(str(error)) from None
+    except OSError as error:
+        raise UserError(f"cannot write into {folder}: {error}") from None

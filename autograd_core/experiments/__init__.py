@@ -20,6 +20,10 @@ NAMES = (
     "optimizers",
     "universality",
     "parity",
+    "long-memory",
+    "pretraining",
+    "char-gpt",
+    "char-rnn",
 )
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import autograd_core as ag
+from autograd_core.experiments.resume import Unfinished, seed_of
 
 
 class Silent:
@@ -18,21 +20,49 @@ class Silent:
 
 @dataclass
 class Settings:
-    """seed: of all random draws; quick: the form that takes seconds; data: the folder of MNIST's IDX files."""
+    """seed: of all random draws; quick: the form that takes seconds; data: the folder of the data, or the one above.
+
+    only: the parts to run, all if empty; unfinished: where the long experiments keep what they have, None for nowhere.
+    """
 
     seed: int = 0
     quick: bool = False
-    data: str = "data/mnist"
+    data: str = "data"
+    only: tuple[str, ...] = ()
+    unfinished: Unfinished | None = None
     steps: int = 0
     done: int = 0
     display: Any = field(default_factory=Silent)
+
+    def folder(self, name: str) -> Path:
+        """Where the files of the data set `name` are: `data/name`, or `data` itself."""
+        below = Path(self.data, name)
+        return below if below.is_dir() else Path(self.data)
+
+    def part(self, name: str, work: Callable[[], Any], steps: int = 1) -> Any:
+        """What `work()` returns (plain numbers, lists, dicts), from an earlier run where that finished this part.
+
+        None for a part that is not asked for. Each part has random numbers of its own, whichever others ran before.
+        steps: of the progress bar, which a part that is left out takes.
+        """
+        if self.unfinished is not None and name in self.unfinished.parts:
+            self.done += steps
+            return self.unfinished.parts[name]
+        if self.only and name not in self.only:
+            self.done += steps
+            return None
+        ag.manual_seed(seed_of(self.seed, name))
+        result = work()
+        if self.unfinished is not None:
+            self.unfinished.keep(name, result)
+        return result
 
     def expect(self, steps: int) -> None:
         """Say how many steps there will be; they show as a bar from then on."""
         self.steps, self.done = steps, 0
 
-    def step(self, text: str) -> None:
-        self.done += 1
+    def step(self, text: str, by: int = 1) -> None:
+        self.done += by
         self.display.show(self.done, text)
 
 
@@ -60,7 +90,7 @@ def mnist_images(settings: Settings, count: int, train: bool = True) -> tuple[ag
     """The first `count` digits on the default device: images (N, 784) of 0..1, labels (N,)."""
     from autograd_core.utils.data import mnist
 
-    images, labels = mnist(settings.data, train=train)
+    images, labels = mnist(settings.folder("mnist"), train=train)
     device = ag.get_default_device()
     return images[:count].to(device).flatten(1).float() / 255, labels[:count].to(device)
 

@@ -1,0 +1,259 @@
+"""The experiments whose full form takes long: the finding in the quick form, and that a killed run continues."""
+
+import json
+import math
+import random
+from pathlib import Path
+from typing import Any
+
+import pytest
+from test_experiments import digits as digits  # the fixture
+from test_experiments import run_quick
+
+import autograd_core as ag
+from autograd_core import experiments
+from autograd_core.cli import main
+from autograd_core.examples import write_text
+from autograd_core.experiments import char_gpt, char_rnn, long_memory, pretraining, text
+from autograd_core.experiments.resume import Training, Unfinished, seed_of
+from autograd_core.experiments.settings import Settings
+
+
+@pytest.fixture(scope="module")
+def sentences(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A text of sentences whose every word says which words may follow: pairs of characters tell little."""
+    folder = tmp_path_factory.mktemp("text")
+    draw = random.Random(0)
+    letters = "abcdefghij"
+    words = ["".join(draw.choices(letters, k=draw.randint(3, 6))) for _ in range(24)]
+    after = {word: draw.sample(words, 2) for word in words}
+    word, made = words[0], []
+    for _ in range(12_000):
+        made.append(word)
+        word = draw.choice(after[word])
+    (folder / "input.txt").write_text(" ".join(made))
+    return folder
+
+
+def test_char_gpt(tmp_path: Path, sentences: Path) -> None:
+    result = run_quick("char-gpt", tmp_path, "--data", str(sentences))
+    (row,) = result["rows"]
+    counted = result["counted"]
+    assert counted["all characters alike"] == pytest.approx(math.log(11))
+    assert counted["frequencies after the last character"] < counted["frequencies"] < math.log(11)
+    # ln 2 a word of some five characters and a space is all there is to know.
+    assert row["held_out"] < counted["frequencies after the last character"] / 3
+    assert row["history"][0][2] == pytest.approx(math.log(11), abs=0.1)
+    known = set((sentences / "input.txt").read_text().split())
+    written = row["sample"].split()[1:-1]
+    assert sum(word in known for word in written) > 0.7 * len(written)
+
+
+def test_char_rnn(tmp_path: Path, sentences: Path) -> None:
+    result = run_quick("char-rnn", tmp_path, "--data", str(sentences))
+    (row,) = result["rows"]
+    assert row["held_out"] < result["counted"]["frequencies after the last character"] / 3
+    first, last = (value for _, _, value in row["history"])
+    assert last < first
+    # The model that was kept is the one that was measured.
+    model, characters = text.load(tmp_path / "lstm.safetensors")
+    read = text.read(Settings(quick=True, data=str(sentences)))
+    assert characters == read.characters
+    device = ag.get_default_device()
+    assert char_rnn.loss_on(model, read.held_out.to(device)) == pytest.approx(row["held_out"], rel=1e-4)
+    once, again = (text.sample(model, characters, "ab", 20, temperature=1e-3) for _ in range(2))
+    assert once == again and once.startswith("ab") and len(once) == 22
+    path = str(tmp_path / "lstm.safetensors")
+    options = ["--prompt", "ab", "--length", "20", "--temperature", "0.001"]
+    assert write_text.main([path, *options]) == once
+    with pytest.raises(SystemExit, match="2"):
+        write_text.main([path, "--prompt", "ß"])
+
+
+def test_the_gpt_sees_no_later_character() -> None:
+    ag.manual_seed(0)
+    model = char_gpt.GPT(7, char_gpt.QUICK)
+    x = ag.randint(7, (2, 10))
+    changed = x.clone()
+    changed[:, 6:] = (x[:, 6:] + 1) % 7
+    with ag.no_grad():
+        before, after = model(x), model(changed)
+    assert ag.equal(before[:, :6], after[:, :6]) and not ag.allclose(before[:, 6:], after[:, 6:])
+
+
+@pytest.mark.parametrize("step, expected", [(0, 1e-3 / 101), (99, 1e-3 * 100 / 101), (100, 1e-3), (1050, 5.5e-4)])
+def test_the_learning_rate_of_the_gpt(step: int, expected: float) -> None:
+    config = char_gpt.CONFIGS["CPU configuration"]
+    assert char_gpt.rate(config, step) == pytest.approx(expected, rel=1e-6)
+    assert char_gpt.rate(config, config.steps) == pytest.approx(1e-4)
+
+
+def test_samples_refuse_what_the_model_cannot_know() -> None:
+    model = char_gpt.GPT(3, char_gpt.QUICK)
+    with pytest.raises(ValueError, match="such as the model knows; got \\['z'\\]"):
+        text.sample(model, "abc", "az", 3)
+    with pytest.raises(ValueError, match="at least one character"):
+        text.sample(model, "abc", "", 3)
+    with pytest.raises(ValueError, match="must be positive, got 0"):
+        text.sample(model, "abc", "a", 3, temperature=0)
+
+
+def test_a_text_that_is_not_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["experiment", "char-rnn", "--quick", "--data", str(tmp_path), "--out", str(tmp_path / "out")]) == 1
+    message = capsys.readouterr().err
+    assert "input.txt: any text will do" in message and "--data FOLDER" in message and "mnist" not in message
+
+
+def test_long_memory(tmp_path: Path) -> None:
+    result = run_quick("long-memory", tmp_path)
+    rows = {row["name"]: row for row in result["rows"]}
+    far = 19  # the first number is that far from the end, or farther
+    for name in ("LSTM, gates open", "GRU, gates open"):
+        assert rows[name]["squared error"] < 0.1 * rows[name]["variance"]
+        assert rows[name]["reach at the start"][far] > 0.01
+    for name in ("plain RNN", "LSTM"):
+        assert rows[name]["squared error"] > 0.5 * rows[name]["variance"]
+        assert rows[name]["reach at the start"][far] < 1e-3
+    for row in rows.values():
+        assert row["variance"] == pytest.approx(1 / 24, rel=0.15)
+
+
+def test_the_adding_problem() -> None:
+    x, target = long_memory.sequences(500, 30)
+    values, markers = x[:, :, 0], x[:, :, 1]
+    assert (markers[:, 0] == -1).all() and (markers[:, -1] == -1).all()
+    marked = markers[:, 1:-1]
+    assert ((marked == 0) | (marked == 1)).all() and (marked.sum(1) == 2).all()
+    assert ((markers[:, 1:10] == 1).sum(1) >= 1).all() and (markers[:, 15:-1] == 0).all()
+    assert ag.allclose(0.5 + (values * (markers == 1)).sum(1) / 4, target)
+
+
+def test_open_gates_begin_by_remembering() -> None:
+    for kind in ("LSTM, gates open", "GRU, gates open"):
+        cell = long_memory.Adder(kind, 100, 16).cell
+        gate = ag.sigmoid(cell.bias_ih_l0[16:32] + cell.bias_hh_l0[16:32])
+        steps = 1 / (1 - gate)
+        assert 1.99 < steps.min().item() and 50 < steps.max().item() < 101
+
+
+def test_pretraining(tmp_path: Path, digits: Path) -> None:
+    result = run_quick("pretraining", tmp_path, "--data", str(digits))
+    error = {row["name"]: row["test"] for row in result["rows"]}
+    noise = 784 * 0.1 * 0.9
+    assert result["mean image"] > 130
+    # Three linear numbers do not tell ten patterns apart; a deep code of three does, if it can be trained.
+    assert error["pre-trained, sigmoid"] < 1.2 * noise < 0.8 * result["PCA"]
+    assert error["small random weights, sigmoid"] > 0.95 * result["mean image"]
+    assert error["He's weights, ReLU"] < 1.2 * noise
+    greedy = next(row["greedy"] for row in result["rows"] if row["greedy"])
+    assert [layer for layer, _ in greedy] == [1] * 10 + [2] * 10 + [3] * 10
+    assert greedy[9][1] < greedy[0][1] and greedy[19][1] < greedy[10][1]
+
+
+def test_a_boltzmann_machine_learns_what_contrastive_divergence_says() -> None:
+    """The slope against the formula, unit by unit, where nothing is drawn at random: with hidden units at 0 or 1."""
+    ag.manual_seed(0)
+    model = pretraining.Autoencoder((4, 3, 2), pretraining.PARTS[0])
+    with ag.no_grad():
+        machine = pretraining.Machine(model, 0)
+        machine.w.copy_(ag.tensor([[90.0, 0, 0, 0], [0, 90, 0, 0], [0, 0, 90, 0]]))
+        machine.b.fill_(-45.0)
+        w, v = machine.w.clone(), ag.tensor([[1.0, 0, 1, 0.25]])
+        machine.learn(v, 0.5)
+        h, v1 = ag.tensor([[1.0, 0, 1]]), ag.tensor([[1.0, 0.5, 1, 0.5]])
+        slope = h.t() @ v - ag.tensor([[1.0, 0.5, 1]]).t() @ v1 - 0.0002 * w
+        assert ag.allclose(machine.w, w + 0.1 * slope, atol=1e-4)
+        assert ag.allclose(machine.a, 0.1 * (v - v1)[0], atol=1e-5)
+        assert ag.allclose(machine.b, -45 + 0.1 * ag.tensor([0.0, -0.5, 0]), atol=1e-4)
+
+
+# -- continuing --------------------------------------------------------------------------------------------
+
+
+class Killed(Exception):
+    pass
+
+
+class KillAt:
+    """A display that ends the process, as far as a test can, at a step."""
+
+    def __init__(self, step: int) -> None:
+        self.at = step
+
+    def show(self, step: int, text: str) -> None:
+        if step == self.at:
+            raise Killed
+
+
+def without_times(result: Any) -> Any:
+    if isinstance(result, dict):
+        return {key: without_times(value) for key, value in result.items() if key not in ("seconds", "model")}
+    return [without_times(value) for value in result] if isinstance(result, list) else result
+
+
+@pytest.mark.parametrize("name, kills", [("char-gpt", (7,)), ("char-rnn", (30,)), ("long-memory", (13, 35))])
+def test_a_killed_run_continues_bit_for_bit(
+    tmp_path: Path, sentences: Path, monkeypatch: pytest.MonkeyPatch, name: str, kills: tuple[int, ...]
+) -> None:
+    monkeypatch.setattr(char_gpt, "QUICK", char_gpt.Config(1, 2, 8, 8, 4, 0.2, 12, 1e-2, 2))
+    monkeypatch.setattr(char_rnn, "QUICK", {"LSTM": char_rnn.Config("LSTM", 1, 8, 40, 50, 3, 1e-2)})
+    monkeypatch.setattr(long_memory, "NETWORKS", {k: long_memory.NETWORKS[k] for k in ("LSTM", "GRU")})
+    monkeypatch.setattr(long_memory, "QUICK_MOST", 20)
+    experiment = experiments.load(name)
+
+    def run(folder: Path, kill: int | None) -> Any:
+        unfinished = Unfinished(folder, {"name": name}, resume=True, every=0.0)
+        settings = Settings(0, True, str(sentences), unfinished=unfinished)
+        if kill is not None:
+            settings.display = KillAt(kill)
+        ag.manual_seed(ag.randint(1000, ()).item())  # a part's numbers are its own
+        return experiment.run(settings)
+
+    whole = run(tmp_path / "whole" / "unfinished", None)
+    for kill in kills:
+        with pytest.raises(Killed):
+            run(tmp_path / "killed" / "unfinished", kill)
+        assert list((tmp_path / "killed" / "unfinished").glob("*.safetensors"))
+    continued = run(tmp_path / "killed" / "unfinished", None)
+    assert without_times(continued) == without_times(whole)
+
+
+def test_what_is_kept_of_a_training(tmp_path: Path) -> None:
+    settings = Settings(unfinished=Unfinished(tmp_path / "unfinished", {"name": "x"}, resume=False, every=0.0))
+    training = Training(settings, "A b", weights=ag.nn.Linear(2, 1))
+    for step in training.steps(10):
+        training.notes["drawn"] = ag.rand(()).item()
+        if step == 3:
+            break
+    again = Training(settings, "A b", weights=ag.nn.Linear(2, 1))
+    assert again.step == 3 and settings.done == 3
+    assert ag.equal(again.parts["weights"].weight, training.parts["weights"].weight)
+    settings.unfinished.keep("A b", [1, 2])  # type: ignore[union-attr]
+    assert [path.name for path in (tmp_path / "unfinished").iterdir()] == ["parts.json"]
+    assert Unfinished(tmp_path / "unfinished", {"name": "x"}, resume=True).parts == {"A b": [1, 2]}
+    with pytest.raises(ValueError, match="holds the run {'name': 'x'}, which cannot be continued as {'name': 'y'}"):
+        Unfinished(tmp_path / "unfinished", {"name": "y"}, resume=True)
+    (tmp_path / "unfinished" / "parts.json").write_text("{")
+    with pytest.raises(ValueError, match="is damaged"):
+        Unfinished(tmp_path / "unfinished", {"name": "x"}, resume=True)
+
+
+def test_parts_on_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = ["--out", str(tmp_path)]
+    assert main(["experiment", "parity", "--only", "x"]) == 2
+    assert "so little time that it has no parts" in capsys.readouterr().err
+    assert main(["experiment", "char-rnn", "--only", "x"]) == 2
+    assert "--only 'x': the parts of char-rnn are 'LSTM', 'GRU'" in capsys.readouterr().err
+    assert main(["experiment", "char-rnn", "--only", "LSTM", "--quick"]) == 2
+    (tmp_path / "unfinished").mkdir()
+    assert main(["experiment", "long-memory", *out]) == 2
+    assert "--resume continues it" in capsys.readouterr().err
+    run = {"name": "long-memory", "seed": 1, "quick": False, "device": str(ag.get_default_device())}
+    (tmp_path / "unfinished" / "parts.json").write_text(json.dumps({"run": run, "parts": {}}))
+    assert main(["experiment", "long-memory", "--resume", "--device", str(ag.get_default_device()), *out]) == 1
+    assert "cannot be continued as" in capsys.readouterr().err
+
+
+def test_seeds_of_parts() -> None:
+    assert len({seed_of(seed, name) for seed in (0, 1) for name in ("a", "b")}) == 4
+    assert all(0 <= seed_of(seed, "a") < 2**63 for seed in (0, 2**63 - 1))
