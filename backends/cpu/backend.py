@@ -13,6 +13,7 @@ import numpy as np
 
 from autograd_core.backends.base import Array, Backend
 from autograd_core.backends.cpu.cache import kernels_enabled
+from autograd_core.backends.cpu.memory import keep_freed_memory
 from autograd_core.backends.cpu.neural import CpuNeuralKernels
 from autograd_core.backends.cpu.products import ONE_THREAD, dot
 
@@ -50,6 +51,7 @@ class CpuBackend(CpuNeuralKernels, Backend):
 
     def __init__(self, index: int = 0) -> None:
         super().__init__(index)
+        keep_freed_memory()
         for name, ufunc in _UFUNCS.items():
             setattr(self, name, ufunc)
         if kernels_enabled():
