@@ -104,4 +104,104 @@ def cross_entropies(rng: np.random.Generator) -> Iterator[Case]:
     yield "cross_entropy", (x.T[::2], np.array([4, 0], "int32"), 7)
 
 
-FAMILIES = {"softmax": softmaxes, "cross_entropy": cross_entropies}
+def layer_norms(rng: np.random.Generator) -> Iterator[Case]:
+    for dtype in FLOATS:
+        for shape, dims in (((3, 5), 1), ((2, 300), 1), ((2, 3, 4), 2), ((40, 3), 1), ((0, 3), 1), ((4,), 1)):
+            x, g = (rng.standard_normal(shape).astype(dtype) * 2 + 1 for _ in range(2))
+            inner = shape[len(shape) - dims :]
+            w, b = (rng.standard_normal(inner).astype("f" if dtype == "e" else dtype) for _ in range(2))
+            wide = x.astype("f" if dtype == "e" else dtype)
+            axes = tuple(range(x.ndim - dims, x.ndim))
+            mean = wide.mean(axes, keepdims=True)
+            rstd = (1 / np.sqrt(wide.var(axes, keepdims=True) + 1e-5)).astype(wide.dtype)
+            yield "layer_norm", (x, w, b, dims, 1e-5)
+            yield "layer_norm_backward", (g, x, w, mean, rstd, dims, 1e-5, (True, True, True))
+            if dtype == "f":
+                yield "layer_norm", (x, None, None, dims, 1e-5)
+                yield "layer_norm", (x, w, None, dims, 0.1)
+                yield "layer_norm_backward", (g, x, None, mean, rstd, dims, 1e-5, (True, False, False))
+                yield "layer_norm_backward", (g, x, w, mean, rstd, dims, 1e-5, (False, False, True))
+    x = np.where(rng.random((9, 4)) < 0.2, np.nan, rng.standard_normal((9, 4))).astype("f")
+    x[4:6] = np.inf, -np.inf, 1, 2
+    yield "layer_norm", (x, None, None, 1, 1e-5)
+    yield "layer_norm", (x.T, np.ones(18, "f")[::2], None, 1, 1e-5)
+
+
+def batch_norms(rng: np.random.Generator) -> Iterator[Case]:
+    for dtype in FLOATS:
+        for shape in ((6, 3), (2, 3, 4, 5), (3, 2, 700), (30, 1, 150), (0, 3, 2)):
+            if max(shape) > 100 and dtype != "f":
+                continue
+            x, g = (rng.standard_normal(shape).astype(dtype) * 2 + 30 for _ in range(2))
+            w, b = (rng.standard_normal(shape[1]).astype("f" if dtype == "e" else dtype) for _ in range(2))
+            mean = rng.standard_normal(shape[1]).astype(w.dtype) + 30
+            var = rng.random(shape[1]).astype(w.dtype) + 3
+            yield "batch_norm_stats", (x,)
+            yield "batch_norm", (x, w, b, mean, var, 1e-5, True)
+            yield "batch_norm_backward", (g - 30, x, w, mean, var, 1e-5, True, (True, True, True))
+            if dtype == "f":
+                yield "batch_norm", (x, None, None, mean, var, 0.1, False)
+                yield "batch_norm_backward", (g - 30, x, w, mean, var, 1e-5, False, (True, False, True))
+                yield "batch_norm_backward", (g - 30, x, None, mean, var, 1e-5, True, (True, False, False))
+                yield "batch_norm_backward", (g - 30, x, None, mean, var, 1e-5, False, (True, False, False))
+    x = rng.standard_normal((4, 3, 2)).astype("f")
+    x[1, 0, 1], x[2, 2, 0] = np.nan, np.inf
+    yield "batch_norm_stats", (x,)
+    yield "batch_norm_stats", (x.transpose((1, 2, 0)),)
+
+
+def _pools(rng: np.random.Generator) -> Iterator[tuple[Any, ...]]:
+    """(input, kernel, stride, padding, dilation, size)."""
+    for dtype in FLOATS:
+        x = rng.integers(-4, 5, (2, 3, 7, 6)).astype(dtype)
+        for kernel, stride, padding, dilation, size in (
+            ((2, 2), (2, 2), (0, 0), (1, 1), (3, 3)),
+            ((3, 2), (1, 2), (1, 1), (1, 1), (7, 4)),
+            ((3, 3), (2, 3), (1, 0), (2, 1), (3, 2)),
+            ((3, 3), (2, 2), (1, 1), (1, 1), (4, 4)),  # rounded up
+        ):
+            yield x, kernel, stride, padding, dilation, size
+    yield _special(rng, (1, 2, 6, 6), "f"), (2, 2), (2, 2), (0, 0), (1, 1), (3, 3)
+    yield np.full((1, 1, 4, 4), -np.inf, "f"), (3, 3), (2, 2), (1, 1), (1, 1), (2, 2)
+    yield np.full((1, 1, 4, 4), np.nan, "f"), (3, 3), (2, 2), (1, 1), (1, 1), (2, 2)
+    yield rng.standard_normal((1, 1, 20, 18)).astype("f"), (17, 16), (1, 1), (0, 0), (1, 1), (4, 3)
+    yield rng.standard_normal((6, 7, 2, 1)).astype("f").transpose((2, 3, 0, 1)), (2, 2), (2, 2), (0, 0), (1, 1), (3, 3)
+    yield np.zeros((0, 1, 4, 4), "f"), (2, 2), (2, 2), (0, 0), (1, 1), (2, 2)
+
+
+def pools(rng: np.random.Generator) -> Iterator[Case]:
+    portable = NumpyBackend()
+    for x, kernel, stride, padding, dilation, size in _pools(rng):
+        yield "max_pool2d", (x, kernel, stride, padding, dilation, size)
+        g = rng.standard_normal((*x.shape[:2], *size)).astype(x.dtype)
+        with np.errstate(all="ignore"):
+            place = portable.max_pool2d(x, kernel, stride, padding, dilation, size)[1]
+        yield "max_pool2d_backward", (g, place, x.shape, kernel, stride, padding, dilation)
+        if dilation == (1, 1):
+            for divisor in ("padded", "inside", 3):
+                yield "avg_pool2d", (x, kernel, stride, padding, size, divisor)
+                yield "avg_pool2d_backward", (g, x.shape, kernel, stride, padding, divisor)
+
+
+def convolutions(rng: np.random.Generator) -> Iterator[Case]:
+    for dtype in FLOATS:
+        for shape, kernel, stride, padding, dilation, groups in (
+            ((2, 4, 6, 5), (3, 2), (1, 1), (0, 0, 0, 0), (1, 1), 1),
+            ((2, 4, 6, 5), (3, 3), (2, 1), (1, 1, 2, 0), (1, 2), 2),
+            ((0, 4, 6, 5), (3, 3), (1, 1), (1, 1, 1, 1), (1, 1), 1),
+        ):
+            x = rng.standard_normal(shape).astype(dtype)
+            w = rng.standard_normal((4, 4 // groups, *kernel)).astype(dtype)
+            params = (stride, padding, dilation, groups)
+            yield "conv2d", (x, w, rng.standard_normal(4).astype(dtype), *params)
+            with np.errstate(all="ignore"):
+                y = NumpyBackend().conv2d(x, w, None, *params)
+            g = rng.standard_normal(y.shape).astype(dtype)
+            yield "conv2d_input_grad", (g, w, shape, *params)
+            yield "conv2d_weight_grad", (g, x, w.shape, *params)
+
+
+FAMILIES = {
+    "softmax": softmaxes, "cross_entropy": cross_entropies, "layer_norm": layer_norms, "batch_norm": batch_norms,
+    "pooling": pools, "convolution": convolutions,
+}  # fmt: skip
