@@ -1,299 +1,373 @@
-"""Convolution in float32 by Numba: each thread lays out the windows of its images and multiplies them by BLAS.
+"""Convolution in float32 by Numba: products of the weights with shifted lines of pixels, no windows laid out.
 
-The images are cut into blocks: `m` whole images, or, for large ones, `span` rows of the output of one image. A block's
-windows, (inner, pixels), stay in the thread's cache. Blocks are dealt to tasks by the shapes alone, so sums have a
-fixed order, whatever the number of threads.
+A block of images lies in scratch memory as flat lines, one a channel, with zeros between the rows of an image and
+between images. There the pixels that one place of the kernel meets are the line itself, shifted by a constant: so a
+convolution is a product (see `micro.py`) whose rows on the right start at offsets from a table. What is computed for
+the zeros between is thrown away. With a stride s there are s x s lines a channel, each of every s-th pixel. The
+gradient by the input is the same sum with rows and columns of the weights exchanged, one for each of the s x s phases
+of the input; that by the weight multiplies lines of the cotangent by shifted lines of the input.
 
-Each kernel is self-contained (see `cache.py`), hence the repeated layout loops. Their innermost indices are unsigned:
-with signed ones Numba tests each for being negative, and the loops do not vectorise (measured: 3 to 8 times slower).
+So "direct" convolution (Georganas et al., "Anatomy of high-performance deep learning convolutions on SIMD
+architectures", SC'18) needs one kernel for all geometries. Measured beside windows laid out for BLAS ("im2col") in
+docs/performance.md.
+
+Large images are cut into bands of rows. Blocks are dealt out by the shapes alone, so sums have a fixed order, whatever
+the number of threads. Innermost indices are unsigned: with signed ones Numba tests each for being negative, and the
+loops do not vectorise.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from functools import lru_cache
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from autograd_core.backends.cpu import blas
+from autograd_core.backends.cpu import micro, threads
 from autograd_core.backends.cpu.cache import kernel, prange
 
 Array = Any
-_sgemm: Any = None  # Set before the first kernel is compiled.
+Shape = tuple[int, ...]
 
-_BLOCK = 1 << 16  # Elements of one block's windows: 256 KiB, for the second-level cache.
-_PIXELS = 256  # So many columns a product has at least, where there are so many.
-_SMALL = 1 << 15  # Fewer multiplications than this by one thread.
-_TASKS = 8  # Into which the work is cut.
+# Set before the first kernel is compiled.
+_product: Any = None
+_dot: Any = None
+_ROWS = _LANES = _PANEL = 0
+_DOTS = micro.DOT_COLUMNS
+
+_BLOCK = 1 << 17  # Elements of a block, source and result: 512 KiB, for the second-level cache.
+_PIXELS = 1024  # So many pixels a block has, where there are so many: what is lost at the ends of lines is then little.
+_SMALL = 1 << 16  # Fewer multiplications than this by one thread.
+_SUMS = 8  # Into which a gradient by the weight is cut.
 
 
 def usable(*arrays: Array) -> bool:
-    """Whether the kernels take these arrays: float32, none empty, and BLAS found."""
-    return all(a.dtype == np.float32 and a.size for a in arrays) and blas.available()
+    """Whether the kernels take these arrays: float32, none empty."""
+    return all(a.dtype == np.float32 and a.size for a in arrays)
 
 
 def _prepare() -> None:
-    global _sgemm
-    if _sgemm is None:
-        _sgemm = blas.gemm("s")
+    global _product, _dot, _ROWS, _LANES, _PANEL
+    if _product is None:
+        _LANES, _ROWS = micro.shape()
+        _PANEL = 3 * _LANES
+        _dot, _product = micro.dot_tile(), micro.product_tile(3, False)
 
 
-def _blocks(n: int, inner: int, rows: int, columns: int) -> tuple[int, int]:
-    """Images and rows of one block."""
-    pixels = rows * columns
-    fits = max(1, _BLOCK // max(inner, 1))
-    if pixels > max(fits, _PIXELS):
-        return 1, max(1, max(fits, _PIXELS) // columns)
-    return max(1, min(max(_PIXELS, fits) // pixels, -(-n // _TASKS))), rows
+# -- geometry ---------------------------------------------------------------------------------------------------------
 
 
-def _run(kernel: Any, work: int, *args: Any) -> None:
-    with blas.one_thread():
-        (kernel if work > _SMALL else kernel.serial)(*args)
+class _Block(NamedTuple):
+    """How a block lies in scratch memory."""
+
+    images: int
+    span: int  # rows of the result
+    lead: int  # rows of the source above the result's first one (in a band)
+    rows: int  # rows of the source
+    height: int  # of an image in scratch memory
+    width: int
+    margin: int  # zeros before the first image
+    line: int  # from one line to the next
+
+
+class _Work(NamedTuple):
+    """A convolution as the kernels want it."""
+
+    block: _Block
+    offsets: Array  # where each row on the right begins
+    phases: Array  # for each phase of the result: start in the weights and in the offsets, rows on the right, ...
+    places: list[tuple[list[int], list[int]]]  # for each phase, which places of the kernel it meets
+
+
+def _block(n: int, lines: int, source: Shape, result: Shape, low: Shape, high: Shape) -> _Block:
+    """`lines`: of source and result together; `source`, `result`: their (rows, columns) in one phase; `low`, `high`:
+    the least and the greatest shift along each axis."""
+    above, before = max(0, -low[0]), max(0, -low[1])
+    width = max(source[1] + before, result[1] + max(0, high[1]))
+    height = max(source[0] + above, result[0] + max(0, high[0]))
+    reach = high[0] - low[0]
+    span = max(1, _PIXELS // width, _BLOCK // (lines * width) - reach)
+    images, lead, rows = 1, 0, source[0]
+    if span < result[0] and lines * height * width > 2 * _BLOCK:
+        lead, rows, height, margin = -low[0], span + reach, span + reach, before
+    else:
+        span, margin = result[0], above * width + before
+        images = min(_BLOCK // (lines * height * width), -(-_PIXELS // (height * width)), -(-n // _SUMS))
+        images = max(1, images)
+    # Shifts reach beyond the last pixel, and the last panel of a product too.
+    beyond = max(0, high[0] + lead) * width + max(0, high[1]) + _PANEL
+    return _Block(images, span, lead, rows, height, width, margin, margin + images * height * width + beyond)
+
+
+def _along(kernel: int, stride: int, padding: int, dilation: int) -> list[tuple[int, int]]:
+    """For each place of the kernel: the phase of the source that it meets, and the shift there."""
+    return [((i * dilation - padding) % stride, (i * dilation - padding) // stride) for i in range(kernel)]
+
+
+@lru_cache(maxsize=256)
+def _forward_work(
+    shape: Shape, weight: Shape, size: Shape, stride: Shape, padding: Shape, dilation: Shape, groups: int
+) -> _Work:
+    """The sum over the input's lines; for the gradient by the weight too."""
+    rows, columns = (_along(weight[2 + a], stride[a], padding[2 * a], dilation[a]) for a in (0, 1))
+    source = -(-shape[2] // stride[0]), -(-shape[3] // stride[1])
+    phases = stride[0] * stride[1]
+    low = min(s for _, s in rows), min(s for _, s in columns)
+    high = max(s for _, s in rows), max(s for _, s in columns)
+    block = _block(shape[0], shape[1] * phases + weight[0], source, size, low, high)
+    starts = [
+        (a * stride[1] + b) * block.line + block.margin + (i + block.lead) * block.width + j
+        for a, i in rows
+        for b, j in columns
+    ]
+    offsets = np.add.outer(np.arange(weight[1]) * (phases * block.line), starts).reshape(-1)
+    return _Work(block, offsets, np.array([[0, 0, offsets.size, 0, 0, *size]]), [])
+
+
+@lru_cache(maxsize=256)
+def _backward_work(
+    g_shape: Shape, weight: Shape, shape: Shape, stride: Shape, padding: Shape, dilation: Shape, groups: int
+) -> _Work:
+    """The sum over the cotangent's lines, for each phase of the input."""
+    meets = [
+        [
+            [(i, (a + padding[2 * axis] - i * dilation[axis]) // stride[axis]) for i in range(weight[2 + axis])
+             if (a + padding[2 * axis] - i * dilation[axis]) % stride[axis] == 0]
+            for a in range(stride[axis])
+        ]
+        for axis in (0, 1)
+    ]  # fmt: skip
+    shifts = [[s for phase in meets[axis] for _, s in phase] for axis in (0, 1)]
+    low, high = tuple(min(s) for s in shifts), tuple(max(s) for s in shifts)
+    result = -(-shape[2] // stride[0]), -(-shape[3] // stride[1])
+    block = _block(g_shape[0], g_shape[1] + shape[1], g_shape[2:], result, low, high)
+    per_group = weight[0] // groups
+    parts, phases, places, at = [np.zeros(0, np.int64)], [], [], 0
+    for a in range(stride[0]):
+        for b in range(stride[1]):
+            rows, columns = meets[0][a], meets[1][b]
+            starts = [block.margin + (i + block.lead) * block.width + j for _, i in rows for _, j in columns]
+            inner = per_group * len(starts)
+            if inner:
+                parts.append(np.add.outer(np.arange(per_group) * block.line, starts).reshape(-1))
+            sizes = -(-(shape[2] - a) // stride[0]), -(-(shape[3] - b) // stride[1])
+            phases.append([at * shape[1], at, inner, a, b, *sizes])
+            places.append(([i for i, _ in rows], [j for j, _ in columns]))
+            at += inner
+    return _Work(block, np.concatenate(parts), np.array(phases), places)
+
+
+# -- the three sums ---------------------------------------------------------------------------------------------------
 
 
 def forward(x: Array, w: Array, b: Array, size: Any, stride: Any, padding: Any, dilation: Any, groups: int) -> Array:
     """`conv2d`; `size` is the output's (rows, columns)."""
     _prepare()
-    x, w = np.ascontiguousarray(x), np.ascontiguousarray(w)
-    out, inner = w.shape[0], w.shape[1] * w.shape[2] * w.shape[3]
-    y = np.empty((x.shape[0], out, *size), np.float32)
-    m, span = _blocks(x.shape[0], inner * groups, size[0], size[1])
-    bias = np.zeros(out, np.float32) if b is None else np.ascontiguousarray(b)
-    _run(
-        _forward, y.size * inner, x, w.reshape(out, inner), bias, y, _TASKS, m, span,
-        *w.shape[2:], *stride, padding[0], padding[2], *dilation, groups,
-    )  # fmt: skip
+    work = _forward_work(x.shape, w.shape, tuple(size), stride, padding, dilation, groups)
+    y = np.empty((x.shape[0], w.shape[0], *size), np.float32)
+    bias = np.zeros(w.shape[0], np.float32) if b is None else np.ascontiguousarray(b)
+    _sum(work, np.ascontiguousarray(x), np.ascontiguousarray(w).reshape(-1), bias, y, stride, (1, 1), groups)
     return y
 
 
-def weight_grad(g: Array, x: Array, shape: Any, stride: Any, padding: Any, dilation: Any, groups: int) -> Array:
-    """`conv2d_weight_grad`."""
+def input_grad(g: Array, w: Array, shape: Any, stride: Any, padding: Any, dilation: Any, groups: int) -> Any:
+    """`conv2d_input_grad`, or None: weights that are infinite or NaN would meet the zeros around the cotangent."""
+    if not np.isfinite(w).all():
+        return None
     _prepare()
-    g, x = np.ascontiguousarray(g), np.ascontiguousarray(x)
-    n, out, rows, columns = g.shape
-    inner = shape[1] * shape[2] * shape[3]
-    m, span = _blocks(n, inner * groups, rows, columns)
-    # A sum for each task, as long as these do not outweigh the images.
-    tasks = max(2, min(_TASKS, (1 << 20) // (out * inner)))
-    gw = np.zeros((tasks, out, inner), np.float32)
-    _run(
-        _weight_grad, g.size * inner, g, x, gw, tasks, m, span,
-        *shape[2:], *stride, padding[0], padding[2], *dilation, groups,
-    )  # fmt: skip
-    total = gw[0]
-    for part in gw[1:]:
-        total += part
-    return total.reshape(shape).copy()  # The other tasks' sums need not stay.
-
-
-def input_grad(g: Array, w: Array, shape: Any, stride: Any, padding: Any, dilation: Any, groups: int) -> Array:
-    """`conv2d_input_grad`."""
-    _prepare()
-    g, w = np.ascontiguousarray(g), np.ascontiguousarray(w)
-    n, out, rows, columns = g.shape
-    inner = w.shape[1] * w.shape[2] * w.shape[3]
-    m, span = _blocks(n, inner * groups, rows, columns)
-    gx = np.zeros(shape, np.float32)
-    _run(
-        _input_grad, g.size * inner, g, w.reshape(out, inner), gx, _TASKS, m, span,
-        *w.shape[2:], *stride, padding[0], padding[2], *dilation, groups,
-    )  # fmt: skip
+    shape = tuple(shape)
+    work = _backward_work(g.shape, w.shape, shape, stride, padding, dilation, groups)
+    by_input = w.reshape(groups, -1, *w.shape[1:]).swapaxes(1, 2)
+    if len(work.places) == 1:
+        weights = np.ascontiguousarray(by_input).reshape(-1)
+    else:
+        parts = [by_input[:, :, :, rows][..., columns] for rows, columns in work.places if rows and columns]
+        weights = np.concatenate([part.reshape(-1) for part in parts])
+    # A stride beyond the kernel leaves pixels that no window meets.
+    gx = np.empty(shape, np.float32) if work.phases[:, 2].all() else np.zeros(shape, np.float32)
+    bias = np.zeros(shape[1], np.float32)
+    _sum(work, np.ascontiguousarray(g), weights, bias, gx, (1, 1), stride, groups)
     return gx
 
 
-@kernel(parallel=True)
-def _forward(x, w, b, y, tasks, m, span, kh, kw, sh, sw, top, left, dh, dw, groups):
-    n, channels, height, width = x.shape
-    out, rows, columns = y.shape[1], y.shape[2], y.shape[3]
-    inner = w.shape[1]
-    per_group = out // groups
-    images = (n + m - 1) // m
-    bands = (rows + span - 1) // span
-    x_flat, y_flat, w_flat = x.reshape(-1), y.reshape(-1), w.reshape(-1)
-    for task in prange(tasks):
-        windows = np.empty(inner * groups * m * span * columns, np.float32)
-        product = np.empty(out * m * span * columns if m > 1 else 1, np.float32)
-        for item in range(task * images * bands // tasks, (task + 1) * images * bands // tasks):
-            first = item // bands * m
-            count = min(m, n - first)
-            top_row = item % bands * span
-            high = min(span, rows - top_row)
-            pixels = count * high * columns
-            for k in range(channels * kh * kw):
-                c, i, j = k // (kh * kw), k // kw % kh, k % kw
-                low = max(0, (left - j * dw + sw - 1) // sw)
-                end = max(low, min(columns, (width - 1 - j * dw + left) // sw + 1))
-                at = k * pixels
-                for image in range(first, first + count):
-                    for row in range(top_row, top_row + high):
-                        line = row * sh - top + i * dh
-                        inside = end if 0 <= line < height else low
-                        to = np.uint64(at)
-                        for q in range(np.uint64(low)):
-                            windows[to + q] = 0
-                        to = np.uint64(at + low)
-                        start = ((image * channels + c) * height + line) * width + low * sw + j * dw - left
-                        source = np.uint64(start)
-                        if sw == 1:
-                            for q in range(np.uint64(inside - low)):
-                                windows[to + q] = x_flat[source + q]
-                        else:
-                            for q in range(np.uint64(inside - low)):
-                                windows[to + q] = x_flat[source + q * np.uint64(sw)]
-                        to = np.uint64(at + inside)
-                        for q in range(np.uint64(columns - inside)):
-                            windows[to + q] = 0
-                        at += columns
-            if m == 1:
-                base = first * out * rows * columns + top_row * columns
-                for o in range(out):
-                    to = np.uint64(base + o * rows * columns)
-                    for q in range(np.uint64(pixels)):
-                        y_flat[to + q] = b[o]
-                for group in range(groups):
-                    _sgemm(
-                        101, 111, 111, per_group, pixels, inner, np.float32(1),
-                        w_flat[group * per_group * inner :].ctypes, inner,
-                        windows[group * inner * pixels :].ctypes, pixels, np.float32(1),
-                        y_flat[base + group * per_group * rows * columns :].ctypes, rows * columns,
-                    )  # fmt: skip
-            else:
-                for group in range(groups):
-                    _sgemm(
-                        101, 111, 111, per_group, pixels, inner, np.float32(1),
-                        w_flat[group * per_group * inner :].ctypes, inner,
-                        windows[group * inner * pixels :].ctypes, pixels, np.float32(0),
-                        product[group * per_group * pixels :].ctypes, pixels,
-                    )  # fmt: skip
-                area = rows * columns
-                for image in range(count):
-                    for o in range(out):
-                        to = np.uint64(((first + image) * out + o) * area)
-                        source = np.uint64(o * pixels + image * area)
-                        for q in range(np.uint64(area)):
-                            y_flat[to + q] = product[source + q] + b[o]
+def _sum(work: _Work, x: Array, w: Array, bias: Array, y: Array, stride: Shape, step: Shape, groups: int) -> None:
+    block, result = work.block, int(work.phases[0, 5])
+    items = -(-y.shape[0] // block.images) * -(-result // block.span)
+    units = groups * -(-y.shape[1] // groups // _ROWS)
+    multiplications = w.size * y.size // y.shape[1]
+    workers = 1 if multiplications < _SMALL else threads.get_num_threads()
+    parts = 1 if items >= 2 * workers else min(units, -(-2 * workers // items))
+    workers = min(workers, items * parts)
+    run = _correlate.serial if workers == 1 else _correlate
+    run(x, w, work.offsets, work.phases, bias, y, workers, parts, *block, *stride, *step, groups)
 
 
-@kernel(parallel=True)
-def _weight_grad(g, x, gw, tasks, m, span, kh, kw, sh, sw, top, left, dh, dw, groups):
-    n, channels, height, width = x.shape
-    out, rows, columns = g.shape[1], g.shape[2], g.shape[3]
-    inner = gw.shape[2]
-    per_group = out // groups
-    images = (n + m - 1) // m
-    bands = (rows + span - 1) // span
-    area = rows * columns
-    x_flat, g_flat = x.reshape(-1), g.reshape(-1)
-    for task in prange(tasks):
-        windows = np.empty(inner * groups * m * span * columns, np.float32)
-        gathered = np.empty(out * m * span * columns if m > 1 else 1, np.float32)
-        total = gw[task].reshape(-1)
-        for item in range(task * images * bands // tasks, (task + 1) * images * bands // tasks):
-            first = item // bands * m
-            count = min(m, n - first)
-            top_row = item % bands * span
-            high = min(span, rows - top_row)
-            pixels = count * high * columns
-            for k in range(channels * kh * kw):
-                c, i, j = k // (kh * kw), k // kw % kh, k % kw
-                low = max(0, (left - j * dw + sw - 1) // sw)
-                end = max(low, min(columns, (width - 1 - j * dw + left) // sw + 1))
-                at = k * pixels
-                for image in range(first, first + count):
-                    for row in range(top_row, top_row + high):
-                        line = row * sh - top + i * dh
-                        inside = end if 0 <= line < height else low
-                        to = np.uint64(at)
-                        for q in range(np.uint64(low)):
-                            windows[to + q] = 0
-                        to = np.uint64(at + low)
-                        start = ((image * channels + c) * height + line) * width + low * sw + j * dw - left
-                        source = np.uint64(start)
-                        if sw == 1:
-                            for q in range(np.uint64(inside - low)):
-                                windows[to + q] = x_flat[source + q]
-                        else:
-                            for q in range(np.uint64(inside - low)):
-                                windows[to + q] = x_flat[source + q * np.uint64(sw)]
-                        to = np.uint64(at + inside)
-                        for q in range(np.uint64(columns - inside)):
-                            windows[to + q] = 0
-                        at += columns
-            if m > 1:
-                for o in range(out):
+def weight_grad(g: Array, x: Array, shape: Any, stride: Any, padding: Any, dilation: Any, groups: int) -> Any:
+    """`conv2d_weight_grad`, or None: where there is an infinity or a NaN, zeros between the rows would spread it."""
+    _prepare()
+    shape = tuple(shape)
+    work = _forward_work(x.shape, shape, tuple(g.shape[2:]), stride, padding, dilation, groups)
+    out, inner = shape[0], shape[1] * shape[2] * shape[3]
+    block, padded = work.block, -(-inner // _DOTS) * _DOTS
+    offsets = np.concatenate([work.offsets, np.repeat(work.offsets[-1:], padded - inner)])
+    # A sum for each of some parts of the batch, as long as these do not outweigh it; then channels are dealt out, too.
+    sums = max(1, min(_SUMS, (1 << 20) // (out * padded)))
+    parts = 1 if sums >= 4 else min(4 // sums, groups * -(-out // groups // (_ROWS // 2)))
+    gw = np.zeros((sums, out, padded), np.float32)
+    small = g.size * inner < _SMALL
+    workers = 1 if small else min(threads.get_num_threads(), sums * parts)
+    run = _weights.serial if workers == 1 else _weights
+    g, x = np.ascontiguousarray(g), np.ascontiguousarray(x)
+    run(g, x, gw.reshape(-1), offsets, workers, sums, parts, *block, *stride, groups)
+    total = gw[0]
+    for part in gw[1:]:
+        total += part
+    total = total[:, :inner].copy()  # The other sums need not stay.
+    return total.reshape(shape) if np.isfinite(total).all() else None
+
+
+@kernel(parallel=True, uses=micro.SOURCE)
+def _correlate(
+    x, w, offsets, phases, bias, y, workers, parts,
+    images, span, lead, rows, height, width, margin, line, sh, sw, dh, dw, groups,
+):  # fmt: skip
+    n, channels, tall, wide = x.shape
+    out, down, across = y.shape[1], y.shape[2], y.shape[3]
+    inside, per_group = channels // groups, out // groups
+    per = (per_group + _ROWS - 1) // _ROWS
+    bands = (phases[0, 5] + span - 1) // span
+    total = (n + images - 1) // images * bands * parts
+    pitch = (images * height * width + _PANEL - 1) // _PANEL * _PANEL
+    x_flat, y_flat = x.reshape(-1), y.reshape(-1)
+    for worker in prange(workers):
+        lines = np.zeros(channels * sh * sw * line, np.float32)
+        sums = np.empty(_ROWS * pitch, np.float32)
+        at_item = -1
+        for index in range(worker * total // workers, (worker + 1) * total // workers):
+            item, part = index // parts, index % parts
+            first = item // bands * images
+            count = min(images, n - first)
+            top = item % bands * span
+            if item != at_item:
+                at_item = item
+                for entry in range(channels * sh * sw):
+                    c, a, b = entry // (sh * sw), entry // sw % sh, entry % sw
+                    size = np.uint64((wide - b + sw - 1) // sw)
                     for image in range(count):
-                        to = np.uint64(o * pixels + image * area)
-                        source = np.uint64(((first + image) * out + o) * area)
-                        for q in range(np.uint64(area)):
-                            gathered[to + q] = g_flat[source + q]
-            for group in range(groups):
-                if m > 1:
-                    rows_of_g = gathered[group * per_group * pixels :]
-                    step = pixels
-                else:
-                    rows_of_g = g_flat[(first * out + group * per_group) * area + top_row * columns :]
-                    step = area
-                _sgemm(
-                    101, 111, 112, per_group, inner, pixels, np.float32(1), rows_of_g.ctypes, step,
-                    windows[group * inner * pixels :].ctypes, pixels, np.float32(1),
-                    total[group * per_group * inner :].ctypes, inner,
-                )  # fmt: skip
-
-
-@kernel(parallel=True)
-def _input_grad(g, w, gx, tasks, m, span, kh, kw, sh, sw, top, left, dh, dw, groups):
-    n, channels, height, width = gx.shape
-    out, rows, columns = g.shape[1], g.shape[2], g.shape[3]
-    inner = w.shape[1]
-    per_group = out // groups
-    images = (n + m - 1) // m
-    bands = (rows + span - 1) // span
-    area = rows * columns
-    g_flat, w_flat, gx_flat = g.reshape(-1), w.reshape(-1), gx.reshape(-1)
-    for task in prange(tasks):
-        windows = np.empty(inner * groups * m * span * columns, np.float32)
-        gathered = np.empty(out * m * span * columns if m > 1 else 1, np.float32)
-        # Bands of one image overlap in gx: whole images go to one task.
-        for item in range(task * images // tasks * bands, (task + 1) * images // tasks * bands):
-            first = item // bands * m
-            count = min(m, n - first)
-            top_row = item % bands * span
-            high = min(span, rows - top_row)
-            pixels = count * high * columns
-            if m > 1:
-                for o in range(out):
-                    for image in range(count):
-                        to = np.uint64(o * pixels + image * area)
-                        source = np.uint64(((first + image) * out + o) * area)
-                        for q in range(np.uint64(area)):
-                            gathered[to + q] = g_flat[source + q]
-            for group in range(groups):
-                if m > 1:
-                    rows_of_g = gathered[group * per_group * pixels :]
-                    step = pixels
-                else:
-                    rows_of_g = g_flat[(first * out + group * per_group) * area + top_row * columns :]
-                    step = area
-                _sgemm(
-                    101, 112, 111, inner, pixels, per_group, np.float32(1),
-                    w_flat[group * per_group * inner :].ctypes, inner, rows_of_g.ctypes, step, np.float32(0),
-                    windows[group * inner * pixels :].ctypes, pixels,
-                )  # fmt: skip
-            for k in range(channels * kh * kw):
-                c, i, j = k // (kh * kw), k // kw % kh, k % kw
-                low = max(0, (left - j * dw + sw - 1) // sw)
-                end = max(low, min(columns, (width - 1 - j * dw + left) // sw + 1))
-                at = k * pixels
-                for image in range(first, first + count):
-                    for row in range(top_row, top_row + high):
-                        line = row * sh - top + i * dh
-                        if 0 <= line < height:
-                            start = ((image * channels + c) * height + line) * width + low * sw + j * dw - left
-                            to, source = np.uint64(start), np.uint64(at + low)
-                            if sw == 1:
-                                for q in range(np.uint64(end - low)):
-                                    gx_flat[to + q] += windows[source + q]
+                        for t in range(rows):
+                            row = (top - lead + t) * sh + a
+                            to = np.uint64(entry * line + margin + (image * height + t) * width)
+                            if 0 <= row < tall:
+                                source = np.uint64((((first + image) * channels + c) * tall + row) * wide + b)
+                                if sw == 1:
+                                    for q in range(size):
+                                        lines[to + q] = x_flat[source + q]
+                                else:
+                                    for q in range(size):
+                                        lines[to + q] = x_flat[source + q * np.uint64(sw)]
                             else:
-                                for q in range(np.uint64(end - low)):
-                                    gx_flat[to + q * np.uint64(sw)] += windows[source + q]
-                        at += columns
+                                for q in range(size):
+                                    lines[to + q] = 0
+            for unit in range(part * groups * per // parts, (part + 1) * groups * per // parts):
+                group, row_of = unit // per, unit % per * _ROWS
+                high = min(_ROWS, per_group - row_of)
+                channel = group * per_group + row_of
+                for phase in range(phases.shape[0]):
+                    k, a, b, columns = phases[phase, 2], phases[phase, 3], phases[phase, 4], phases[phase, 6]
+                    tall_here = min(span, phases[phase, 5] - top)
+                    if k == 0 or tall_here <= 0:
+                        continue
+                    used = (tall_here - 1) * width + columns
+                    # Where many rows are thrown away, image by image: the panels between are left out.
+                    apart = (used + _PANEL - 1) // _PANEL * _PANEL <= height * width
+                    if not apart:
+                        used += (count - 1) * height * width
+                    for image in range(count if apart else 1):
+                        begin = image * height * width
+                        for start in range(begin, begin + used, _PANEL):
+                            _product(
+                                high, w, phases[phase, 0] + channel * k, k,
+                                lines, group * inside * sh * sw * line + start, offsets, phases[phase, 1], k,
+                                sums, start, pitch, 0,
+                            )  # fmt: skip
+                    for o in range(high):
+                        shift = bias[channel + o]
+                        for image in range(count):
+                            for row in range(tall_here):
+                                source = np.uint64(o * pitch + (image * height + row) * width)
+                                line_of = ((first + image) * out + channel + o) * down + (top + row) * dh + a
+                                to = np.uint64(line_of * across + b)
+                                if dw == 1:
+                                    for q in range(np.uint64(columns)):
+                                        y_flat[to + q] = sums[source + q] + shift
+                                else:
+                                    for q in range(np.uint64(columns)):
+                                        y_flat[to + q * np.uint64(dw)] = sums[source + q] + shift
+
+
+@kernel(parallel=True, uses=micro.SOURCE)
+def _weights(
+    g, x, gw, offsets, workers, sums, parts,
+    images, span, lead, rows, height, width, margin, line, sh, sw, groups,
+):  # fmt: skip
+    n, channels, tall, wide = x.shape
+    out, down, across = g.shape[1], g.shape[2], g.shape[3]
+    inside, per_group = channels // groups, out // groups
+    inner = offsets.size
+    half = _ROWS // 2
+    per = (per_group + half - 1) // half
+    bands = (down + span - 1) // span
+    items = (n + images - 1) // images * bands
+    pitch = (images * height * width + _LANES - 1) // _LANES * _LANES
+    x_flat, g_flat = x.reshape(-1), g.reshape(-1)
+    for worker in prange(workers):
+        lines = np.zeros(channels * sh * sw * line, np.float32)
+        cotangents = np.zeros(out * pitch, np.float32)
+        for task in range(worker * sums * parts // workers, (worker + 1) * sums * parts // workers):
+            total, part = task // parts, task % parts
+            low, end = part * groups * per // parts, (part + 1) * groups * per // parts
+            for item in range(total * items // sums, (total + 1) * items // sums):
+                first = item // bands * images
+                count = min(images, n - first)
+                top = item % bands * span
+                high = min(span, down - top)
+                for entry in range(channels * sh * sw):
+                    c, a, b = entry // (sh * sw), entry // sw % sh, entry % sw
+                    size = np.uint64((wide - b + sw - 1) // sw)
+                    for image in range(count):
+                        for t in range(rows):
+                            row = (top - lead + t) * sh + a
+                            to = np.uint64(entry * line + margin + (image * height + t) * width)
+                            if 0 <= row < tall:
+                                source = np.uint64((((first + image) * channels + c) * tall + row) * wide + b)
+                                if sw == 1:
+                                    for q in range(size):
+                                        lines[to + q] = x_flat[source + q]
+                                else:
+                                    for q in range(size):
+                                        lines[to + q] = x_flat[source + q * np.uint64(sw)]
+                            else:
+                                for q in range(size):
+                                    lines[to + q] = 0
+                used = (count * height * width + _LANES - 1) // _LANES * _LANES
+                for unit in range(low, end):
+                    group, row_of = unit // per, unit % per * half
+                    many = min(half, per_group - row_of)
+                    channel = group * per_group + row_of
+                    for o in range(channel, channel + many):
+                        for image in range(count):
+                            for row in range(high):
+                                to = np.uint64(o * pitch + (image * height + row) * width)
+                                source = np.uint64((((first + image) * out + o) * down + top + row) * across)
+                                for q in range(np.uint64(across)):
+                                    cotangents[to + q] = g_flat[source + q]
+                            for q in range(o * pitch + (image * height + high) * width,
+                                           o * pitch + (image + 1) * height * width):  # fmt: skip
+                                cotangents[np.uint64(q)] = 0
+                        for q in range(o * pitch + count * height * width, o * pitch + used):
+                            cotangents[np.uint64(q)] = 0
+                    for j in range(0, inner, _DOTS):
+                        _dot(
+                            many, cotangents, channel * pitch, pitch, lines, group * inside * sh * sw * line,
+                            offsets, j, used, gw, (total * out + channel) * inner + j, inner,
+                        )  # fmt: skip

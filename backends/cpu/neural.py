@@ -92,8 +92,8 @@ def conv2d(portable: Any, x: Array, w: Array, b: Array, stride: Any, padding: An
 def conv2d_input_grad(
     portable: Any, g: Array, w: Array, shape: Any, stride: Any, padding: Any, dilation: Any, groups: int
 ) -> Array:
-    run = conv_kernels.input_grad if conv_kernels.usable(g, w) else portable
-    return run(g, w, shape, stride, padding, dilation, groups)
+    gx = conv_kernels.input_grad(g, w, shape, stride, padding, dilation, groups) if conv_kernels.usable(g, w) else None
+    return portable(g, w, shape, stride, padding, dilation, groups) if gx is None else gx
 
 
 def conv2d_weight_grad(

@@ -25,6 +25,12 @@ GEOMETRIES = [
     ((3, 4, 65, 50), (6, 2, 7, 3), (3, 2), (3, 0, 1, 4), (2, 3), 2),
     ((2, 6, 12, 11), (6, 1, 3, 3), (2, 1), (5, 5, 5, 5), (1, 1), 6),  # More padding than kernel.
     ((4, 5, 7, 7), (3, 5, 1, 1), (2, 2), (0, 0, 0, 0), (1, 1), 1),
+    ((2, 40, 60, 90), (20, 20, 3, 3), (1, 1), (0, 2, 2, 0), (2, 1), 2),  # Bands of dilated rows, two groups.
+    ((1, 64, 30, 120), (9, 64, 2, 4), (2, 3), (1, 1, 1, 1), (1, 1), 1),  # Bands with strides.
+    ((300, 1, 6, 5), (11, 1, 3, 3), (1, 1), (0, 0, 0, 0), (1, 1), 1),
+    ((3, 2, 1, 9), (2, 2, 1, 3), (1, 2), (0, 0, 1, 1), (1, 1), 1),  # A signal.
+    ((2, 2, 5, 5), (2, 2, 1, 1), (3, 4), (2, 2, 2, 2), (1, 1), 1),  # Windows of padding alone.
+    ((9, 150, 3, 3), (130, 150, 3, 3), (1, 1), (1, 1, 1, 1), (1, 1), 1),  # Weights of which there is one sum.
 ]
 
 
@@ -52,6 +58,64 @@ def test_convolution_kernels_equal_the_portable_ones(images, kernel, stride, pad
     for found, expected in pairs:
         assert found.dtype == np.float32 and found.flags.c_contiguous
         np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5 * np.abs(expected).max())
+
+
+@pytest.mark.parametrize("value", [math.nan, INF, -INF, 1e30, 1e-42, 0.0])
+@pytest.mark.parametrize("where", ["x", "w", "g"])
+def test_convolution_of_extreme_numbers(where, value):
+    backend = cpu()
+    rng = np.random.default_rng(0)
+    arrays = {"x": (2, 3, 8, 7), "w": (4, 3, 3, 3), "g": (2, 4, 8, 7)}
+    x, w, g = (rng.standard_normal(shape).astype("float32") for shape in arrays.values())
+    {"x": x, "w": w, "g": g}[where][1, 2, 0, ::2] = value
+    geometry = ((1, 1), (1, 1, 1, 1), (1, 1), 1)
+    for name, arguments in (
+        ("conv2d", (x, w, None)), ("conv2d_input_grad", (g, w, x.shape)), ("conv2d_weight_grad", (g, x, w.shape)),
+    ):  # fmt: skip
+        found = getattr(backend, name)(*arguments, *geometry)
+        expected = getattr(NeuralKernels, name)(backend, *arguments, *geometry)
+        scale = np.abs(expected[np.isfinite(expected)]).max()
+        np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-6 * scale, err_msg=name)
+
+
+def test_convolution_of_strided_and_empty_arrays():
+    backend = cpu()
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((8, 9, 3, 4)).astype("float32").transpose(3, 2, 1, 0)[::-1]
+    w = rng.standard_normal((3, 3, 3, 5)).astype("float32").transpose(3, 0, 1, 2)
+    geometry = ((1, 2), (1, 1, 1, 1), (1, 1), 1)
+    y = backend.conv2d(x, w, None, *geometry)
+    np.testing.assert_allclose(y, NeuralKernels.conv2d(backend, x, w, None, *geometry), rtol=1e-4, atol=1e-5)
+    g = np.broadcast_to(np.float32(2), y.shape)
+    for name, arguments in (("conv2d_input_grad", (g, w, x.shape)), ("conv2d_weight_grad", (g, x, w.shape))):
+        found = getattr(backend, name)(*arguments, *geometry)
+        np.testing.assert_allclose(
+            found, getattr(NeuralKernels, name)(backend, *arguments, *geometry), rtol=1e-4, atol=1e-4
+        )
+    none = np.zeros((0, 3, 9, 8), "float32")
+    assert backend.conv2d(none, w, None, *geometry).shape == (0, *y.shape[1:])
+    assert not backend.conv2d_weight_grad(y[:0], none, w.shape, *geometry).any()
+
+
+@pytest.mark.host("it calls the kernels of the CPU by themselves")
+def test_convolution_does_not_depend_on_the_number_of_threads():
+    from autograd_core.backends.cpu import threads
+
+    backend = cpu()
+    rng = np.random.default_rng(0)
+    x, w = rng.standard_normal((40, 8, 14, 14)).astype("float32"), rng.standard_normal((24, 8, 3, 3)).astype("float32")
+    geometry = ((1, 1), (1, 1, 1, 1), (1, 1), 1)
+    results = []
+    for count in (1, 2, threads.get_num_threads()):
+        threads.set_num_threads(count)
+        y = backend.conv2d(x, w, None, *geometry)
+        gx, gw = (
+            backend.conv2d_input_grad(y, w, x.shape, *geometry),
+            backend.conv2d_weight_grad(y, x, w.shape, *geometry),
+        )
+        results.append((y.tobytes(), gx.tobytes(), gw.tobytes()))
+    threads.set_num_threads(threads._available_threads())
+    assert len(set(results)) == 1
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
