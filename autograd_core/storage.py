@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import itertools
 import weakref
+from collections.abc import Iterable
 from typing import Any
 
 tick = itertools.count(1).__next__  # Atomic, so threads may share it.
@@ -40,6 +41,24 @@ def mark_mutated(backend: Any, array: Any, operation: str) -> None:
     last_change = record.stamp = tick()
     record.version += 1
     record.operation = operation
+
+
+def records(backend: Any, arrays: Iterable[Any], operation: str) -> list[Any]:
+    """For `mark_all`: what is noted of the memory of `arrays`, which the caller keeps alive."""
+    found = []
+    for array in arrays:
+        mark_mutated(backend, array, operation)
+        found.append(_records[id(backend.storage_key(array))])
+    return list(dict.fromkeys(found))
+
+
+def mark_all(changed: list[Any]) -> None:
+    """Note that the memories of `records` have just been changed."""
+    global last_change
+    last_change = stamp = tick()
+    for record in changed:
+        record.stamp = stamp
+        record.version += 1
 
 
 def version(backend: Any, array: Any) -> int:

@@ -1,1 +1,4 @@
 """Compiling: record a function once, optimise the list of its calls, replay it."""
+
+from autograd_core.compiler.capture import CompileError as CompileError
+from autograd_core.compiler.function import Compiled as Compiled

@@ -39,13 +39,14 @@ class Slot:
     (for `live` the one of the recording: runs read the present one).
     """
 
-    __slots__ = ("array", "base", "dtype", "index", "kind", "offset", "origin", "shape", "strides")
+    __slots__ = ("address", "array", "base", "dtype", "index", "kind", "offset", "origin", "shape", "strides")
 
     def __init__(
         self, index: int, kind: str, shape: tuple[int, ...], dtype: Any, strides: tuple[int, ...] | None = None,
         base: int | None = None, offset: int = 0, origin: str = "", array: Array = None,
     ) -> None:  # fmt: skip
         self.index, self.kind, self.origin, self.array = index, kind, origin, array
+        self.address = 0  # Where it lay when it was recorded, if it is a base.
         self.shape, self.dtype = tuple(shape), dtype
         self.strides = contiguous_strides(self.shape, dtype.itemsize) if strides is None else tuple(strides)
         self.base, self.offset = index if base is None else base, offset
@@ -77,10 +78,15 @@ class Plan:
     ) -> None:  # fmt: skip
         self.backend, self.slots, self.calls, self.name = backend, slots, calls, name
         self.arguments, self.outputs = list(arguments), list(outputs)
-        self.live = [slot.index for slot in slots if slot.kind == LIVE]
-        self._factory: Callable[..., Any] | None = None  # Makes `_run` for the arrays bound.
-        self._run: Callable[..., Any] | None = None
-        self._bound: list[Array] = [slots[k].array for k in self.live]
+        self._factory: Callable[..., Any] | None  # Makes `_run` for the arrays bound.
+        self._run: Callable[..., Any] | None
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Take note of the kinds of the slots, when they have changed."""
+        self.live = [slot.index for slot in self.slots if slot.kind == LIVE]
+        self._bound: list[Array] = [self.slots[k].array for k in self.live]
+        self._factory = self._run = None
 
     # -- for passes -------------------------------------------------------------------------------------
 

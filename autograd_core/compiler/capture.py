@@ -1,0 +1,235 @@
+"""Running a step once and writing down what it does: kernel calls, and what it changes that is no array.
+
+The step really runs, so its result and its effects are real. A `Tape` keeps no array alive that the step itself lets go.
+"""
+
+from __future__ import annotations
+
+import random
+import sys
+import weakref
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+from autograd_core import devices, storage
+from autograd_core.compiler.calls import refs
+from autograd_core.compiler.plan import ARGUMENT, LIVE, MADE, Plan, Slot
+from autograd_core.live import LiveScalar
+from autograd_core.recorder import Call, Recorder, Ref
+from autograd_core.tensor import Tensor
+from autograd_core.userline import user_line
+
+Array = Any
+
+# Kernels whose result has a shape that depends on the values.
+_BY_VALUE = {"nonzero", "unique", "bincount"}
+
+
+class CompileError(RuntimeError):
+    """What was to be compiled cannot be replayed; the message names the line and the way out."""
+
+
+class Tape(Recorder):
+    """A recorder that keeps calls and what is known of their arrays, but no array that was made.
+
+    strict: raise at what no replay can follow, such as a value read on the host; else it lands in `problems`.
+    """
+
+    def __init__(self, backend: Any, strict: bool) -> None:
+        super().__init__(backend, allow_reads=not strict)
+        self.slots: list[Slot] = []
+        self.problems: list[str] = []
+        self.optimizers: list[Any] = []
+        self._strict = strict
+        self._watches: list[Any] = []  # Weak references: an id means nothing once its array is gone.
+        self._owners: dict[int, int] = {}  # id of the array that owns memory -> the first slot seen in it.
+
+    @property
+    def lives(self) -> list[LiveScalar]:
+        return list(self._lives)
+
+    @property
+    def guards(self) -> list[Callable[[], None]]:
+        return list(self._guards)
+
+    def slot_of(self, array: Array) -> int | None:
+        """The slot of an array that is alive."""
+        return self._slots.get(id(array))
+
+    def use(self, array: Array) -> int:
+        """The slot of `array`, as of something that was there before the step if no call has used it."""
+        index: int = self._encode(array).index
+        return index
+
+    def refuse(self, problem: str) -> None:
+        if self._strict:
+            raise CompileError(problem)
+        self.problems.append(problem)
+
+    # -- recording --------------------------------------------------------------------------------------
+
+    def _note_optimizer(self, optimizer: Any) -> None:
+        if optimizer not in self.optimizers:
+            self.optimizers.append(optimizer)
+
+    def _refuse_read(self, kernel: Callable[..., Any]) -> Callable[..., Any]:
+        def to_host(x: Array) -> Any:
+            if not self._inside and self._is_mine():
+                self.refuse(
+                    f"a value is read on the host at {user_line()}. A replay cannot follow what Python makes of it: keep "
+                    "it in a tensor (ag.where instead of if), or read it from what the compiled function returns"
+                )
+            return kernel(x)
+
+        return to_host
+
+    def _note(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], result: Any) -> None:
+        if any(result is a for a in args) and not name.endswith("_") and not (name == "add" and len(args) == 3):
+            return  # What was to be done was done already.
+        call = Call(name, self._encode(args), {k: self._encode(v) for k, v in kwargs.items()}, None)
+        call.result = self._encode(result, made=True)
+        self.calls.append(call)
+        if name in _BY_VALUE or (name == "index" and self._has_mask(call)):
+            self.refuse(
+                f"the shape of a result depends on values, at {user_line()} ({name}): a plan has fixed shapes. Use a form "
+                "of fixed shape, such as ag.where(mask, x, 0)"
+            )
+
+    def _has_mask(self, call: Call) -> bool:
+        return any(self.slots[k].dtype.kind == "b" for k in refs(call.args[1]))
+
+    def _encode(self, value: Any, made: bool = False) -> Any:
+        if not (hasattr(value, "dtype") and hasattr(value, "shape")):
+            return super()._encode(value, made)
+        index = self._slots.get(id(value))
+        if index is None:
+            index = self._slots[id(value)] = len(self.slots)
+            slot = Slot(index, MADE if made else LIVE, value.shape, value.dtype, value.strides)
+            self.slots.append(slot)
+            self._place(slot, value)
+            if made:
+                self._let_go(value, self._slots, index)
+            else:
+                slot.array = value
+        return Ref(index)
+
+    def _place(self, slot: Slot, value: Array) -> None:
+        """Find out in whose memory `value` lies."""
+        if not isinstance(value, self.backend.array_type):
+            return  # A scalar, as some kernels return.
+        owner = self.backend.storage_key(value)
+        base = self._owners.get(id(owner))
+        if base is None:
+            self._owners[id(owner)] = slot.index
+            self._let_go(owner, self._owners, slot.index)
+            slot.address = self.backend.address(value)
+        else:
+            slot.base = base
+            slot.offset = self.backend.address(value) - self.slots[base].address
+
+    def _let_go(self, value: Array, table: dict[int, int], index: int) -> None:
+        """Take `value` out of `table` when it dies."""
+        key = id(value)
+
+        def gone(_: object) -> None:
+            if table.get(key) == index:
+                del table[key]
+
+        try:
+            self._watches.append(weakref.ref(value, gone))
+        except TypeError:
+            self._arrays.append(value)  # A scalar of the host: small, so it may stay.
+
+
+class Recording:
+    """What one run of a function did: see `record`."""
+
+    def __init__(self) -> None:
+        self.result: Any = None
+        self.tapes: list[Tape] = []
+        self.problems: list[str] = []
+        self.start = 0  # The clock when the step began: older graph nodes are not its own.
+        self.grads: dict[Tensor, Tensor | None] = {}  # Leaves whose .grad the step changed -> what it was.
+        self.cleared: set[Tensor] = set()  # Of these, the ones whose .grad the step forgot first.
+
+    @property
+    def tape(self) -> Tape | None:
+        """The tape of the one device that the step ran on."""
+        busy = [tape for tape in self.tapes if tape.calls]
+        return busy[0] if busy else self.tapes[0] if self.tapes else None
+
+
+def record(function: Callable[[], Any], strict: bool) -> Recording:
+    """Run `function()` and write down what it does. `strict`: see `Tape`.
+
+    Raises what the function raises, and `CompileError` where `strict` says so.
+    """
+    found = Recording()
+    found.start = storage.tick()
+    dice = random.getstate()
+    with ExitStack() as stack:
+        found.tapes = [stack.enter_context(Tape(backend, strict)) for backend in list(devices._backends.values())]
+        stack.enter_context(_noting_gradients(found))
+        found.result = function()
+    for tape in found.tapes:
+        found.problems += tape.problems
+    if sum(bool(tape.calls) for tape in found.tapes) > 1:
+        names = sorted(str(devices.device_of(tape.backend)) for tape in found.tapes if tape.calls)
+        found.problems.append(f"the function computes on several devices ({', '.join(names)}); a plan has one")
+    if random.getstate() != dice:
+        found.problems.append(
+            "the function draws from Python's `random`, whose numbers a replay would repeat; use ag.rand or ag.randint"
+        )
+    return found
+
+
+@contextmanager
+def _noting_gradients(found: Recording) -> Iterator[None]:
+    """Note whose `.grad` this thread changes: by backward, and by the `zero_grad` of modules and optimisers."""
+    accumulate = Tensor._accumulate_grad
+    tapes = found.tapes
+
+    def noting(self: Tensor, g: Any, create_graph: bool, steal: bool) -> None:
+        if tapes and tapes[0]._is_mine():
+            found.grads.setdefault(self, self._grad)
+        accumulate(self, g, create_graph, steal)
+
+    def clearing(zero_grad: Callable[..., None], parameters: Callable[[Any], Iterator[Tensor]]) -> Callable[..., None]:
+        def cleared(self: Any, set_to_none: bool = True) -> None:
+            if tapes and tapes[0]._is_mine():
+                for p in parameters(self):
+                    if set_to_none and p not in found.grads:
+                        found.cleared.add(p)
+                    found.grads.setdefault(p, p._grad)
+            zero_grad(self, set_to_none)
+
+        return cleared
+
+    changed: list[tuple[Any, str, Any]] = [(Tensor, "_accumulate_grad", accumulate)]
+    Tensor._accumulate_grad = noting  # type: ignore[method-assign]
+    for module, name, parameters in (
+        (
+            "autograd_core.optim.optimizer",
+            "Optimizer",
+            lambda o: (p for group in o.param_groups for p in group["params"]),
+        ),
+        ("autograd_core.nn.module", "Module", lambda m: m.parameters()),
+    ):
+        if module in sys.modules:
+            owner = getattr(sys.modules[module], name)
+            changed.append((owner, "zero_grad", owner.zero_grad))
+            owner.zero_grad = clearing(owner.zero_grad, parameters)
+    try:
+        yield
+    finally:
+        for owner, name, before in changed:
+            setattr(owner, name, before)
+
+
+def plan_of(tape: Tape, arguments: list[Array], outputs: list[int], name: str) -> Plan:
+    """The plan of what `tape` recorded, with `arguments` given anew to each run."""
+    given = [tape.use(array) for array in arguments]
+    for k in given:
+        tape.slots[k].kind, tape.slots[k].array = ARGUMENT, None
+    return Plan(tape.backend, tape.slots, tape.calls, given, outputs, name)

@@ -1,0 +1,356 @@
+"""What a recorded step depends on beside its arguments: found by walking what the function names, checked at every call.
+
+The walk starts at the function and follows closure cells, the globals that its code names, modules, optimisers, lists,
+dicts and the attributes of the user's own objects. Every value found lies at a `Place`: a Python expression that
+reads it again. A walk before the step and one after it tell what the step itself changed; from the one after it come
+the conditions that a replay checks, as source.
+"""
+
+from __future__ import annotations
+
+import dis
+import functools
+import os
+import sys
+import sysconfig
+import types
+from collections.abc import Iterator
+from typing import Any
+
+from autograd_core.compiler.signature import is_plain, same
+from autograd_core.random import Generator
+from autograd_core.tensor import Tensor
+
+_PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+_OURS = tuple(
+    os.path.join(folder, "")
+    for folder in (_PACKAGE, *(os.path.join(os.path.dirname(_PACKAGE), name) for name in ("nn", "optim", "backends")))
+)
+_STANDARD = tuple({os.path.join(sysconfig.get_paths()[key], "") for key in ("stdlib", "platstdlib")})
+_INSTALLED = tuple({os.path.join(sysconfig.get_paths()[key], "") for key in ("purelib", "platlib")})
+_LIMIT = 100_000  # Places; a larger program is not followed further.
+_SKIPPED = {"_state_hooks", "_non_persistent_buffers_set"}  # Of a module: they serve saving and loading.
+
+
+class Names:
+    """The objects that generated source names, each under one name."""
+
+    def __init__(self) -> None:
+        self.table: dict[str, Any] = {}
+        self._known: dict[int, str] = {}
+
+    def add(self, value: Any, prefix: str) -> str:
+        name = self._known.get(id(value))
+        if name is None:
+            name = self._known[id(value)] = f"{prefix}{len(self._known)}"
+            self.table[name] = value
+        return name
+
+
+class Place:
+    """Where Python keeps a value: `expr` reads it, `name` is what the user calls it, `store` is what assigns to it."""
+
+    __slots__ = ("expr", "name", "store", "value")
+
+    def __init__(self, expr: str, name: str, value: Any, store: str | None) -> None:
+        self.expr, self.name, self.value, self.store = expr, name, value, store
+
+
+class Walk:
+    """Everything that `root` reaches by name, as it is now."""
+
+    def __init__(self, root: Any, names: Names) -> None:
+        self.names = names
+        self.places: dict[str, Place] = {}
+        self.arrays: dict[int, tuple[str, str]] = {}  # id of an array -> the expression that reads it, its name.
+        self.generators: dict[int, str] = {}
+        self.optimizers: dict[int, str] = {}
+        self.modules: dict[int, str] = {}
+        self._attributes: set[str] = set()  # Names in the code that was seen: of objects, only these are followed.
+        self._objects: list[tuple[Any, str, str]] = []
+        self._seen: dict[int, Any] = {}
+        code = getattr(root, "__code__", None) or getattr(getattr(type(root), "forward", None), "__code__", None)
+        self._root = code.co_filename if code is not None else ""
+        self._follow(root, names.add(root, "f"), getattr(root, "__name__", type(root).__name__))
+        self._follow_objects()
+
+    def also(self, value: Any, name: str) -> None:
+        """Follow `value`, too, which the step turned out to use."""
+        if id(value) not in self._seen:
+            self._follow(value, self.names.add(value, "o"), name)
+            self._follow_objects()
+
+    # -- places -----------------------------------------------------------------------------------------
+
+    def _put(self, value: Any, expr: str, name: str, store: str | None = None) -> None:
+        if expr not in self.places and len(self.places) < _LIMIT:
+            self.places[expr] = Place(expr, name, value, store)
+            self._follow(value, expr, name)
+
+    def _count(self, value: Any, expr: str, name: str) -> None:
+        expr = f"len({expr})"
+        self.places[expr] = Place(expr, f"the length of {name}", len(value), None)
+
+    def _follow(self, value: Any, expr: str, name: str) -> None:
+        if is_plain(value) or value.__class__ is type:
+            return
+        if isinstance(value, Tensor):
+            self._tensor(value, expr, name)
+            return
+        if id(value) in self._seen:
+            return
+        self._seen[id(value)] = value
+        cls = value.__class__
+        if cls is dict or cls.__name__ in ("OrderedDict", "defaultdict"):
+            self._dict(value, expr, name)
+        elif isinstance(value, list | tuple):
+            self._sequence(value, expr, name)
+        elif cls is types.FunctionType:
+            self._function(value, name)
+        elif cls is types.MethodType:
+            method = self.names.add(value, "f")
+            self._put(value.__self__, f"{method}.__self__", name.rpartition(".")[0] or name)
+            self._put(value.__func__, f"{method}.__func__", name)
+        elif cls is functools.partial:
+            partial = self.names.add(value, "f")
+            for attribute in ("func", "args", "keywords"):
+                self._put(getattr(value, attribute), f"{partial}.{attribute}", name)
+        elif cls is types.ModuleType:
+            if _is_users(getattr(value, "__file__", None), self._root):
+                self._objects.append((value, self.names.add(value.__dict__, "d"), name))
+        elif isinstance(value, Generator):
+            self.generators[id(value)] = name
+            self.arrays[id(value.state)] = (f"{self.names.add(value, 'g')}.state", name)
+        elif hasattr(value, "_parameters") and hasattr(value, "_modules"):
+            self._module(value, name)
+        elif hasattr(value, "param_groups") and hasattr(value, "_live_options"):
+            self._optimizer(value, name)
+        elif hasattr(value, "__dict__") and not isinstance(value, type):
+            self._objects.append((value, self.names.add(value.__dict__, "d"), name))
+            self._class(cls, name)
+
+    def _follow_objects(self) -> None:
+        """Of plain objects, the attributes that some code names; code found on the way may name more."""
+        before = -1
+        while before != len(self.places) + len(self._attributes):
+            before = len(self.places) + len(self._attributes)
+            for value, attributes, name in list(self._objects):
+                found = value.__dict__
+                for key in self._attributes & found.keys():
+                    self._put(found[key], f"{attributes}[{key!r}]", f"{name}.{key}", f"{attributes}[{key!r}] = {{}}")
+
+    # -- kinds of values --------------------------------------------------------------------------------
+
+    def _tensor(self, t: Tensor, expr: str, name: str) -> None:
+        try:
+            array = t._data
+        except ValueError:  # A lazy module's parameter, which has no shape yet.
+            return
+        if by_identity(t):
+            expr = self.names.add(t, "t")
+        self.arrays.setdefault(id(array), (f"{expr}._data", name))
+        if id(t) in self._seen:
+            return
+        self._seen[id(t)] = t
+        if by_identity(t):
+            grad = t._grad
+            if grad is not None:
+                self.arrays.setdefault(id(grad._data), (f"{expr}._grad._data", f"the gradient of {name}"))
+            for hooks, kind in ((t._hooks, "_hooks"), (t._post_hooks, "_post_hooks")):
+                self._put(hooks, f"{expr}.{kind}", f"a hook of {name}")
+
+    def _dict(self, value: dict[Any, Any], expr: str, name: str) -> None:
+        self._count(value, expr, name)
+        for key, item in list(value.items()):
+            known = repr(key) if is_plain(key) else self.names.add(key, "t" if isinstance(key, Tensor) else "o")
+            text = key if isinstance(key, str) else known
+            self._put(item, f"{expr}[{known}]", f"{name}[{text!r}]", f"{expr}[{known}] = {{}}")
+
+    def _sequence(self, value: Any, expr: str, name: str) -> None:
+        self._count(value, expr, name)
+        if len(value) > 64 and all(is_plain(item) for item in value):
+            copied = self.names.add(value.__class__(value), "c")
+            self.places[f"{expr} == {copied}"] = Place(f"{expr} == {copied}", name, True, None)
+            return
+        for i, item in enumerate(value):
+            self._put(item, f"{expr}[{i}]", f"{name}[{i}]", f"{expr}[{i}] = {{}}" if isinstance(value, list) else None)
+
+    def _function(self, f: types.FunctionType, name: str) -> None:
+        if not _is_users(f.__code__.co_filename, self._root):
+            return
+        function = self.names.add(f, "f")
+        self._put(f.__code__, f"{function}.__code__", name)
+        if f.__defaults__:
+            self._put(f.__defaults__, f"{function}.__defaults__", f"a default of {name}")
+        if f.__kwdefaults__:
+            self._put(f.__kwdefaults__, f"{function}.__kwdefaults__", f"a default of {name}")
+        for variable, cell in zip(f.__code__.co_freevars, f.__closure__ or ()):
+            try:
+                value = cell.cell_contents
+            except ValueError:
+                continue
+            known = self.names.add(cell, "c")
+            self._put(value, f"{known}.cell_contents", variable, f"{known}.cell_contents = {{}}")
+        named, attributes = _names_in(f.__code__)
+        self._attributes |= attributes
+        used = self.names.add(f.__globals__, "d")
+        for key in sorted(named & f.__globals__.keys()):
+            self._put(f.__globals__[key], f"{used}[{key!r}]", key, f"{used}[{key!r}] = {{}}")
+
+    def _class(self, cls: type, name: str) -> None:
+        """The methods of a class that is the user's."""
+        for base in cls.__mro__:
+            module = sys.modules.get(base.__module__)
+            if base is object or not _is_users(getattr(module, "__file__", None) or "<input>", self._root):
+                continue
+            for key, member in list(vars(base).items()):
+                function = getattr(member, "__func__", getattr(member, "fget", member))
+                if function.__class__ is types.FunctionType and id(function) not in self._seen:
+                    self._seen[id(function)] = function
+                    self._function(function, f"{name}.{key}")
+
+    def _module(self, module: Any, name: str) -> None:
+        self.modules[id(module)] = name
+        attributes = self.names.add(module.__dict__, "d")
+        self._count(module.__dict__, attributes, name)
+        for key, value in list(module.__dict__.items()):
+            if key in ("_parameters", "_modules", "_buffers"):
+                store = self.names.add(value, "d")
+                for child, member in list(value.items()):
+                    self._put(member, f"{store}[{child!r}]", f"{name}.{child}", f"{store}[{child!r}] = {{}}")
+            elif key == "_hooks":
+                self._put(value, f"{attributes}['_hooks']", f"the hooks of {name}")
+                if value is not None:
+                    self._objects.append((value, self.names.add(value.__dict__, "d"), f"the hooks of {name}"))
+                    self._attributes |= value.__dict__.keys()
+            elif key not in _SKIPPED:
+                self._put(value, f"{attributes}[{key!r}]", f"{name}.{key}", f"{attributes}[{key!r}] = {{}}")
+        self._class(type(module), name)
+
+    def _optimizer(self, optimizer: Any, name: str) -> None:
+        from autograd_core.optim.optimizer import _NOT_GUARDED, _SWITCHES, _is_zero
+
+        self.optimizers[id(optimizer)] = name
+        known = self.names.add(optimizer, "o")
+        self._put(optimizer._pre_hooks, f"{known}._pre_hooks", f"the hooks of {name}")
+        self._put(optimizer._post_hooks, f"{known}._post_hooks", f"the hooks of {name}")
+        self._count(optimizer.param_groups, f"{known}.param_groups", f"{name}.param_groups")
+        for i, group in enumerate(optimizer.param_groups):
+            options = self.names.add(group, "d")
+            for key, value in list(group.items()):
+                expr, text = f"{options}[{key!r}]", f"{name}.param_groups[{i}][{key!r}]"
+                if key == "params":
+                    self._sequence(value, expr, f"{name}.param_groups[{i}]['params']")
+                elif key in _SWITCHES:
+                    zero = self.names.add(_is_zero, "is_zero")
+                    expr = f"{zero}({expr})"
+                    self.places[expr] = Place(expr, f"whether {text} is zero", _is_zero(value), None)
+                if key in optimizer._live_options or key in ("betas", "etas", "step_sizes"):
+                    # Read at each replay; only the step itself must not change it, as a scheduler inside would.
+                    self.places[f"live {expr}"] = Place(f"live {expr}", text, value, None)
+                elif key not in _NOT_GUARDED and key not in _SWITCHES:
+                    self._put(value, expr, text)
+        state = f"{known}.state"
+        for p, values in list(optimizer.state.items()):
+            if not isinstance(p, Tensor) or not isinstance(values, dict):
+                continue
+            where = f"{state}[{self.names.add(p, 't')}]"
+            for key, value in values.items():
+                if isinstance(value, Tensor):
+                    self.arrays.setdefault(id(value._data), (f"{where}[{key!r}]._data", f"{name}.state[...][{key!r}]"))
+
+
+def by_identity(t: Tensor) -> bool:
+    """Whether a place must keep this very tensor: what is trained. Others, such as buffers, may be replaced."""
+    return t._requires_grad or type(t).__name__ == "Parameter"
+
+
+def conditions(walk: Walk, changing: set[str], used: set[int], names: Names) -> Iterator[tuple[str, str]]:
+    """The conditions of a replay as source, each with the name of what it looks at.
+
+    changing: expressions of places to which the step itself assigns. used: ids of the arrays that the step uses.
+    """
+    for expr, place in walk.places.items():
+        value = place.value
+        if expr.startswith("live "):
+            continue
+        if isinstance(value, Tensor):
+            yield from _tensor_conditions(expr, place, changing, used, names)
+        elif expr in changing:
+            continue
+        elif value is None or value is True or value is False:
+            yield f"{expr} is {value}", place.name
+        elif value.__class__ is int and expr.startswith("len("):
+            yield f"{expr} == {value}", place.name
+        elif is_plain(value) and not isinstance(value, type):
+            known = names.add(value, "c")
+            yield f"({expr} is {known} or {names.add(same, 'same')}({expr}, {known}))", place.name
+        elif value.__class__ in (list, tuple, dict):
+            yield f"{expr}.__class__ is {names.add(value.__class__, 'class_')}", place.name
+        else:
+            yield f"{expr} is {names.add(value, 'o')}", place.name
+
+
+def _tensor_conditions(
+    expr: str, place: Place, changing: set[str], used: set[int], names: Names
+) -> Iterator[tuple[str, str]]:
+    t, name = place.value, place.name
+    kind = names.add(t.__class__, "class_")
+    if expr in changing:
+        yield f"{expr}.__class__ is {kind}", name
+        return
+    if by_identity(t):
+        known = names.add(t, "t")
+        yield f"{expr} is {known}", name
+        yield f"{known}._requires_grad is {t._requires_grad}", f"{name}.requires_grad"
+        return
+    yield f"{expr}.__class__ is {kind}", name
+    try:
+        array = t._data
+    except ValueError:
+        return
+    if t._node is not None:
+        yield f"{expr} is {names.add(t, 't')} and {expr}._node is {names.add(t._node, 'n')}", name
+    else:
+        yield f"{expr}._node is None and {expr}._requires_grad is False", f"{name}.requires_grad"
+    if id(array) not in used:
+        yield f"{expr}._data.shape == {tuple(array.shape)!r}", f"the shape of {name}"
+
+
+def changes(before: Walk, after: Walk) -> Iterator[tuple[Place, Any]]:
+    """The places that the step changed, as they are now, with their old values."""
+    for expr, place in after.places.items():
+        old = before.places.get(expr)
+        if old is None:
+            continue
+        was, now = old.value, place.value
+        if was is now or (is_plain(now) and same(was, now)):
+            continue
+        yield place, was
+
+
+def _names_in(code: types.CodeType) -> tuple[set[str], set[str]]:
+    """The globals that code reads, and the names of attributes."""
+    variables, attributes = set(), set()
+    for instruction in dis.get_instructions(code):
+        if instruction.opname in ("LOAD_GLOBAL", "LOAD_NAME"):
+            variables.add(instruction.argval)
+        elif instruction.opname in ("LOAD_ATTR", "LOAD_METHOD", "IMPORT_FROM"):
+            attributes.add(instruction.argval)
+    for constant in code.co_consts:
+        if constant.__class__ is types.CodeType:
+            inner = _names_in(constant)
+            variables |= inner[0]
+            attributes |= inner[1]
+    return variables, attributes
+
+
+def _is_users(filename: str | None, root: str = "") -> bool:
+    """Whether what a file names is to be followed: not the libraries', but all of the package that `root` is in."""
+    if filename is None or filename.startswith(_OURS) or filename.startswith("<frozen"):
+        return False
+    for folder in _INSTALLED:
+        if filename.startswith(folder):
+            package = filename[len(folder) :].split(os.sep)[0]
+            return root.startswith(os.path.join(folder, package))
+    return not filename.startswith(_STANDARD)
