@@ -51,7 +51,7 @@ def _prepare() -> None:
     if _product is None:
         _LANES, _ROWS = micro.shape()
         _PANEL = 3 * _LANES
-        _dot, _product = micro.dot_tile(), micro.product_tile(3, False)
+        _dot, _product = micro.dot_tile(), micro.product_tile(3)
 
 
 # -- geometry ---------------------------------------------------------------------------------------------------------
@@ -286,7 +286,7 @@ def _correlate(
                         begin = image * height * width
                         for start in range(begin, begin + used, _PANEL):
                             _product(
-                                high, w, phases[phase, 0] + channel * k, k,
+                                high, w, phases[phase, 0] + channel * k, k, 1,
                                 lines, group * inside * sh * sw * line + start, offsets, phases[phase, 1], k,
                                 sums, start, pitch, 0,
                             )  # fmt: skip

@@ -1,8 +1,9 @@
-"""Products of large matrices, cut into strips for Numba's threads with BLAS's own threads set aside.
+"""Products of large matrices on Numba's threads, with BLAS's own threads set aside.
 
 OpenBLAS splits products of training size over its threads badly, its idle threads spin, and how many it uses depends
-on what else the process does at that moment, which changes the rounding. Here each strip is one call of BLAS by one
-thread, and the strips depend on the shapes alone: the same bits, however many threads there are.
+on what else the process does at that moment, which changes the rounding. Products in float32 are kernels of our own
+(`tiled.py`); those in float64, and those of few rows or columns, are cut into strips, each one call of BLAS by one
+thread. Either way the order of a sum depends on the shapes alone: the same bits, however many threads there are.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from autograd_core.backends.cpu import blas
+from autograd_core.backends.cpu import blas, tiled
 from autograd_core.backends.cpu.cache import kernel, kernels_enabled, prange
 
 Array = Any
@@ -24,6 +25,7 @@ ONE_THREAD = 1 << 18
 _TWO = 1 << 22
 _PER_STRIP = 1 << 23
 _STRIPS = 8
+_FEW = 8  # With fewer rows or columns than this, the other matrix is read but once: BLAS need not lay it out.
 _GRAIN = 32  # A strip's rows or columns are a multiple of this: what BLAS takes at once.
 
 _enabled: bool | None = None
@@ -45,6 +47,10 @@ def dot(x: Array, y: Array) -> Array:
         return x.dot(y)
     (m, k), n = x.shape, y.shape[1]
     work = m * k * n
+    if x.dtype.char == "f" and m >= _FEW and n >= 2 * _FEW:
+        a, a_flag = _as_stored(x)
+        b, b_flag = _as_stored(y)
+        return tiled.multiply(a, a_flag == 112, b, b_flag == 112, m, n, k)
     if work < _TWO:
         with blas.one_thread():
             return x.dot(y)
