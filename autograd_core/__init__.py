@@ -78,14 +78,22 @@ newaxis = None
 
 # Loaded at first use (PEP 562), so that `import autograd_core` stays cheap.
 _LAZY_MODULES = (
-    "accelerator", "backends", "benchmarks", "cuda", "distributions", "examples", "func", "insight", "nn", "optim",
-    "profiler", "random", "serialization", "signal", "special", "utils",
+    "accelerator", "amp", "backends", "benchmarks", "cuda", "distributions", "examples", "func", "insight", "nn",
+    "optim", "profiler", "random", "serialization", "signal", "special", "utils",
 )  # fmt: skip
-_NOT_YET = ("amp", "autocast", "bfloat16", "compile", "distributed", "fft", "stft")
+_NOT_YET = ("bfloat16", "compile", "distributed", "fft", "stft")
 _NEVER = ("complex64", "complex128", "jit", "nested", "onnx", "quantize_per_tensor", "sparse", "sparse_coo_tensor")
-_LAZY_NAMES = {"load": "serialization", "save": "serialization"}
+_LAZY_NAMES = {"autocast": "amp", "load": "serialization", "save": "serialization"} | dict.fromkeys(
+    (
+        "autocast_decrement_nesting", "autocast_increment_nesting", "clear_autocast_cache", "get_autocast_dtype",
+        "is_autocast_cache_enabled", "is_autocast_enabled", "set_autocast_cache_enabled", "set_autocast_dtype",
+        "set_autocast_enabled",
+    ),
+    "amp.state",
+)  # fmt: skip
 
 if TYPE_CHECKING:
+    from autograd_core import amp as amp
     from autograd_core import backends as backends
     from autograd_core import benchmarks as benchmarks
     from autograd_core import distributions as distributions
@@ -97,6 +105,16 @@ if TYPE_CHECKING:
     from autograd_core import signal as signal
     from autograd_core import special as special
     from autograd_core import utils as utils
+    from autograd_core.amp import autocast as autocast
+    from autograd_core.amp.state import autocast_decrement_nesting as autocast_decrement_nesting
+    from autograd_core.amp.state import autocast_increment_nesting as autocast_increment_nesting
+    from autograd_core.amp.state import clear_autocast_cache as clear_autocast_cache
+    from autograd_core.amp.state import get_autocast_dtype as get_autocast_dtype
+    from autograd_core.amp.state import is_autocast_cache_enabled as is_autocast_cache_enabled
+    from autograd_core.amp.state import is_autocast_enabled as is_autocast_enabled
+    from autograd_core.amp.state import set_autocast_cache_enabled as set_autocast_cache_enabled
+    from autograd_core.amp.state import set_autocast_dtype as set_autocast_dtype
+    from autograd_core.amp.state import set_autocast_enabled as set_autocast_enabled
     from autograd_core.serialization import load as load
     from autograd_core.serialization import save as save
 

@@ -318,6 +318,30 @@ class OptimizerKernels:
         param -= xp.sign(prev) * step_size
         return param
 
+    # -- the scale of a loss (`autograd_core.amp.GradScaler`) -------------------------------------------
+
+    def unscale_(self, grad: Array, found_inf: Array, inv_scale: Array) -> Array:
+        """`grad *= inv_scale`; `found_inf`, 0-d, becomes 1 if an element was infinite or a NaN."""
+        xp = self.xp
+        bad = xp.logical_not(xp.isfinite(grad).all())
+        xp.maximum(found_inf, bad.astype(found_inf.dtype), out=found_inf)
+        grad *= inv_scale.astype(grad.dtype)
+        return grad
+
+    def update_scale_(
+        self, scale: Array, growth_tracker: Array, found_inf: Array, growth: float, backoff: float, interval: int
+    ) -> Array:
+        """After a bad step `scale *= backoff`, after `interval` good ones in a row `scale *= growth`, where finite."""
+        xp = self.xp
+        bad = found_inf > 0
+        good_steps = growth_tracker + 1
+        full = xp.logical_and(xp.logical_not(bad), good_steps == interval)
+        grown = scale * growth
+        grown = xp.where(xp.isfinite(grown), grown, scale)
+        scale[...] = xp.where(bad, scale * backoff, xp.where(full, grown, scale))
+        growth_tracker[...] = xp.where(xp.logical_or(bad, full), 0, good_steps)
+        return scale
+
     # -- shared terms -----------------------------------------------------------------------------------
 
     def _to(self, x: Array, dtype: Any) -> Array:

@@ -15,6 +15,7 @@ from typing import Any
 
 import autograd_core as ag
 from autograd_core import devices, modes, random, storage
+from autograd_core.amp.autocast_mode import autocast_again
 from autograd_core.engine import Node, _check_saved
 from autograd_core.primitive import V, edge_of
 from autograd_core.random import default_generator
@@ -75,7 +76,7 @@ def checkpoint(
         with first_context:
             return function(*args, **kwargs)
     run = _Run(function, args, kwargs, second_context, preserve_rng_state, determinism_check == "default", debug)
-    with first_context:
+    with first_context, run.autocast():  # A weight cast before the first run would be cast within the second.
         outputs = function(*args, **kwargs)
     run.pack(outputs)
     return outputs
@@ -124,6 +125,7 @@ class _Run:
         self, function: Any, args: Any, kwargs: Any, context: Any, preserve: bool, check: bool, debug: bool
     ) -> None:
         self._call: Any = (function, args, kwargs, context)
+        self.autocast = autocast_again()
         self._check, self._debug = check, debug
         self._tensors = tuple(_tensors((args, kwargs)))
         for tensor in self._tensors:
@@ -163,7 +165,7 @@ class _Run:
         _set_states(self._random)
         begun = storage.tick()
         try:
-            with modes.enable_grad(), context:
+            with modes.enable_grad(), context, self.autocast():
                 again = _nodes(function(*args, **kwargs), begun)
         finally:
             _set_states(before)

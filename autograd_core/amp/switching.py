@@ -1,0 +1,55 @@
+"""Autocast stands before an operation only while it is on somewhere in the process.
+
+Every module has its own references to the operations (`from ... import linear`), so exchanging names could not reach
+them all, and a test inside each operation would cost all programs something. So the functions stay, and their code is
+exchanged: while autocast is on, the code of a listed function passes its arguments to `dispatch.call`, together with a
+copy of the function as it was. When autocast is off everywhere the functions are as if this package did not exist.
+"""
+
+from __future__ import annotations
+
+import threading
+import types
+from typing import Any
+
+_lock = threading.Lock()
+_count = 0  # How many kinds of device autocast is on for, in all threads together.
+_codes: list[tuple[types.FunctionType, types.CodeType, types.CodeType]] = []  # function, its code, what stands before
+
+
+def switch(change: int) -> None:
+    """Count one more (or less) use of autocast; the first one and the last one exchange the code."""
+    global _count
+    with _lock:
+        if not _codes:
+            _prepare()
+        before, _count = _count, _count + change
+        if (before == 0) != (_count == 0):
+            for function, own, standing in _codes:
+                function.__code__ = own if _count == 0 else standing
+
+
+def _prepare() -> None:
+    from autograd_core.amp import dispatch, rules
+
+    for function, rule in rules.functions().items():
+        own = function.__code__
+        name, defaults, closure = function.__name__, function.__defaults__, function.__closure__
+        copy = types.FunctionType(own, function.__globals__, name, defaults, closure)
+        copy.__kwdefaults__ = function.__kwdefaults__
+        put: dict[Any, Any] = {"CALL": dispatch.call, "RULE": rule, "COPY": copy}
+        # A function's code can only be exchanged for one of as many free variables; these are not used.
+        standing = _before.__code__.replace(
+            co_consts=tuple(put.get(c, c) for c in _before.__code__.co_consts),
+            co_freevars=own.co_freevars,
+            co_name=own.co_name,
+            co_qualname=own.co_qualname,
+        )
+        _codes.append((function, own, standing))
+
+
+def _before(*args: Any, **kwargs: Any) -> Any:
+    call: Any = "CALL"  # Constants that `_prepare` replaces.
+    rule: Any = "RULE"
+    copy: Any = "COPY"
+    return call(rule, copy, args, kwargs)
