@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from autograd_core.backends.base import Backend
+from autograd_core.backends.cpu.lifted import KERNELS as LIFTED
 from autograd_core.backends.cuda import kernels
 
 Case = tuple[str, tuple[Any, ...]]
@@ -201,7 +202,47 @@ def convolutions(rng: np.random.Generator) -> Iterator[Case]:
             yield "conv2d_weight_grad", (g, x, w.shape, *params)
 
 
+def draws(rng: np.random.Generator) -> Iterator[Case]:
+    """These are equal bit for bit: the test compares them so."""
+    for n in ((), (1,), (3, 7), (130,), (0,)):
+        for i, dtype in enumerate((np.float16, np.float32, np.float64)):
+            state = np.array([0x123456789ABCDEF + i, 2**33 + i], np.uint64)
+            yield "random_bits", (state, n)
+            yield "random_uniform", (state, n, dtype, -1.1, 3.3)
+            yield "random_uniform", (state, n, dtype, 1.0, 1.0 + 2.0**-9)
+            yield "random_normal", (state, n, dtype, 0.3, 1.7)
+            yield "random_bernoulli", (state, n, dtype, 0.3)
+        state = np.array([2**64 - 1, 7], np.uint64)
+        yield "random_bernoulli", (state, n, np.bool_, 0.5)
+        yield "random_bernoulli", (state, n, np.int64, 0.9)
+        yield "random_integers", (state, n, np.int64, -(2**62), 2**62 + 5)
+        yield "random_integers", (state, n, np.int32, -3, 10)
+    yield "random_permutation", (state, 13, np.int64)
+    yield "random_permutation", (state, 0, np.int64)
+    yield "random_normal", (np.array([5, 0], np.uint64), (3000,), np.float32, 0.0, 1.0)
+    yield "random_normal", (np.array([6, 0], np.uint64), (1000,), np.float64, 0.0, 1.0)
+
+
+_NUMBERS = {
+    "leaky_relu": (0.1,), "elu": (1.5, 1.1, 0.7), "softplus": (2.0, 3.0), "hardtanh": (-0.5, 0.5), "dropout": (2.0,),
+}  # fmt: skip
+
+
+def elementwise(rng: np.random.Generator) -> Iterator[Case]:
+    for name, arrays in LIFTED.items():
+        numbers = _NUMBERS.get(name.removesuffix("_backward"), ())
+        for dtype in FLOATS:
+            x, y = ((rng.standard_normal((5, 7)) * 2).astype(dtype) for _ in range(2))
+            yield name, (*(x, y)[:arrays], *numbers)
+            if dtype != "e":
+                yield name, (*(_special(rng, (6, 5), dtype), _special(rng, (6, 5), dtype))[:arrays], *numbers)
+        x = rng.standard_normal((600,)).astype("f")
+        yield name, (*(x[::2], x[1::2])[:arrays], *numbers)
+    yield "gelu", (np.zeros((0, 3), "f"),)
+    yield "tanh_backward", (np.ones((3, 1), "f"), x[:4])
+
+
 FAMILIES = {
     "softmax": softmaxes, "cross_entropy": cross_entropies, "layer_norm": layer_norms, "batch_norm": batch_norms,
-    "pooling": pools, "convolution": convolutions,
+    "pooling": pools, "convolution": convolutions, "draws": draws, "elementwise": elementwise,
 }  # fmt: skip

@@ -55,4 +55,6 @@ def test_every_kernel_compiles(family: str, cc: tuple[int, int]) -> None:
         if np.float32 in constants and "d" not in "".join(signature):
             double = [line.strip() for line in ptx.splitlines() if re.search(r"\.f64\b", line)]
             assert not double, f"{factory.__name__}{constants} computes in float64: {double[:3]}"
+        if family == "draws":  # A joined product and sum is rounded once: other bits than everywhere else.
+            assert not re.search(r"\bfma\.", ptx), f"{factory.__name__}{constants} has fused multiply-adds"
         numba_cuda.link_cubin(ptx.encode(), cc)

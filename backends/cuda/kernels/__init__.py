@@ -32,9 +32,9 @@ class Gpu:
 
 def families() -> tuple[tuple[Callable[..., Any], ...], ...]:
     """The host's sides of all kernels."""
-    from autograd_core.backends.cuda.kernels import columns, norms, pools, rows
+    from autograd_core.backends.cuda.kernels import columns, draws, elementwise, norms, pools, rows
 
-    return rows.KERNELS, norms.KERNELS, pools.KERNELS, columns.KERNELS
+    return rows.KERNELS, norms.KERNELS, pools.KERNELS, columns.KERNELS, draws.KERNELS, elementwise.KERNELS
 
 
 def why_off() -> str:

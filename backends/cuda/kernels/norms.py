@@ -360,7 +360,11 @@ def batch_norm_backward(
     sum_g = sum_gn = mean  # Not read where they are not needed.
     if wants[1] or wants[2] or (wants[0] and training):
         chunks, per = _chunks(count, 2048, 32)
-        sums_g, sums_gn, threads = gpu.empty((chunks, channels), real), gpu.empty((chunks, channels), real), row_threads(per)
+        sums_g, sums_gn, threads = (
+            gpu.empty((chunks, channels), real),
+            gpu.empty((chunks, channels), real),
+            row_threads(per),
+        )
         gpu.launch(
             channel_gradient_sums, (real, threads), channels * chunks, threads, sums_g, sums_gn, g, x, mean, var, count,
             channels, inner, per, chunks, real(eps),

@@ -115,9 +115,7 @@ def average_pool_gradient(cuda, real, divisor):
                     elif divisor == 1:
                         v /= real((min(top + kh, height + ph) - top) * (min(left + kw, width + pw) - left))
                     else:
-                        v /= real(
-                            (min(top + kh, height) - max(top, 0)) * (min(left + kw, width) - max(left, 0))
-                        )
+                        v /= real((min(top + kh, height) - max(top, 0)) * (min(left + kw, width) - max(left, 0)))
                     total += v
             out[i] = total
             i += cuda.gridsize(1)
