@@ -78,12 +78,14 @@ newaxis = None
 
 # Loaded at first use (PEP 562), so that `import autograd_core` stays cheap.
 _LAZY_MODULES = (
-    "accelerator", "amp", "backends", "benchmarks", "cuda", "distributions", "examples", "func", "insight", "nn",
-    "optim", "profiler", "random", "serialization", "signal", "special", "utils",
+    "accelerator", "amp", "backends", "benchmarks", "compiler", "cuda", "distributions", "examples", "func", "insight",
+    "nn", "optim", "profiler", "random", "serialization", "signal", "special", "utils",
 )  # fmt: skip
-_NOT_YET = ("bfloat16", "compile", "distributed", "fft", "stft")
+_NOT_YET = ("bfloat16", "distributed", "fft", "stft")
 _NEVER = ("complex64", "complex128", "jit", "nested", "onnx", "quantize_per_tensor", "sparse", "sparse_coo_tensor")
-_LAZY_NAMES = {"autocast": "amp", "load": "serialization", "save": "serialization"} | dict.fromkeys(
+_LAZY_NAMES = {
+    "autocast": "amp", "compile": "compiler", "load": "serialization", "save": "serialization",
+} | dict.fromkeys(
     (
         "autocast_decrement_nesting", "autocast_increment_nesting", "clear_autocast_cache", "get_autocast_dtype",
         "is_autocast_cache_enabled", "is_autocast_enabled", "set_autocast_cache_enabled", "set_autocast_dtype",
@@ -96,6 +98,7 @@ if TYPE_CHECKING:
     from autograd_core import amp as amp
     from autograd_core import backends as backends
     from autograd_core import benchmarks as benchmarks
+    from autograd_core import compiler as compiler
     from autograd_core import distributions as distributions
     from autograd_core import func as func
     from autograd_core import insight as insight
@@ -115,6 +118,7 @@ if TYPE_CHECKING:
     from autograd_core.amp.state import set_autocast_cache_enabled as set_autocast_cache_enabled
     from autograd_core.amp.state import set_autocast_dtype as set_autocast_dtype
     from autograd_core.amp.state import set_autocast_enabled as set_autocast_enabled
+    from autograd_core.compiler import compile as compile
     from autograd_core.serialization import load as load
     from autograd_core.serialization import save as save
 

@@ -1,4 +1,6 @@
 """Compiling: record a function once, optimise the list of its calls, replay it."""
 
+from autograd_core.compiler.api import OptimizedModule as OptimizedModule
+from autograd_core.compiler.api import compile as compile
 from autograd_core.compiler.capture import CompileError as CompileError
 from autograd_core.compiler.function import Compiled as Compiled

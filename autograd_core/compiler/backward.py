@@ -68,11 +68,13 @@ class Template:
 
     def _place(self, edge: Any, numbers: dict[Node, int]) -> tuple[bool, int]:
         """Whether an edge leads to a node of the graph, and its number; else its position in `edges`."""
-        if edge in numbers:
+        if edge.__class__ is Node and edge in numbers:
             return True, numbers[edge]
-        if edge not in self.edges:
-            self.edges.append(edge)
-        return False, self.edges.index(edge)
+        for i, known in enumerate(self.edges):  # By identity: tensors compare by value.
+            if known is edge:
+                return False, i
+        self.edges.append(edge)
+        return False, len(self.edges) - 1
 
     def _encode(self, value: Any) -> Any:
         """`value` with arrays replaced by their positions among the kept ones."""

@@ -40,6 +40,11 @@ class Entry:
         self.bound: list[Any] = []  # [the function that runs the plan, the live arrays it runs on]
         self.marks: list[Any] = []  # What storage notes of the memory that a replay changes.
         self.written: set[int] = set()  # Ids of the arrays that own it.
+        # For `checking`: the local variables that stand for arguments, the arrays that a replay writes to, and what it
+        # assigns to: (name, source that reads it, source that assigns `value` to it).
+        self.locals: dict[str, str] = {}
+        self.changed: list[tuple[str, str]] = []
+        self.assigned: list[tuple[str, str, str]] = []
 
     def first_failing(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
         """What a call differs in from the recorded one."""
@@ -72,6 +77,7 @@ class Builder:
         self.effects: list[str] = []
         self.shared: dict[int, str] = {}  # Tensors made for the result and for effects, by id: one each.
         self.changing: set[str] = set()
+        self.assigned: list[tuple[str, str, str]] = []
         self.guards: list[tuple[str, str]] = []
         self.histories: list[Tensor] = []  # Results whose gradient may still be asked for.
 
@@ -124,6 +130,7 @@ class Builder:
                 )
             self.changing.add(place.expr)
             lines.append(place.store.format(self._tensor(value)))
+            self.assigned.append((place.name, place.expr, place.store.format("value")))
         return lines
 
     def _gradients(self) -> list[str]:
@@ -142,6 +149,7 @@ class Builder:
                 self.guards.append((f"{known}._grad is {'None' if was is None else 'not None'}", name))
             if now is was:
                 continue
+            self.assigned.append((name, f"{known}._grad", f"{known}._grad = value"))
             if now is None:
                 lines.append(f"{known}._grad = None")
             elif now._node is not None or self._made(now) is None:
@@ -178,9 +186,8 @@ class Builder:
         if is_spent(t, self.recording.start):
             node = self.names.add(dead_node(self.backend, self.name, tuple(t._data.shape)), "n")
             return f"wrap({self._output(slot)}, backend, {node})"
-        if t not in self.histories:
-            self.histories.append(t)
-        return f"wrap({self._output(slot)}, backend, h{self.histories.index(t)})"
+        self.histories.append(t)
+        return f"wrap({self._output(slot)}, backend, h{len(self.histories) - 1})"
 
     # -- results ----------------------------------------------------------------------------------------
 
@@ -387,6 +394,12 @@ class Builder:
         lines += [f"    {line}" for line in [*self.effects, *effects]]
         lines.append(f"    return {returned}")
         entry.source = "\n".join(lines) + "\n"
+        entry.assigned = self.assigned
+        entry.locals = {known: a.expr for a in reversed(self.tensors) if (known := self.local[id(a.value)])}
+        entry.changed = [
+            (plan.slots[k].origin, source) for k, source in live if source and plan.slots[k].base in written
+        ]
+        entry.changed += [("an argument", x.replace("_data", "._data")) for x in changed]
 
         rebind = _rebinder(entry, [k for k, source in live if source is not None])
         tape_guards = self.tape.guards

@@ -1,4 +1,4 @@
-"""`compile`: the callable around a function or a module, its cache of recordings, and what it says when it cannot help."""
+"""The callable around a compiled function or module: its cache of recordings, and what it says when it cannot help."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 
 from autograd_core import modes, recorder
 from autograd_core.compiler.capture import CompileError, record
+from autograd_core.compiler.checking import checked
 from autograd_core.compiler.entry import MISS, Builder, Entry, Problem
 from autograd_core.compiler.guards import Names, Walk
 from autograd_core.compiler.plan import Plan
@@ -19,7 +20,11 @@ from autograd_core.userline import warn_user
 _MOST_NOTICES = 8
 
 
-def _optimised(plan: Plan) -> Plan:
+def _as_it_is(plan: Plan) -> Plan:
+    return plan
+
+
+def _optimise(plan: Plan) -> Plan:
     try:
         from autograd_core.compiler.optimize import optimize
     except ImportError:
@@ -31,10 +36,12 @@ class Compiled:
     """A compiled function: call it as the function itself. Made by `ag.compile`, which says what it takes."""
 
     def __init__(
-        self, function: Callable[..., Any], fullgraph: bool = False, check: int = 0, cache_size: int = 8
-    ) -> None:
+        self, function: Callable[..., Any], fullgraph: bool = False, check: int = 0, cache_size: int = 8,
+        optimised: bool = True,
+    ) -> None:  # fmt: skip
         self.function = function
-        self.fullgraph, self.check, self.cache_size = fullgraph, check, cache_size
+        self.fullgraph, self.check, self.cache_size, self.optimised = fullgraph, check, cache_size, optimised
+        self._calls = 0
         self.name = getattr(function, "__name__", type(function).__name__)
         self.entries: list[Entry] = []  # The one used last comes first.
         self._eager: dict[Any, str] = {}  # Of calls that cannot be replayed: why.
@@ -48,8 +55,9 @@ class Compiled:
         entries = self.entries
         if entries and not recorder.recording:
             with self._lock:
+                attempt = self._attempt_checked if self.check and self._is_due() else None
                 for entry in entries:
-                    result = entry.attempt(args, kwargs)
+                    result = entry.attempt(args, kwargs) if attempt is None else attempt(entry, args, kwargs)
                     if result is not MISS:
                         if entry is not entries[0]:
                             entries.remove(entry)
@@ -61,9 +69,19 @@ class Compiled:
         """As a method, compiled for each instance."""
         if instance is None:
             return self
-        bound = Compiled(self.function.__get__(instance, owner), self.fullgraph, self.check, self.cache_size)
-        instance.__dict__[self.name] = bound
+        bound = instance.__dict__[self.name] = self.anew(self.function.__get__(instance, owner))
         return bound
+
+    def anew(self, function: Callable[..., Any]) -> Compiled:
+        """`function` compiled with the same options."""
+        return Compiled(function, self.fullgraph, self.check, self.cache_size, self.optimised)
+
+    def _is_due(self) -> bool:
+        self._calls += 1
+        return self._calls % self.check == 0
+
+    def _attempt_checked(self, entry: Entry, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        return checked(entry, self.function, args, kwargs)
 
     @property
     def plans(self) -> list[Plan]:
@@ -115,7 +133,9 @@ class Compiled:
             after = Walk(function, names)
             for optimizer in recording.tape.optimizers:
                 after.also(optimizer, type(optimizer).__name__)
-            builder = Builder(self.name, given, shape, names, before, after, recording, _optimised)
+            builder = Builder(
+                self.name, given, shape, names, before, after, recording, _optimise if self.optimised else _as_it_is
+            )
             try:
                 entry = builder.build(described)
             except Problem as problem:
