@@ -81,6 +81,12 @@ def device(request: pytest.FixtureRequest) -> str:
     return str(request.config.getoption("--device"))
 
 
+@pytest.fixture(scope="session")
+def simulated(device: str) -> bool:
+    """Whether the run is on the simulated device, which is slow."""
+    return device != "cpu" and getattr(ag.devices.backend_of(device), "simulated", True)
+
+
 @pytest.fixture(autouse=True)
 def _on_device(device: str) -> Iterator[None]:
     """Every test starts with the chosen default device, float32 and gradients on, and leaves them so."""

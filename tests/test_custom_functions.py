@@ -285,7 +285,7 @@ def test_a_thousand_training_steps_leave_memory_flat_without_the_collector(devic
     finally:
         tracemalloc.stop()
         gc.enable()
-    # The strict backend's many small Python objects fill Python's free lists slowly: up to 2000 tuples of each length.
+    # The simulated device's many small Python objects fill Python's free lists slowly: up to 2000 tuples of each length.
     assert grown < (20_000 if device == "cpu" else 1_000_000) and objects < 100, (
         f"{grown} bytes and {objects} objects more after 1000 steps"
     )

@@ -79,10 +79,10 @@ def test_random_graphs_against_central_differences() -> None:
 
 
 @pytest.mark.parametrize("length", (100_000, 1_000_000))
-def test_a_long_chain_is_built_differentiated_and_freed(length: int, device: str) -> None:
+def test_a_long_chain_is_built_differentiated_and_freed(length: int, simulated: bool) -> None:
     """No recursion at any stage; the time a node is printed, so that linearity can be seen."""
-    if length > 100_000 and device == "strict":
-        pytest.skip("the strict backend is slow, and the tape is the same")
+    if length > 100_000 and simulated:
+        pytest.skip("the simulated device is slow, and the tape is the same")
     x = ag.ones(1, requires_grad=True)
     one = ag.ones(1)
     start = time.perf_counter()

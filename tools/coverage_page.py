@@ -34,13 +34,13 @@ FLOATS = ("float16", "float32", "float64")
 def compare(index: int, devices: tuple[str, ...]) -> dict[str, Any]:
     """One name's results, as plain data."""
     import sweep_names
-    from strict_backend import StrictBackend
+    from simulated_cuda import SimulatedCudaBackend
     from sweep_scope import read_scope
 
     import autograd_core as ag
 
     warnings.simplefilter("ignore")
-    ag.register_backend("strict", lambda: StrictBackend)
+    ag.register_backend("simulated", lambda: SimulatedCudaBackend)
     name = read_scope()[index]
     report = sweep_names.sweep(name, devices)
     failed, passed = report.failed, report.passed
@@ -124,7 +124,7 @@ def page(results: list[dict[str, Any]], devices: tuple[str, ...]) -> str:
         "# Coverage of PyTorch's vocabulary",
         "",
         f"Written by `make coverage`, from {total} comparisons with PyTorch {torch.__version__.split('+')[0]}.",
-        f"Devices: {' and '.join(devices)} (`strict`: portable kernels, arrays that refuse to mix with NumPy's).",
+        f"Devices: {' and '.join(devices)} (`simulated`: the CUDA backend on stand-ins for CuPy's arrays, no GPU).",
         "The samples are PyTorch's own: scalars, empty, broadcast and non-contiguous inputs, every keyword, its error",
         "inputs. Compared are values, dtypes, shapes, the method and the in-place form, gradients of first and second",
         "order, and the class of the error. *Complete*: all of it agrees. *Partial*: something differs, as stated.",
@@ -163,11 +163,11 @@ def _section(tier: int, label: str, results: list[dict[str, Any]]) -> list[str]:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--device", action="append", help="cpu, strict, cuda; may be given again (cpu and strict)")
+    parser.add_argument("--device", action="append", help="cpu, simulated, cuda; may be given again; cpu and simulated")
     parser.add_argument("--processes", type=int, default=1)
     parser.add_argument("--results", type=Path, help="also write the results as JSON; an existing file is only read")
     options = parser.parse_args()
-    devices = tuple(options.device or ("cpu", "strict"))
+    devices = tuple(options.device or ("cpu", "simulated"))
     if options.results and options.results.exists():
         results = json.loads(options.results.read_text())
     else:

@@ -44,11 +44,11 @@ def lines(cupy: Any) -> Iterator[str]:
             module = getattr(module, part)
         for name in sorted(dir(module)):
             found = getattr(module, name)
-            if name.startswith("_") or name == "annotations" or inspect.ismodule(found) or isinstance(found, type):
+            if name.startswith("_") or name == "annotations" or inspect.ismodule(found):
                 continue
             if isinstance(found, cupy.ufunc):
                 yield f"{prefix}{name}: {' '.join(found.types)}"
-            elif callable(found):
+            elif callable(found) and not isinstance(found, type):
                 yield f"{prefix}{name}({parameters(found)})"
             else:
                 yield f"{prefix}{name}"
@@ -62,8 +62,7 @@ def main() -> int:
     import cupy
 
     head = (
-        f"# CuPy {cupy.__version__}. Written by tools/cupy_names.py: functions with their parameters, ufuncs with their "
-        "loops."
+        f"# CuPy {cupy.__version__}. By tools/cupy_names.py: functions with their parameters, ufuncs with their loops."
     )
     PAGE.write_text("\n".join([head, *lines(cupy)]) + "\n")
     print(f"wrote {PAGE}")

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from strict_backend import StrictBackend
+from simulated_cuda import SimulatedCudaBackend
 
 from autograd_core.backends import philox
 
@@ -123,12 +123,12 @@ class TestKernels:
 
 @pytest.mark.parametrize(("name", "args"), DRAWS)
 def test_needs_only_its_own_arrays(name: str, args: tuple[Any, ...]) -> None:
-    """On the strict backend, whose arrays refuse to mix with NumPy's, the draws give the same bits."""
-    strict = StrictBackend(0)
-    state = strict.make_state(SEED)
-    got = strict.to_host(getattr(strict, name)(state, (3, 5), *args))
+    """On the simulated device, whose arrays refuse to mix with NumPy's, the draws give the same bits."""
+    simulated = SimulatedCudaBackend(0)
+    state = simulated.make_state(SEED)
+    got = simulated.to_host(getattr(simulated, name)(state, (3, 5), *args))
     assert got.tobytes() == draw(name, (3, 5), *args).tobytes()
-    assert strict.to_host(state).tolist() == [SEED, 1]
+    assert simulated.to_host(state).tolist() == [SEED, 1]
 
 
 class TestState:

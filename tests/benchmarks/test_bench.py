@@ -55,7 +55,7 @@ def test_every_workload_runs_and_computes_what_pytorch_computes(workload: Worklo
 @pytest.mark.parametrize("workload", EACH, ids=[workload.name for workload in EACH])
 def test_every_workload_runs_on_another_device(workload: Workload) -> None:
     numbers = []
-    for device in ("cpu", "strict"):
+    for device in ("cpu", "simulated"):
         runner = sides.local(workload, device=device)
         runner.run(3)
         numbers.append(runner.finish(3, True)["number"])

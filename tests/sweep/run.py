@@ -21,7 +21,7 @@ HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent), str(HERE.parent.parent)]
 
 import sweep_names  # noqa: E402
-from strict_backend import StrictBackend  # noqa: E402
+from simulated_cuda import SimulatedCudaBackend  # noqa: E402
 from sweep_report import SAMPLED, WHOLE  # noqa: E402
 from sweep_scope import read_scope  # noqa: E402
 
@@ -34,12 +34,12 @@ def main() -> int:
     parser.add_argument("--tier", type=int)
     parser.add_argument("--kind", help="functions, modules, optimisers, schedulers, utilities")
     parser.add_argument("--family", help="part of a family's title in scope.txt")
-    parser.add_argument("--device", action="append", help="cpu, strict; both without")
+    parser.add_argument("--device", action="append", help="cpu, simulated; both without")
     parser.add_argument("--sampled", action="store_true")
     parser.add_argument("--most", type=int, default=30, help="failures shown for a name (30)")
     options = parser.parse_args()
     warnings.simplefilter("ignore")
-    ag.register_backend("strict", lambda: StrictBackend)
+    ag.register_backend("simulated", lambda: SimulatedCudaBackend)
     wanted = [
         name
         for name in read_scope()
@@ -54,7 +54,7 @@ def main() -> int:
     for name in wanted:
         start = time.perf_counter()
         report = sweep_names.sweep(
-            name, tuple(options.device or ("cpu", "strict")), SAMPLED if options.sampled else WHOLE
+            name, tuple(options.device or ("cpu", "simulated")), SAMPLED if options.sampled else WHOLE
         )
         took = time.perf_counter() - start
         if report.state != "complete":

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+
+os.environ.setdefault("AUTOGRAD_CORE_CHECK", "1")  # Errors of values on the line that makes them, on every device.
+
 import torch
 from sweep_modules import sweep_module
 from sweep_operations import sweep_operation
