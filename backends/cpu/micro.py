@@ -62,13 +62,15 @@ def product_tile(vectors: int) -> Any:
             c = out.address(kinds[10], c, c_at)
             done = builder.append_basic_block("done")
             choice = builder.switch(rows, done)
-            for m in range(1, most + 1):
+            for m, least in _sizes(most):
                 entry = builder.append_basic_block(f"rows{m}")
-                choice.add_case(out.integer(m), entry)
+                for r in range(least, m + 1):
+                    choice.add_case(out.integer(r), entry)
                 builder.position_at_end(entry)
-                starts = [builder.gep(a, [builder.mul(a_row, out.integer(r))]) for r in range(m)]
-                targets = [builder.gep(c, [builder.add(builder.mul(c_row, out.integer(r)), out.integer(v * lanes))])
-                           for r in range(m) for v in range(vectors)]  # fmt: skip
+                row_of = out.rows(rows, m)
+                starts = [builder.gep(a, [builder.mul(a_row, r)]) for r in row_of]
+                targets = [builder.gep(c, [builder.add(builder.mul(c_row, r), out.integer(v * lanes))])
+                           for r in row_of for v in range(vectors)]  # fmt: skip
                 before = builder.append_basic_block(f"rows{m}.add")
                 body = builder.append_basic_block(f"rows{m}.loop")
                 after = builder.append_basic_block(f"rows{m}.end")
@@ -95,7 +97,7 @@ def product_tile(vectors: int) -> Any:
                 i.add_incoming(following, body)
                 for total, result in zip(sums, results):
                     total.add_incoming(result, body)
-                builder.cbranch(builder.icmp_signed("<", following, k), body, after)
+                out.repeat(following, k, body, after)
                 builder.position_at_end(after)
                 for target, result in zip(targets, results):
                     out.store(result, target)
@@ -141,11 +143,13 @@ def dot_tile() -> Any:
                        for j in range(DOT_COLUMNS)]  # fmt: skip
             done = builder.append_basic_block("done")
             choice = builder.switch(rows, done)
-            for m in range(1, most // 2 + 1):
+            for m, least in _sizes(most // 2):
                 entry = builder.append_basic_block(f"rows{m}")
-                choice.add_case(out.integer(m), entry)
+                for r in range(least, m + 1):
+                    choice.add_case(out.integer(r), entry)
                 builder.position_at_end(entry)
-                starts = [builder.gep(a, [builder.mul(a_step, out.integer(r))]) for r in range(m)]
+                row_of = out.rows(rows, m)
+                starts = [builder.gep(a, [builder.mul(a_step, r)]) for r in row_of]
                 body = builder.append_basic_block(f"rows{m}.loop")
                 after = builder.append_basic_block(f"rows{m}.end")
                 builder.branch(body)
@@ -164,13 +168,16 @@ def dot_tile() -> Any:
                 i.add_incoming(following, body)
                 for total, result in zip(sums, results):
                     total.add_incoming(result, body)
-                builder.cbranch(builder.icmp_signed("<", following, n), body, after)
+                out.repeat(following, n, body, after)
                 builder.position_at_end(after)
-                for r in range(m):
-                    for j in range(DOT_COLUMNS):
-                        place = builder.add(builder.mul(c_step, out.integer(r)), out.integer(j))
-                        target = builder.gep(c, [place])
-                        builder.store(builder.fadd(builder.load(target), out.total(results[j * m + r])), target)
+                # All loads before the first store: rows that stand for one another then agree.
+                targets = [builder.gep(c, [builder.add(builder.mul(c_step, r), out.integer(j))])
+                           for j in range(DOT_COLUMNS) for r in row_of]  # fmt: skip
+                totals = [
+                    builder.fadd(builder.load(target), out.total(result)) for target, result in zip(targets, results)
+                ]
+                for target, total in zip(targets, totals):
+                    builder.store(total, target)
                 builder.branch(done)
             builder.position_at_end(done)
             return context.get_dummy_value()
@@ -222,6 +229,12 @@ def turn_tile() -> Any:
     return tile
 
 
+def _sizes(most: int) -> list[tuple[int, int]]:
+    """The tiles that are emitted, as (rows, the fewest rows it serves): one for each number would compile for long."""
+    sizes = [rows for rows in (1, 3, 6, 8) if rows < most] + [most]
+    return [(rows, least + 1) for least, rows in zip([0, *sizes], sizes)]
+
+
 class _Emitter:
     """Writes vector instructions of float32."""
 
@@ -239,6 +252,19 @@ class _Emitter:
     def address(self, kind: Any, array: Any, at: Any) -> Any:
         """The address of element `at` of a contiguous array."""
         return self._builder.gep(self._context.make_array(kind)(self._context, self._builder, array).data, [at])
+
+    def rows(self, rows: Any, m: int) -> list[Any]:
+        """0 to m - 1, where fewer `rows` are asked for the last of them again: it is computed more than once."""
+        last = self._builder.sub(rows, self.integer(1))
+        numbers = [self.integer(r) for r in range(m)]
+        return [self._builder.select(self._builder.icmp_signed("<", r, last), r, last) for r in numbers]
+
+    def repeat(self, i: Any, n: Any, body: Any, after: Any) -> None:
+        """Back to `body` while i < n; not unrolled, which the tile is already."""
+        branch = self._builder.cbranch(self._builder.icmp_signed("<", i, n), body, after)
+        module, ir = self._builder.module, self._ir
+        disable = module.add_metadata([ir.MetaDataString(module, "llvm.loop.unroll.disable")])
+        branch.set_metadata("llvm.loop", module.add_metadata([disable]))
 
     def load(self, address: Any) -> Any:
         return self._builder.load(self._builder.bitcast(address, self.vector.as_pointer()), align=4)
