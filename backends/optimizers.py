@@ -13,6 +13,7 @@ from __future__ import annotations
 from typing import Any
 
 Array = Any
+Arrays = tuple[Array, ...]
 
 
 class OptimizerKernels:
@@ -366,3 +367,41 @@ class OptimizerKernels:
     def _flush(self, x: Array) -> None:
         # Multiplied, not assigned, so that a NaN stays.
         x *= self.xp.absolute(x) >= self.xp.finfo(x.dtype).tiny
+
+    # -- all tensors of a group at once -----------------------------------------------------------------
+
+    # Whether the kernels below take fewer launches than one for each tensor: then optimisers call them.
+    updates_together = False
+
+    def sgd_all_(
+        self, params: Arrays, grads: Arrays, momentum_buffers: Arrays | None, lr: Array, momentum: Array,
+        dampening: Array, weight_decay: Array | None, nesterov: bool, maximize: bool, first: bool,
+    ) -> Arrays:  # fmt: skip
+        """`sgd_` on each of the parameters."""
+        for i, (param, grad) in enumerate(zip(params, grads)):
+            buffer = None if momentum_buffers is None else momentum_buffers[i]
+            self.sgd_(param, grad, buffer, lr, momentum, dampening, weight_decay, nesterov, maximize, first)
+        return params
+
+    def adam_all_(
+        self, params: Arrays, grads: Arrays, exp_avgs: Arrays, exp_avg_sqs: Arrays, max_exp_avg_sqs: Arrays | None,
+        steps: Arrays, lr: Array, beta1: Array, beta2: Array, eps: Array, weight_decay: Array | None, decoupled: bool,
+        maximize: bool,
+    ) -> Arrays:  # fmt: skip
+        """`adam_` on each of the parameters."""
+        for i, (param, grad, m, v, step) in enumerate(zip(params, grads, exp_avgs, exp_avg_sqs, steps)):
+            top = None if max_exp_avg_sqs is None else max_exp_avg_sqs[i]
+            self.adam_(param, grad, m, v, top, step, lr, beta1, beta2, eps, weight_decay, decoupled, maximize)
+        return params
+
+    def total_norm(self, tensors: Arrays) -> Array:
+        """The Euclidean norm of all `tensors`, of one dtype, as one vector; 0-d, in float32 for float16."""
+        xp = self.xp
+        squares = [xp.sum(xp.square(x.astype("float32") if x.dtype.char == "e" else x)) for x in tensors]
+        return xp.sqrt(xp.sum(xp.stack(squares)))
+
+    def scale_all_(self, tensors: Arrays, factor: Array) -> Arrays:
+        """Multiply each of the tensors by the 0-d `factor`."""
+        for x in tensors:
+            x *= factor.astype(x.dtype)
+        return tensors

@@ -242,7 +242,70 @@ def elementwise(rng: np.random.Generator) -> Iterator[Case]:
     yield "tanh_backward", (np.ones((3, 1), "f"), x[:4])
 
 
+def scatters(rng: np.random.Generator) -> Iterator[Case]:
+    for dtype in FLOATS:
+        g = rng.standard_normal((3, 5, 4)).astype(dtype)
+        index = rng.integers(0, 6, (3, 5))
+        yield "embedding_backward", (g, index, 6, -1)
+        yield "embedding_backward", (g, np.full((3, 5), 2, "int32"), 6, 2)
+        yield "embedding_backward", (g[:, :0], index[:, :0], 6, 0)
+        if dtype == "e":
+            continue
+        x = rng.standard_normal((4, 3, 2)).astype(dtype)
+        rows, value = np.array([3, 0, 3, -1, 2, 3]), rng.standard_normal((6, 3, 2)).astype(dtype)
+        yield "add_at", (x, rows, value)
+        yield "add_at", (x, (slice(None), np.array([[1, 1], [0, 1]])), value[0, 0, 0].reshape(()))
+        yield "add_at", (x, (slice(None), slice(None), np.array([1, 1, 0])), value[:4, :, 0].reshape(4, 3, 1))
+        yield "add_at", (x, (rows, np.array([0, 1, 0, 0, 2, 0])), value[:, 0])
+        yield "add_at", (x.transpose(2, 1, 0), np.array([0, 1, 1]), value[:3, :, :1])
+        yield "scatter_add", (x, rng.integers(0, 3, (4, 7, 2)), rng.standard_normal((4, 7, 2)).astype(dtype), 1)
+        yield "gather_backward", (value[:, :, 0], rng.integers(0, 4, (6, 3)), (6, 5), 1)
+        yield "index_put", (x, value, (rows,), True)
+    yield "embedding_backward", (_special(rng, (8, 4), "f"), rng.integers(0, 3, (8,)), 3, -1)
+
+
+def _buffer(value: float) -> Any:
+    return np.array(value)
+
+
+def updates(rng: np.random.Generator) -> Iterator[Case]:
+    for dtype in ("f", "d"):
+        shapes = [(3, 5), (7,), (), (70, 60)] if dtype == "f" else [(2, 3), (1,)]
+        params, grads, m, v, top = (
+            tuple(np.asarray(rng.standard_normal(s).astype(dtype)) for s in shapes) for _ in range(5)
+        )
+        v, top = tuple(np.asarray(abs(x)) for x in v), tuple(np.asarray(abs(x)) for x in top)
+        grads[0].reshape(-1)[:4] = np.nan, np.inf, 0, 1e-30
+        m[0].reshape(-1)[2], v[0].reshape(-1)[2] = np.finfo(dtype).smallest_subnormal, 0
+        few = slice(None, 2)
+        yield "total_norm", (grads[1:],)
+        yield "total_norm", (grads,)
+        yield "scale_all_", (params, np.asarray(0.3, dtype))
+        for decay, nesterov, maximize, first in (
+            (None, False, False, False),
+            (_buffer(0.1), True, True, False),
+            (_buffer(0.1), False, False, True),
+        ):
+            options = (_buffer(0.01), _buffer(0.9), _buffer(0.2), decay, nesterov, maximize, first)
+            yield "sgd_all_", (params[few], grads[few], m[few], *options)
+            yield "sgd_all_", (params, grads, None, *options)
+            yield "sgd_", (params[0], grads[0], m[0], *options)
+        for k, (amsgrad, decay, decoupled, maximize) in enumerate(
+            ((False, None, False, False), (True, _buffer(0.1), False, True), (False, _buffer(0.1), True, False))
+        ):
+            steps = tuple(np.array(i, "f") for i in range(len(shapes)))
+            options = (_buffer(0.01), _buffer(0.9), _buffer(0.999), _buffer(1e-8), decay, decoupled, maximize)
+            chosen = slice(None) if k == 0 else few
+            tops = top[chosen] if amsgrad else None
+            yield "adam_all_", (params[chosen], grads[chosen], m[chosen], v[chosen], tops, steps[chosen], *options)
+            yield "adam_", (params[0], grads[0], m[0], v[0], top[0] if amsgrad else None, steps[1], *options)
+    half = tuple(rng.standard_normal(s).astype("e") * 300 for s in ((4,), (3, 3)))
+    yield "total_norm", (half,)
+    yield "scale_all_", (half, np.asarray(0.5, "f"))
+
+
 FAMILIES = {
     "softmax": softmaxes, "cross_entropy": cross_entropies, "layer_norm": layer_norms, "batch_norm": batch_norms,
-    "pooling": pools, "convolution": convolutions, "draws": draws, "elementwise": elementwise,
+    "pooling": pools, "convolution": convolutions, "draws": draws, "elementwise": elementwise, "scatter": scatters,
+    "updates": updates,
 }  # fmt: skip

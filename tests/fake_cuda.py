@@ -261,6 +261,7 @@ def thread_code(function: Callable[..., Any], cuda: FakeCuda) -> Callable[..., A
     meeting = {name for name, value in names.items() if getattr(value, "has_barriers", False)}
     tree = ast.parse(_source(function))
     definition = next(n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef) and n.name == function.__name__)
+    ast.increment_lineno(definition, code.co_firstlineno - 1)
     definition.decorator_list = []
     rewrite = _Rewrite(meeting)
     definition.body = [rewrite.visit(statement) for statement in definition.body]

@@ -22,6 +22,7 @@ class Gpu:
 
     def __init__(self, backend: Any, launch: Callable[..., None]) -> None:
         self.backend, self.launch = backend, launch
+        self.layouts: dict[Any, Any] = {}
 
     def empty(self, shape: tuple[int, ...], dtype: Any) -> Array:
         return self.backend.empty(shape, dtype)
@@ -32,9 +33,18 @@ class Gpu:
 
 def families() -> tuple[tuple[Callable[..., Any], ...], ...]:
     """The host's sides of all kernels."""
-    from autograd_core.backends.cuda.kernels import columns, draws, elementwise, norms, pools, rows
+    from autograd_core.backends.cuda.kernels import columns, draws, elementwise, norms, pools, rows, scatter, steps
 
-    return rows.KERNELS, norms.KERNELS, pools.KERNELS, columns.KERNELS, draws.KERNELS, elementwise.KERNELS
+    return (
+        rows.KERNELS,
+        norms.KERNELS,
+        pools.KERNELS,
+        columns.KERNELS,
+        draws.KERNELS,
+        elementwise.KERNELS,
+        scatter.KERNELS,
+        steps.KERNELS,
+    )
 
 
 def why_off() -> str:
@@ -63,6 +73,7 @@ def install(backend: Any, launch: Callable[..., None] | None = None) -> str:
     gpu = Gpu(backend, launch)
     for function in (f for family in families() for f in family):
         setattr(backend, function.__name__, _bound(gpu, function))
+    backend.updates_together = True
     return ""
 
 
@@ -87,6 +98,8 @@ def _bound(gpu: Gpu, function: Callable[..., Any]) -> Callable[..., Any]:
 def _uninstall(backend: Any, reason: str) -> None:
     warnings.warn(f"Numba's CUDA kernels are off, CuPy's operations take their place: {reason}", stacklevel=4)
     backend.kernels_off = reason
+    backend.updates_together = False
     for name, value in list(vars(backend).items()):
         if getattr(value, "numba_kernel", False):
             delattr(backend, name)
+    backend._stay_on_device()

@@ -119,7 +119,7 @@ def join_chunks(cuda, real):
     return body
 
 
-# -- batch norm: x is (n, channels, inner); a channel is cut into chunks, a block each ----------------------------------
+# -- batch norm: x is (n, channels, inner); a channel is cut into chunks, a block each --------------------------------
 
 
 def channel_moments(cuda, real, threads):
