@@ -39,7 +39,7 @@ _lock = threading.Lock()
 
 # What is part of no recording: methods that compute nothing, and those that make or refresh what is live.
 _NO_KERNELS = {
-    "write_scalar", "make_state", "storage_key", "address", "synchronize", "describe", "device_count",
+    "fuse", "write_scalar", "make_state", "storage_key", "address", "synchronize", "describe", "device_count",
     "unavailable_reason",
 }  # fmt: skip
 _MISSING = object()
@@ -120,13 +120,16 @@ class Recorder:
             del _active[self.backend]
             recording -= 1
 
+    def _is_mine(self) -> bool:
+        return threading.get_ident() == self._thread
+
     def _shadow(self, name: str, shadow: Any) -> None:
         self._shadowed[name] = (self.backend.__dict__.get(name, _MISSING), shadow)
         setattr(self.backend, name, shadow)
 
     def _recorded(self, name: str, kernel: Callable[..., Any]) -> Callable[..., Any]:
         def call(*args: Any, **kwargs: Any) -> Any:
-            if self._inside or threading.get_ident() != self._thread:
+            if self._inside or not self._is_mine():
                 return kernel(*args, **kwargs)
             self._inside += 1
             try:
@@ -140,7 +143,7 @@ class Recorder:
 
     def _refuse_read(self, kernel: Callable[..., Any]) -> Callable[..., Any]:
         def to_host(x: Array) -> Any:
-            if not self._allow_reads and not self._inside and threading.get_ident() == self._thread:
+            if not self._allow_reads and not self._inside and self._is_mine():
                 raise RuntimeError(
                     f"a value was read on the host while a step was recorded, at {user_line()}. A replay cannot follow "
                     "what Python decides from it: keep it in a tensor, or read it after the step"
