@@ -59,11 +59,12 @@ class Launcher:
 
     `launcher(factory, constants, grid, block, *arguments)` starts `grid` blocks of `block` threads of the kernel
     `factory(cuda, *constants)`. Arrays must be C-contiguous; int and float arguments reach the kernel as int64 and
-    float64. Raises `Unusable` at the first launch of a kernel that cannot be compiled or loaded.
+    float64. `launches` counts. Raises `Unusable` at the first launch of a kernel that cannot be compiled or loaded.
     """
 
     def __init__(self, cupy: Any, cc: tuple[int, int]) -> None:
         self.cupy, self.cc = cupy, cc
+        self.launches = 0
         self._started: dict[Any, Callable[..., None]] = {}
         self._tables: dict[tuple[int, ...], Array] = {}
 
@@ -72,6 +73,7 @@ class Launcher:
         start = self._started.get(key)
         if start is None:
             start = self._started[key] = self._load(*key)
+        self.launches += 1
         start((grid,), (block,), tuple([self._table(a) if type(a) is PointerTable else a for a in arguments]))
 
     def _table(self, table: PointerTable) -> Array:
@@ -88,16 +90,17 @@ class Launcher:
         problems = []
         for build in (self._cubin, self._ptx):
             path = kept_path(factory, constants, signature, self.cc, build.__name__[1:])
-            for attempt in ("kept", "anew"):
+            # A file that is there may be broken, or of another driver's day: then once more, from the source.
+            for _ in range(1 + path.exists()):
                 try:
-                    if attempt == "anew" or not path.exists():
+                    if not path.exists():
                         keep(path, build(factory, constants, signature))
-                    module = self.cupy.RawModule(path=str(path))
-                    function = module.get_function(factory.__name__)
+                    function = self.cupy.RawModule(path=str(path)).get_function(factory.__name__)
                     function.kernel  # noqa: B018 - loads it, so that what is wrong shows here
                     return function  # type: ignore[no-any-return]
                 except Exception as error:  # CuPy's, the driver's, Numba's, the linker's: each has its own classes.
                     problems.append(f"{build.__name__[1:]}: {type(error).__name__}: {error}")
+                    path.unlink(missing_ok=True)
         try:
             return self._through_numba(factory, constants, signature)
         except Exception as error:

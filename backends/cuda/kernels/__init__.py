@@ -56,15 +56,15 @@ def why_off() -> str:
     return numba_cuda.missing()
 
 
-def install(backend: Any, launch: Callable[..., None] | None = None) -> str:
-    """Put the kernels before the portable bodies of `backend`; returns why not, or an empty string.
+def install(backend: Any, launch: Callable[..., None] | None = None) -> None:
+    """Put the kernels before the portable bodies of `backend`, unless `why_off` says why not: `backend.kernels_off`.
 
     `launch` stands in for the launcher of the backend's device. If it turns out at a launch that kernels can be neither
-    compiled nor loaded, the portable bodies return, with a warning; `backend.kernels_off` then holds the reason.
+    compiled nor loaded, the portable bodies return, with a warning, and `backend.kernels_off` holds the reason.
     """
     backend.kernels_off = "" if launch is not None else why_off()
     if backend.kernels_off:
-        return str(backend.kernels_off)
+        return
     if launch is None:
         from autograd_core.backends.cuda.launch import Launcher
 
@@ -74,32 +74,34 @@ def install(backend: Any, launch: Callable[..., None] | None = None) -> str:
     for function in (f for family in families() for f in family):
         setattr(backend, function.__name__, _bound(gpu, function))
     backend.updates_together = True
-    return ""
 
 
 def _bound(gpu: Gpu, function: Callable[..., Any]) -> Callable[..., Any]:
     from autograd_core.backends.cuda.launch import Unusable
 
-    name = function.__name__
-    portable = getattr(type(gpu.backend), name).__get__(gpu.backend)
+    backend, name = gpu.backend, function.__name__
+    portable = getattr(type(backend), name).__get__(backend)
 
     def call(*args: Any) -> Any:
+        if backend.kernels_off:
+            return portable(*args)
         try:
             return function(gpu, portable, *args)
         except Unusable as error:
-            _uninstall(gpu.backend, str(error))
+            backend.kernels_off, backend.updates_together = str(error), False
+            warnings.warn(f"Numba's CUDA kernels are off, CuPy's operations take their place: {error}", stacklevel=2)
             return portable(*args)
 
     call.__name__ = name
-    call.numba_kernel = True  # type: ignore[attr-defined]
     return call
 
 
-def _uninstall(backend: Any, reason: str) -> None:
-    warnings.warn(f"Numba's CUDA kernels are off, CuPy's operations take their place: {reason}", stacklevel=4)
-    backend.kernels_off = reason
-    backend.updates_together = False
-    for name, value in list(vars(backend).items()):
-        if getattr(value, "numba_kernel", False):
-            delattr(backend, name)
-    backend._stay_on_device()
+def status(backend: Any) -> str:
+    """What runs on `backend`, in words, after one kernel has been tried."""
+    if not backend.kernels_off:
+        backend.random_bits(backend.make_state(0), (1,))
+    if backend.kernels_off:
+        return f"CuPy's operations alone ({backend.kernels_off})"
+    from autograd_core.backends.cuda import numba_cuda
+
+    return f"Numba's kernels ({numba_cuda.version()})"

@@ -1,4 +1,4 @@
-"""SGD and Adam on all parameters of a group at once, and the norm of all gradients: kernels that get tables of addresses.
+"""SGD and Adam on all parameters of a group at once, and the norm of all gradients: kernels with tables of addresses.
 
 A block works on a chunk of one tensor; which, it reads from two small arrays that the sizes of the tensors determine.
 What Adam's options and step counts amount to is worked out by one thread for each tensor, in float64 and rounded once,
