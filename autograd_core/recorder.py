@@ -137,9 +137,21 @@ class Recorder:
             finally:
                 self._inside -= 1
             self._note(name, args, kwargs, result)
-            return result
+            return self._as_arrays(result)
 
         return call
+
+    def _as_arrays(self, result: Any) -> Any:
+        """`result` with scalars made arrays: NumPy has one object for all that are true, so a scalar names no slot."""
+        if result.__class__ in (tuple, list):
+            return result.__class__([self._as_arrays(part) for part in result])
+        if not _is_array(result) or isinstance(result, self.backend.array_type):
+            return result
+        self._inside += 1
+        array = self.backend.as_array(result)
+        self._inside -= 1
+        self._note("as_array", (result,), {}, array)
+        return array
 
     def _refuse_read(self, kernel: Callable[..., Any]) -> Callable[..., Any]:
         def to_host(x: Array) -> Any:
@@ -167,7 +179,7 @@ class Recorder:
         """`value` with its arrays replaced by slots; `made` says that a recorded call returned them."""
         if _is_array(value):
             index = self._slots.get(id(value))
-            if index is None:
+            if index is None or (made and not isinstance(value, self.backend.array_type)):
                 index = self._slots[id(value)] = len(self._arrays)
                 self._arrays.append(value)
                 if made:

@@ -49,6 +49,7 @@ class Backend(
     name: str = "abstract"
     xp: Any = None
     array_type: type = object
+    can_fuse = False  # Whether there is `fuse`.
 
     def __init__(self, index: int = 0) -> None:
         self.ordinal = index  # Not `index`: that is a kernel.
@@ -71,6 +72,14 @@ class Backend(
     def describe(self) -> str:
         """The device's name as a person knows it."""
         return self.name
+
+    def fuse(self, steps: Any, inputs: Any, outputs: Any) -> Any:
+        """A function from the arrays of `inputs` to those of `outputs` that does several elementwise kernels in one pass.
+
+        steps: a kernel's name, its arguments (names of arrays and earlier results, or numbers), its result's name.
+        inputs, outputs: name, shape, strides in elements, dtype. All broadcast to the one shape of the outputs.
+        """
+        raise NotImplementedError(f"{self.name} has no generated kernels")
 
     # -- memory -----------------------------------------------------------------------------------------
 

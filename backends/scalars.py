@@ -142,4 +142,40 @@ def rsqrt(x: Scalar) -> Scalar:
     return 1 / sqrt(x)
 
 
+def where(condition: Scalar, x: Scalar, y: Scalar) -> Scalar:
+    return x if condition else y
+
+
+def fill(x: Scalar, value: Scalar) -> Scalar:
+    return value
+
+
+def clone(x: Scalar) -> Scalar:
+    return x
+
+
+def eq(x: Scalar, y: Scalar) -> Scalar:
+    return x == y
+
+
+def ne(x: Scalar, y: Scalar) -> Scalar:
+    return x != y
+
+
+def lt(x: Scalar, y: Scalar) -> Scalar:
+    return x < y
+
+
+def le(x: Scalar, y: Scalar) -> Scalar:
+    return x <= y
+
+
+def gt(x: Scalar, y: Scalar) -> Scalar:
+    return x > y
+
+
+def ge(x: Scalar, y: Scalar) -> Scalar:
+    return x >= y
+
+
 FUNCTIONS = {name: f for name, f in list(globals().items()) if getattr(f, "__module__", "") == __name__}

@@ -103,7 +103,7 @@ class Tape(Recorder):
         if not (hasattr(value, "dtype") and hasattr(value, "shape")):
             return super()._encode(value, made)
         index = self._slots.get(id(value))
-        if index is None:
+        if index is None or (made and not isinstance(value, self.backend.array_type)):
             index = self._slots[id(value)] = len(self.slots)
             slot = Slot(index, MADE if made else LIVE, value.shape, value.dtype, value.strides)
             self.slots.append(slot)
@@ -186,7 +186,7 @@ def record(function: Callable[[], Any], strict: bool) -> Recording:
 
 @contextmanager
 def _noting_gradients(found: Recording) -> Iterator[None]:
-    """Note whose `.grad` this thread changes: by backward, and by the `zero_grad` of modules and optimisers."""
+    """Note whose `.grad` this thread changes: by backward, by assignment, by `zero_grad` of modules and optimisers."""
     accumulate = Tensor._accumulate_grad
     tapes = found.tapes
 
@@ -206,7 +206,17 @@ def _noting_gradients(found: Recording) -> Iterator[None]:
 
         return cleared
 
-    changed: list[tuple[Any, str, Any]] = [(Tensor, "_accumulate_grad", accumulate)]
+    grad = Tensor.__dict__["grad"]
+
+    def assigning(self: Tensor, value: Tensor | None) -> None:
+        if tapes and tapes[0]._is_mine():
+            if value is None and self not in found.grads:
+                found.cleared.add(self)
+            found.grads.setdefault(self, self._grad)
+        grad.fset(self, value)
+
+    changed: list[tuple[Any, str, Any]] = [(Tensor, "_accumulate_grad", accumulate), (Tensor, "grad", grad)]
+    Tensor.grad = grad.setter(assigning)  # type: ignore[misc]
     Tensor._accumulate_grad = noting  # type: ignore[method-assign]
     for module, name, parameters in (
         (

@@ -84,6 +84,7 @@ class Plan:
 
     def refresh(self) -> None:
         """Take note of the kinds of the slots, when they have changed."""
+        self.report: list[tuple[str, int]] = []  # Pass -> how many calls it left.
         self.live = [slot.index for slot in self.slots if slot.kind == LIVE]
         self._bound: list[Array] = [self.slots[k].array for k in self.live]
         self._factory = self._run = None

@@ -54,7 +54,8 @@ class CpuBackend(CpuNeuralKernels, Backend):
         keep_freed_memory()
         for name, ufunc in _UFUNCS.items():
             setattr(self, name, ufunc)
-        if kernels_enabled():
+        self.can_fuse = kernels_enabled()
+        if self.can_fuse:
             from autograd_core.backends.cpu import lifted, neural, optimizers, philox_kernels
 
             lifted.install(self)
@@ -66,6 +67,11 @@ class CpuBackend(CpuNeuralKernels, Backend):
         import platform
 
         return platform.processor() or platform.machine()
+
+    def fuse(self, steps: Any, inputs: Any, outputs: Any) -> Any:
+        from autograd_core.backends.cpu import fused
+
+        return fused.fuse(steps, inputs, outputs)
 
     # -- memory -----------------------------------------------------------------------------------------
 

@@ -13,7 +13,7 @@ _COMPARISONS = {"eq", "ne", "lt", "le", "gt", "ge", "isnan"}
 
 
 def is_elementwise(call: Call, plan: Plan) -> bool:
-    """Whether `call` is one of `NAMES` on arrays of one floating dtype (and masks), with a result of one or more axes."""
+    """Whether `call` is one of `NAMES` on arrays of one floating dtype (and masks), and its result has an axis."""
     if call.kernel not in NAMES or call.kwargs or not isinstance(call.result, Ref):
         return False
     (made,) = results(call)

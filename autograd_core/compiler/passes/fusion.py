@@ -21,6 +21,8 @@ _MOST_CALLS = 40
 
 def fuse_elementwise(plan: Plan) -> None:
     """Replace groups of elementwise calls by generated loops (`Backend.fuse`)."""
+    if not plan.backend.can_fuse:
+        return
     groups = Groups(plan)
     slots = plan.slots
     fusible = [is_elementwise(call, plan) for call in plan.calls]

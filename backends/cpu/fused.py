@@ -1,0 +1,162 @@
+"""One loop for several elementwise kernels: what compiled plans are made of.
+
+The loop runs over the axes in the order in which the results lie in memory, neighbouring axes taken together where all
+arrays allow it, so that it is mostly one loop over flat memory. Along an axis that it is broadcast over, an array has a
+step of 0.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from autograd_core.backends import scalars
+from autograd_core.backends.cpu import generated
+from autograd_core.backends.cpu.cache import kernel
+from autograd_core.backends.cpu.vector_math import LIBRARY
+from autograd_core.backends.lifting import Body
+
+Array = Any
+# A kernel's name, its arguments (names of arrays or earlier results, or numbers), and the name of its result.
+Step = tuple[str, Sequence[Any], str]
+# An array: its name, shape, strides in elements, and dtype.
+Layout = tuple[str, tuple[int, ...], tuple[int, ...], Any]
+
+_PARALLEL_FROM = 1 << 15
+
+
+class FusedLoop:
+    """The source of the loop that makes `steps`, and the function that runs it.
+
+    All arrays broadcast to the one shape of the outputs. `function(*inputs)` returns the output, or a tuple of several.
+    """
+
+    def __init__(self, steps: Sequence[Step], inputs: Sequence[Layout], outputs: Sequence[Layout]) -> None:
+        self.steps, self.inputs, self.outputs = steps, inputs, outputs
+        _, self.shape, first, _ = outputs[0]
+        # Axes from the slowest to the fastest in the first output's memory.
+        self._order = sorted((a for a, n in enumerate(self.shape) if n > 1), key=lambda a: -first[a])
+        self._arrays = [*inputs, *outputs]
+        self._steps = {name: self._along(shape, strides) for name, shape, strides, _ in self._arrays}
+        self._flat = {name for name, shape, strides, _ in self._arrays if self._is_dense(shape, strides)}
+        self.dims = [self.shape[a] for a in self._order]
+        if len(self._flat) == len(self._arrays):
+            self._collapse()
+        floats = [dtype.name for *_, dtype in self._arrays if dtype.kind == "f"]
+        self.dtype = floats[0]
+        self.name = "_".join(dict.fromkeys(kernel for kernel, _, _ in steps))[:60]
+        self.source = self._write()
+
+    # -- layout -----------------------------------------------------------------------------------------
+
+    def _along(self, shape: tuple[int, ...], strides: tuple[int, ...]) -> list[int]:
+        """An array's strides along the axes of the loop."""
+        lead = len(self.shape) - len(shape)
+        return [0 if a < lead or shape[a - lead] == 1 else strides[a - lead] for a in self._order]
+
+    def _is_dense(self, shape: tuple[int, ...], strides: tuple[int, ...]) -> bool:
+        """Whether the array's elements lie next to one another in the loop's order (or it is one number)."""
+        step = 1
+        for n, s in reversed([(n, s) for n, s in zip(self._sizes(shape), self._along(shape, strides))]):
+            if n > 1:
+                if s != step:
+                    return False
+                step *= n
+        return True
+
+    def _sizes(self, shape: tuple[int, ...]) -> list[int]:
+        lead = len(self.shape) - len(shape)
+        return [1 if a < lead else shape[a - lead] for a in self._order]
+
+    def _collapse(self) -> None:
+        """Take neighbouring axes together where the step along the slower one is the faster one's whole extent."""
+        axis = len(self.dims) - 2
+        while axis >= 0:
+            if all(s[axis] == s[axis + 1] * self.dims[axis + 1] for s in self._steps.values()):
+                self.dims[axis : axis + 2] = [self.dims[axis] * self.dims[axis + 1]]
+                for s in self._steps.values():
+                    del s[axis]
+            axis -= 1
+
+    # -- source -----------------------------------------------------------------------------------------
+
+    def _write(self) -> str:
+        body = Body(self.dtype, {**LIBRARY[self.dtype], **scalars.FUNCTIONS})
+        indices = [f"i{n}" for n in range(len(self.dims))]
+        held: dict[str, str] = {}
+        loads, before = [], []
+        for name, shape, _, dtype in self.inputs:
+            held[name] = f"{name}_"
+            if not shape or math.prod(shape) == 1:
+                before.append(f"{name}_ = {name}" if dtype.kind == "b" else f"{name}_ = {self.dtype}({name})")
+            else:
+                loads.append(f"{name}_ = {name}[{self._index(name, indices)}]")
+        for function, arguments, result in self.steps:
+            operands = [held[a] if isinstance(a, str) else body.constant(a) for a in arguments]
+            held[result] = body.call(function, operands)
+        stores = [f"{name}[{self._index(name, indices)}] = {held[name]}" for name, *_ in self.outputs]
+        lines = [*body.define_constants(), "", "", f"def kernel({', '.join(name for name, *_ in self._arrays)}):"]
+        lines += [f"    {line}" for line in before]
+        for depth, (index, n) in enumerate(zip(indices, self.dims)):
+            # The size of a single loop is the array's, so that one file serves all sizes.
+            bound = f"{self.outputs[0][0]}.size" if len(self.dims) == 1 else str(n)
+            lines.append(f"{'    ' * (depth + 1)}for {index} in {'prange' if depth == 0 else 'range'}({bound}):")
+        lines += ["    " * (len(self.dims) + 1) + line for line in (*loads, *body.lines, *stores)]
+        return "\n".join(lines) + "\n"
+
+    def _index(self, name: str, indices: list[str]) -> str:
+        if name not in self._flat:
+            shape = next(shape for n, shape, *_ in self._arrays if n == name)
+            lead = len(self.shape) - len(shape)
+            places = dict(zip(self._order, indices))
+            return ", ".join(places[lead + a] if n > 1 else "0" for a, n in enumerate(shape))
+        terms = [f"{i} * {s}" if s != 1 else i for i, s in zip(indices, self._steps[name]) if s]
+        return " + ".join(terms) or "0"
+
+    # -- running ----------------------------------------------------------------------------------------
+
+    @property
+    def function(self) -> Callable[..., Any]:
+        """`function(*inputs)`: makes the outputs and fills them."""
+        loop = kernel(parallel=True, fastmath={"contract"})(generated.load(self.name, self.source).kernel)
+        run = loop if math.prod(self.shape) >= _PARALLEL_FROM else loop.serial
+        names: dict[str, Any] = {"run": run, "empty": np.empty}
+        lines = [f"def fused_{self.name}({', '.join(name for name, *_ in self.inputs)}):"]
+        passed = []
+        for name, shape, _, dtype in self.inputs:
+            if not shape or math.prod(shape) == 1:
+                passed.append(f"{'bool' if dtype.kind == 'b' else 'float'}({name}{'.item()' if shape else ''})")
+            else:
+                passed.append(self._flattened(name, shape))
+        for name, shape, strides, dtype in self.outputs:
+            order = sorted(range(len(shape)), key=lambda a: -strides[a] if shape[a] > 1 else 0)
+            in_memory = tuple(shape[a] for a in order)
+            names[f"{name}_dtype"] = dtype
+            made = f"empty({in_memory!r}, {name}_dtype)"
+            back = tuple(order.index(a) for a in range(len(shape)))
+            lines.append(f"    {name} = {made}" + ("" if order == list(range(len(shape))) else f".transpose({back!r})"))
+            passed.append(self._flattened(name, shape))
+        results = [name for name, *_ in self.outputs]
+        lines += [f"    run({', '.join(passed)})", f"    return {', '.join(results)}"]
+        text = "\n".join(lines) + "\n"
+        exec(compile(text, f"<{self.name}>", "exec"), names)
+        function: Any = names[f"fused_{self.name}"]
+        function.source = self.source
+        function.loop = self
+        return function
+
+    def _flattened(self, name: str, shape: tuple[int, ...]) -> str:
+        if name not in self._flat or len(shape) == 1:
+            return name
+        lead = len(self.shape) - len(shape)
+        axes = [a - lead for a in self._order if a >= lead]
+        axes += [a for a in range(len(shape)) if a not in axes]
+        return f"{name}.reshape(-1)" if axes == sorted(axes) else f"{name}.transpose({tuple(axes)!r}).reshape(-1)"
+
+
+def fuse(steps: Sequence[Step], inputs: Sequence[Layout], outputs: Sequence[Layout]) -> Callable[..., Any]:
+    """The function that makes `steps` in one loop; see `FusedLoop`."""
+    return FusedLoop(steps, inputs, outputs).function
