@@ -52,15 +52,17 @@ class Template:
     def _entry(self, node: Node, numbers: dict[Node, int]) -> tuple[Any, ...]:
         p = node.primitive
         declared = getattr(getattr(V, p.name, None), "primitive", None)
-        if p is not _PICK and declared is not p:
+        # The rule of a custom Function is a closure over its context, which belongs to one call.
+        if p is not _PICK and declared is not p and getattr(p.vjp, "__closure__", ()) is not None:
             raise NoGraph(
-                f"its result depends on {p.name!r}, a custom autograd.Function or a checkpoint, whose backward a plan of "
-                "the forward pass alone cannot call: compile the whole training step, with backward() in it"
+                f"its result depends on {p.name!r}, a custom autograd.Function, whose backward a plan of the forward "
+                "pass alone cannot call: compile the whole training step, with backward() in it"
             )
-        if node.extra is not None and (node.extra.hooks or node.extra.post_hooks or node.extra.retained is not None):
+        extra = node.extra
+        if extra is not None and (extra.hooks or extra.post_hooks or extra.retained is not None or extra.unpack):
             raise NoGraph(
-                f"a hook or retain_grad() is on a tensor inside (the result of {p.name}): compile the whole training "
-                "step, with backward() in it"
+                f"a hook, retain_grad() or a checkpoint concerns a tensor inside (the result of {p.name}): compile the "
+                "whole training step, with backward() in it"
             )
         engine._check_saved(node)
         inputs = [None if edge is None else self._place(edge, numbers) for edge in node.inputs]
