@@ -6,7 +6,7 @@
 What is tested on it is our own code, not CuPy's and not a GPU: results obtained here are labelled SIMULATED. As on CuPy
 - host arrays do not mix with the device's, and reading a value is a call that says so;
 - results are arrays, also those of no dimension; there are no read-only arrays and no error states;
-- only what CuPy has is there, with its parameters and its dtypes (`backends/cupy_names.txt`);
+- only what CuPy has is there, with its parameters (`backends/cupy_names.txt`);
 - integer arrays as indices wrap around instead of raising; of two writers of one element either may win, so writing
   different values raises here; `add.at` on floating-point numbers, whose order would differ from run to run, raises;
 - `as_strided` hides the owner of the memory; `linalg` gives numbers without meaning where it should fail, unless told
@@ -37,15 +37,6 @@ _BINARY = (
 )  # fmt: skip
 _COMPARE = ("eq", "ne", "lt", "le", "gt", "ge")
 _UNARY = ("neg", "pos", "abs", "invert")
-_OPERATOR_UFUNCS = {
-    "add": "add", "sub": "subtract", "mul": "multiply", "truediv": "true_divide", "floordiv": "floor_divide",
-    "mod": "remainder", "pow": "power", "and": "bitwise_and", "or": "bitwise_or", "xor": "bitwise_xor",
-    "lshift": "left_shift", "rshift": "right_shift", "matmul": "matmul", "eq": "equal", "ne": "not_equal",
-    "lt": "less", "le": "less_equal", "gt": "greater", "ge": "greater_equal", "neg": "negative", "pos": "positive",
-    "abs": "absolute", "invert": "invert",
-}  # fmt: skip
-# Reading these waits for the device.
-_READS = ("get", "item", "tolist", "tobytes")
 _REFUSAL = (
     "Implicit conversion to a NumPy array is not allowed. Please use `.get()` to construct a NumPy array explicitly."
 )
@@ -93,9 +84,11 @@ class ndarray:  # noqa: N801
     def __init__(self, host: np.ndarray, base: ndarray | None = None, owns: bool = True) -> None:
         self._host, self.base = host, base
         self._device = runtime.current.device if base is None else base._device
-        self._owns = owns and base is None
-        if self._owns:
+        self._owns = False
+        if owns and base is None:
+            runtime.cuda.get_allocator()(host.nbytes)
             runtime.used[self._device] += host.nbytes
+            self._owns = True
 
     def __del__(self) -> None:
         if getattr(self, "_owns", False):
@@ -290,45 +283,14 @@ def _wrap(result: Any, arguments: Any) -> Any:
 # -- the namespace ----------------------------------------------------------------------------------------
 
 
-@functools.cache
-def _loop(name: str, kinds: tuple[Any, ...]) -> str | None:
-    """The dtypes that CuPy's ufunc gives for operands of these dtypes (or Python classes): its first loop that fits."""
-    strong = [k for k in kinds if isinstance(k, np.dtype)]
-    chars = []
-    for k in kinds:
-        if isinstance(k, np.dtype):
-            chars.append(k)
-        else:
-            chars.append(np.result_type(*strong, k(0)) if strong else np.dtype(k))
-    for takes, gives in offered()[name]:
-        if len(takes) == len(chars) and all(np.can_cast(c, t) for c, t in zip(chars, takes, strict=True)):
-            return str(gives)
-    return None
-
-
-def _check_loop(name: str, operands: tuple[Any, ...], result: Any) -> None:
-    """That NumPy gave the dtypes that CuPy would give."""
-    kinds = tuple(a.dtype if isinstance(a, np.ndarray | np.generic) else type(a) for a in operands)
-    if any(not isinstance(k, np.dtype) and k not in (bool, int, float) for k in kinds):
-        return
-    wanted = _loop(name, kinds)
-    if wanted is None:
-        raise TypeError(f"cupy.{name} has no loop for {kinds}")
-    results = result if isinstance(result, tuple) else (result,)
-    for got, want in zip(results, wanted, strict=True):
-        if got.dtype != np.dtype(want):
-            raise TypeError(f"cupy.{name} of {kinds} gives {np.dtype(want)}, where NumPy gives {got.dtype}: cast first")
-
-
 class _Call:
     """A function of NumPy on arrays of the device; a ufunc's `at` is reached as an attribute."""
 
-    __slots__ = ("_function", "_inputs", "_name", "_ufunc")
+    __slots__ = ("_function", "_name", "_ufunc")
 
     def __init__(self, name: str, function: Any) -> None:
         self._name, self._function = name, function
         self._ufunc = isinstance(function, np.ufunc) and isinstance(offered().get(name), list)
-        self._inputs = function.nin if self._ufunc else 0
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         stripped, named = _strip(args), _strip(kwargs) if kwargs else kwargs
@@ -336,8 +298,6 @@ class _Call:
             if any(isinstance(a, list | tuple) for a in stripped):
                 raise TypeError(f"cupy.{self._name} takes arrays and numbers")
             result = self._function(*stripped, **named)
-            if len(stripped) == self._inputs and not named:
-                _check_loop(self._name, stripped, result)
         else:
             _check_call(self._name, args, kwargs)
             with np.errstate(all="ignore"):
@@ -390,7 +350,9 @@ class _Linalg(_Namespace):
             except np.linalg.LinAlgError:
                 if _state.raising:
                     raise
-                return call(x * 0 + np.eye(x.shape[-1], dtype=x.dtype)[0].sum(), *rest, **options)
+                fine = np.broadcast_to(np.eye(*x.shape[-2:], dtype=x.dtype), x.shape)
+                found = call(ndarray(np.array(fine)), *rest, **options)
+                return tuple(a * np.nan for a in found) if isinstance(found, tuple) else found * np.nan
 
         setattr(self, name, function)
         return function
@@ -525,17 +487,10 @@ class CuPy(_Namespace):
         return _wrap(np.nonzero(_strip(a)), ())
 
 
-def _operator(name: str, ufunc: str, reverse: bool) -> Callable[..., Any]:
-    listed = isinstance(offered().get(ufunc), list)
-
+def _operator(name: str) -> Callable[..., Any]:
     def call(self: ndarray, *other: Any) -> Any:
-        operands = _strip((self, *other))
-        result = getattr(operands[0], name)(*operands[1:])
-        if result is NotImplemented:
-            return result
-        if listed and not name.startswith("__i"):
-            _check_loop(ufunc, operands[::-1] if reverse else operands, result)
-        return _wrap(result, (self, *other))
+        result = getattr(_strip(self), name)(*_strip(other))
+        return result if result is NotImplemented else _wrap(result, (self, *other))
 
     return call
 
@@ -552,13 +507,9 @@ def _method(name: str) -> Callable[..., Any]:
 
 for _name in _BINARY:
     for _prefix in ("", "r", "i"):
-        setattr(
-            ndarray,
-            f"__{_prefix}{_name}__",
-            _operator(f"__{_prefix}{_name}__", _OPERATOR_UFUNCS[_name], _prefix == "r"),
-        )
+        setattr(ndarray, f"__{_prefix}{_name}__", _operator(f"__{_prefix}{_name}__"))
 for _name in (*_COMPARE, *_UNARY):
-    setattr(ndarray, f"__{_name}__", _operator(f"__{_name}__", _OPERATOR_UFUNCS[_name], False))
+    setattr(ndarray, f"__{_name}__", _operator(f"__{_name}__"))
 for _name in offered():
     if (
         _name.startswith("ndarray.")

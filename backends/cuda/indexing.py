@@ -7,6 +7,7 @@ there, which touches no foreign memory, and is reported by a check of ours.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from autograd_core.backends.cuda.checks import Check
@@ -236,7 +237,7 @@ class CudaIndexKernels:
             return found[0], found[1], found[2]
         moved = xp.moveaxis(x, axis, 0)
         n = moved.shape[0]
-        rows = xp.ascontiguousarray(moved.reshape((n, -1) if moved.size else (n, 1 if n else 0)))
+        rows = xp.ascontiguousarray(moved.reshape((n, math.prod(moved.shape[1:]))))
         order = xp.lexsort(xp.ascontiguousarray(xp.flip(rows, 1).transpose((1, 0)))) if rows.size else xp.arange(n)
         ordered = rows[order]
         begins = xp.ones((n,), "bool")
