@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from typing import Any
 
@@ -201,17 +202,13 @@ def second(where: str) -> str:
 
 
 def test_a_model_trains_on_the_second_device(second: str, where: str) -> None:
-    losses = {}
+    losses: dict[str, list[float]] = {}
+    start = nn.Sequential(nn.Linear(4, 8), nn.BatchNorm1d(8), nn.GELU(), nn.Dropout(0.2), nn.Linear(8, 2))
+    inputs = ag.randn(6, 4)
     for place in (f"{where}:0", second):
-        ag.manual_seed(0)
-        model = nn.Sequential(nn.Linear(4, 8), nn.BatchNorm1d(8), nn.GELU(), nn.Dropout(0.2), nn.Linear(8, 2)).to(place)
+        model = copy.deepcopy(start).to(place)
         optimizer = ag.optim.Adam(model.parameters(), lr=0.01)
-        x, y = ag.randn(6, 4, device="cpu").to(place), ag.tensor([0, 1, 0, 1, 1, 0], device=place)
-        if place == second:
-            model.load_state_dict(start)
-        else:
-            start = {k: v.cpu().clone() for k, v in model.state_dict().items()}
-        ag.manual_seed(1)
+        x, y = inputs.to(place), ag.tensor([0, 1, 0, 1, 1, 0], device=place)
         ag.random.default_generator(ag.devices.backend_of(place)).manual_seed(5)
         losses[place] = []
         for _ in range(3):
