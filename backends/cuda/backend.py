@@ -6,15 +6,17 @@ way would depend on the order of threads. Files beside this one that bring faste
 
 from __future__ import annotations
 
+import functools
 import threading
 from collections.abc import Callable
-from functools import cache
 from typing import Any
 
 from autograd_core.backends.base import Array, Backend
+from autograd_core.backends.cuda import kernels
 from autograd_core.backends.cuda.checks import DeferredChecks
 from autograd_core.backends.cuda.counts import Counts
 from autograd_core.backends.cuda.indexing import CudaIndexKernels
+from autograd_core.backends.cuda.memory import CudaMemory
 from autograd_core.backends.cuda.views import CudaViewKernels
 
 _INSTALL = (
@@ -24,7 +26,7 @@ _INSTALL = (
 _NOT_ON_THE_DEVICE = {"device_count", "unavailable_reason", "library", "describe", "storage_key", "address"}
 
 
-@cache
+@functools.cache
 def _cupy() -> tuple[Any, int, str]:
     """CuPy, the number of devices, and why there are none."""
     try:
@@ -38,7 +40,7 @@ def _cupy() -> tuple[Any, int, str]:
     return cupy, count, "" if count else "CuPy finds no GPU; check the driver with nvidia-smi"
 
 
-class CudaBackend(CudaIndexKernels, CudaViewKernels, Backend):
+class CudaBackend(CudaIndexKernels, CudaViewKernels, CudaMemory, Backend):
     """Array operations on an NVIDIA GPU through CuPy."""
 
     name = "cuda"
@@ -47,15 +49,18 @@ class CudaBackend(CudaIndexKernels, CudaViewKernels, Backend):
 
     def __init__(self, index: int = 0) -> None:
         super().__init__(index)
-        self.xp, count, _ = self.library()
+        self.xp = self.library()[0]
         self.array_type = self.xp.ndarray
         self.device = self.xp.cuda.Device(index)
         self.counts = Counts()
         self.checks = DeferredChecks(self.xp)
         self._owners: dict[int, Array] = {}
         self._local = threading.local()
-        if count > 1:
-            self._stay_on_device()
+        self._watch_memory()
+        self.kernels_off = "the device is simulated"
+        if not self.simulated:
+            kernels.install(self)
+        self._stay_on_device()
 
     # -- device -----------------------------------------------------------------------------------------
 
@@ -97,51 +102,28 @@ class CudaBackend(CudaIndexKernels, CudaViewKernels, Backend):
 
     def _stay_on_device(self) -> None:
         """Have every kernel run with this device current. With one device there is nothing to switch."""
+        if self.library()[1] <= 1:
+            return
         for name in dir(type(self)):
-            if name.startswith("_") or name in _NOT_ON_THE_DEVICE:
+            if name.startswith("_") or name in _NOT_ON_THE_DEVICE or isinstance(getattr(type(self), name), property):
                 continue
             kernel = getattr(self, name)
-            if callable(kernel) and not isinstance(kernel, type) and not isinstance(kernel, self.array_type):
-                setattr(self, name, self.on_device(kernel))
+            if callable(kernel) and not isinstance(kernel, type):
+                setattr(self, name, self._on_device(kernel))
 
-    def on_device(self, kernel: Callable[..., Any]) -> Callable[..., Any]:
-        """`kernel`, run with this device current; itself where there is one device only. For `install` functions."""
-        if self.library()[1] <= 1:
-            return kernel
+    def _on_device(self, kernel: Callable[..., Any]) -> Callable[..., Any]:
         current, ordinal, device = self.xp.cuda.runtime.getDevice, self.ordinal, self.device
 
+        @functools.wraps(kernel)
         def call(*args: Any, **kwargs: Any) -> Any:
             if current() == ordinal:
                 return kernel(*args, **kwargs)
             with device:
                 return kernel(*args, **kwargs)
 
-        call.__name__ = getattr(kernel, "__name__", "kernel")
         return call
 
     # -- memory -----------------------------------------------------------------------------------------
-
-    def memory_used(self) -> int:
-        """The bytes of this device's arrays."""
-        with self.device:
-            return int(self.xp.get_default_memory_pool().used_bytes())
-
-    def memory_held(self) -> int:
-        """The bytes that CuPy's pool holds, those kept for the next array included."""
-        with self.device:
-            return int(self.xp.get_default_memory_pool().total_bytes())
-
-    def memory_info(self) -> tuple[int, int]:
-        """The device's free and total bytes, as the driver tells them."""
-        with self.device:
-            free, total = self.xp.cuda.runtime.memGetInfo()
-        return int(free), int(total)
-
-    def release_memory(self) -> None:
-        """Give the memory that no array uses back to the driver."""
-        with self.device:
-            self.xp.get_default_memory_pool().free_all_blocks()
-        self.xp.get_default_pinned_memory_pool().free_all_blocks()
 
     def _errors(self) -> Any:
         from cupyx import errstate
