@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+from simulated_cuda import SimulatedCudaBackend
+from simulated_cuda import ndarray as device_array
 
 from autograd_core.backends.base import Backend
 from autograd_core.backends.cpu.lifted import KERNELS as LIFTED
@@ -24,24 +26,34 @@ class NumpyBackend(Backend):
 
     xp: Any = np
 
-    def from_host(self, host: Any) -> Any:
-        return np.array(host)
 
-    def to_host(self, x: Any) -> Any:
-        return np.asarray(x)
+class KernelBackend(SimulatedCudaBackend):
+    """The CUDA backend on the simulated device, with Numba's kernels started by `launch`; fresh memory is poisoned."""
 
+    name = "kernels"
 
-class KernelBackend(NumpyBackend):
-    """The same with Numba's kernels before them, run by `launch`; fresh memory is poisoned."""
-
-    def __init__(self, launch: Any) -> None:
-        super().__init__()
+    def __init__(self, launch: Any, index: int = 0) -> None:
+        super().__init__(index)
         kernels.install(self, launch)
 
     def empty(self, shape: tuple[int, ...], dtype: Any) -> Any:
-        out = np.empty(shape, dtype)
-        out.view(np.uint8 if out.ndim else out.dtype).fill(0x7F) if out.ndim and out.size else None
-        return out
+        host = np.empty(shape, dtype)
+        host.reshape(-1).view(np.uint8)[...] = 0xFF  # NaN, -1, or the largest number.
+        return self.xp.asarray(host)
+
+
+def on_device(value: Any) -> Any:
+    """NumPy arrays, also inside tuples, as arrays of the simulated device with the same strides."""
+    if isinstance(value, tuple | list):
+        return type(value)(on_device(v) for v in value)
+    return device_array(np.copy(value, order="K")) if isinstance(value, np.ndarray) else value
+
+
+def on_host(value: Any) -> Any:
+    """The way back."""
+    if isinstance(value, tuple | list):
+        return type(value)(on_host(v) for v in value)
+    return value.get() if isinstance(value, device_array) else value
 
 
 def cases(family: str) -> Iterator[Case]:
@@ -254,7 +266,7 @@ def scatters(rng: np.random.Generator) -> Iterator[Case]:
         x = rng.standard_normal((4, 3, 2)).astype(dtype)
         rows, value = np.array([3, 0, 3, -1, 2, 3]), rng.standard_normal((6, 3, 2)).astype(dtype)
         yield "add_at", (x, rows, value)
-        yield "add_at", (x, (slice(None), np.array([[1, 1], [0, 1]])), value[0, 0, 0].reshape(()))
+        yield "add_at", (x, (slice(None), np.array([[1, 1], [0, 1]])), np.asarray(value[0, 0, 0]))
         yield "add_at", (x, (slice(None), slice(None), np.array([1, 1, 0])), value[:4, :, 0].reshape(4, 3, 1))
         yield "add_at", (x, (rows, np.array([0, 1, 0, 0, 2, 0])), value[:, 0])
         yield "add_at", (x.transpose(2, 1, 0), np.array([0, 1, 1]), value[:3, :, :1])

@@ -286,7 +286,7 @@ def _source(function: Callable[..., Any]) -> str:
 
 
 class FakeLauncher:
-    """Stands in for `launch.Launcher`, on NumPy arrays; `count` is how often something was launched."""
+    """Stands in for `launch.Launcher`, on arrays of NumPy or of the simulated device; `count` is how often something was launched."""
 
     count = 0
 
@@ -318,6 +318,7 @@ class _Memory:
             return tuple(self.argument(a, f"{name}[{i}]") for i, a in enumerate(value.arrays))
         if isinstance(value, float) and not isinstance(value, np.floating):
             return np.float64(value)
+        value = getattr(value, "_host", value)  # Of an array of the simulated device.
         if not isinstance(value, np.ndarray):
             return value
         if not value.flags.c_contiguous:

@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from cuda_kernel_cases import FAMILIES, KernelBackend, NumpyBackend, cases
+from cuda_kernel_cases import FAMILIES, KernelBackend, NumpyBackend, cases, on_device, on_host
 from fake_cuda import FakeLauncher
 
+import autograd_core as ag
 from autograd_core.backends.cuda.kernels import families
 
 OURS = {function.__name__ for family in families() for function in family}
@@ -48,7 +49,7 @@ def test_kernels_equal_the_portable_bodies(family: str) -> None:
     portable, backend = NumpyBackend(), KernelBackend(launch)
     names, launched = set(), set()
     for name, args in cases(family):
-        theirs, ours = copied(args), copied(args)
+        theirs, ours = copied(args), on_device(args)
         words = f"{name}({', '.join(str(getattr(a, 'shape', a)) for a in args)})"
         before = launch.count
         with np.errstate(all="ignore"):
@@ -57,10 +58,63 @@ def test_kernels_equal_the_portable_bodies(family: str) -> None:
             else:
                 expected = getattr(portable, name)(*theirs)
             got = getattr(backend, name)(*ours)
-        compare(words, got, expected)
-        compare(f"{words}: its arguments afterwards", ours, theirs)
+        compare(words, on_host(got), expected)
+        compare(f"{words}: its arguments afterwards", on_host(ours), theirs)
         names.add(name)
         if launch.count > before:
             launched.add(name)
     assert launched >= names & OURS, f"ran as portable bodies: {sorted(names & OURS - launched)}"
     assert launched
+
+
+# -- whole training steps -------------------------------------------------------------------------------------------------
+
+
+class InterpretedBackend(KernelBackend):
+    def __init__(self, index: int = 0) -> None:
+        super().__init__(FakeLauncher(), index)
+
+
+ag.register_backend("interpreted", lambda: InterpretedBackend)
+
+
+def image_classifier() -> tuple[Any, Any, Any]:
+    nn = ag.nn
+    model = nn.Sequential(
+        nn.Conv2d(1, 3, 3, padding=1), nn.BatchNorm2d(3), nn.SiLU(), nn.MaxPool2d(2), nn.GroupNorm(3, 3), nn.AvgPool2d(2),
+        nn.Flatten(), nn.Dropout(0.4), nn.Linear(12, 4), nn.LogSoftmax(1),
+    )  # fmt: skip
+    x, y = ag.rand(3, 1, 8, 8), ag.randint(0, 4, (3,))
+    return model, ag.optim.SGD(model.parameters(), 0.1, momentum=0.9), lambda: nn.functional.nll_loss(model(x), y)
+
+
+def token_classifier() -> tuple[Any, Any, Any]:
+    nn = ag.nn
+    model = nn.Sequential(
+        nn.Embedding(5, 6), nn.LayerNorm(6), nn.Linear(6, 8), nn.GELU(), nn.Dropout(0.2), nn.Linear(8, 5)
+    )
+    x, y = ag.randint(0, 5, (2, 7)), ag.randint(0, 5, (2, 7))
+    optimizer = ag.optim.AdamW(model.parameters(), 0.02)
+    return model, optimizer, lambda: nn.functional.cross_entropy(model(x).flatten(0, 1), y.flatten())
+
+
+@pytest.mark.parametrize("made", [image_classifier, token_classifier])
+def test_training_on_the_kernels_goes_as_on_the_cpu(made: Any) -> None:
+    ends = []
+    for device in ("cpu", "interpreted"):
+        ag.set_default_device(device)
+        ag.manual_seed(3)
+        model, optimizer, loss_of = made()
+        before = [p.detach().cpu().clone() for p in model.parameters()]
+        for _ in range(2):
+            optimizer.zero_grad()
+            loss = loss_of()
+            loss.backward()
+            ag.nn.utils.clip_grad_norm_(model.parameters(), 0.5)
+            optimizer.step()
+        ends.append((before, loss.item(), [p.detach().cpu() for p in model.parameters()]))
+    for x, y in zip(ends[0][0], ends[1][0]):
+        assert ag.equal(x, y), "the initial weights differ"
+    assert ends[1][1] == pytest.approx(ends[0][1], rel=1e-5)
+    for x, y in zip(ends[0][2], ends[1][2]):
+        assert ag.allclose(y, x, 1e-4, 1e-6)

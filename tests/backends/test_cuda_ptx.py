@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from cuda_kernel_cases import FAMILIES, KernelBackend, cases
+from cuda_kernel_cases import FAMILIES, KernelBackend, cases, on_device
 
 from autograd_core.backends.cuda import numba_cuda
 from autograd_core.backends.cuda.launch import signature_of
@@ -47,7 +47,7 @@ def test_every_kernel_compiles(family: str, cc: tuple[int, int]) -> None:
     backend = KernelBackend(compiler)
     for name, args in cases(family):
         with np.errstate(all="ignore"):
-            getattr(backend, name)(*args)
+            getattr(backend, name)(*on_device(args))
     assert compiler.asked
     for factory, constants, signature in compiler.asked:
         ptx = compile_ptx(factory, constants, signature, cc).decode()
