@@ -87,6 +87,7 @@ class device:
 
 class _Default(threading.local):
     current: device | None = None
+    cuda = 0  # The device that "cuda" without an index stands for: see `cuda.set_device`.
 
 
 _default = _Default()
@@ -113,13 +114,16 @@ def backend_of(where: Any = None) -> Backend:
         where = device(where)
     elif not isinstance(where, device):
         raise TypeError(f"device: expected a device or a string such as 'cpu' or 'cuda:0', got {where!r}")
-    found = _backends.get((where.type, where.index or 0))
-    return found if found is not None else _open(where)
+    index = where.index
+    if index is None:
+        index = _default.cuda if where.type == "cuda" else 0
+    found = _backends.get((where.type, index))
+    return found if found is not None else _open(where, index)
 
 
-def _open(where: device) -> Backend:
+def _open(where: device, index: int) -> Backend:
     with _lock:
-        key = (where.type, where.index or 0)
+        key = (where.type, index)
         found = _backends.get(key)
         if found is None:
             kind = _kinds[where.type]()
@@ -130,6 +134,10 @@ def _open(where: device) -> Backend:
                 raise RuntimeError(f"device {where}: there is no such device; {count} found (index 0 to {count - 1})")
             found = _backends[key] = kind(key[1])
             _devices[found] = device(where.type, None if where.type == "cpu" else key[1])
+            if hasattr(found, "memory_peak"):
+                from autograd_core.cuda import holders
+
+                holders.install()
         return found
 
 

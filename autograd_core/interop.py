@@ -30,11 +30,11 @@ def tensor(
     tensor([[1, 2],
             [3, 4]])
     """
-    if pin_memory:
-        raise RuntimeError("tensor: pin_memory=True needs the CUDA backend's host buffers, which are not available")
     backend = devices.backend_of(device) if device is not None or not isinstance(data, Tensor) else data._backend
     host = _host_array(data, None if dtype is None else dtypes.as_dtype(dtype))
     made = wrap(backend.from_host(host), backend)
+    if pin_memory:
+        made = made.pin_memory()
     return made.requires_grad_() if requires_grad else made
 
 

@@ -15,11 +15,16 @@ _OURS = tuple(
 
 def user_line() -> str:
     """`file.py:12: the source line` of the innermost frame outside this library."""
-    import linecache
-
     frame = sys._getframe(1)
     while frame.f_back is not None and frame.f_code.co_filename.startswith(_OURS):
         frame = frame.f_back
+    return line_of(frame)
+
+
+def line_of(frame: Any) -> str:
+    """`file.py:12: the source line` of a frame."""
+    import linecache
+
     filename, line = frame.f_code.co_filename, frame.f_lineno
     return f"{filename}:{line}: {linecache.getline(filename, line).strip()}"
 

@@ -87,7 +87,6 @@ class ndarray:  # noqa: N801
         self._owns = False
         if owns and base is None:
             runtime.cuda.get_allocator()(host.nbytes)
-            runtime.used[self._device] += host.nbytes
             self._owns = True
 
     def __del__(self) -> None:

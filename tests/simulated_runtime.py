@@ -92,7 +92,9 @@ class Stream:
     null: Stream
     ptr = 0
 
-    def __init__(self, null: bool = False, non_blocking: bool = False, ptds: bool = False, priority: Any = None) -> None:
+    def __init__(
+        self, null: bool = False, non_blocking: bool = False, ptds: bool = False, priority: Any = None
+    ) -> None:
         self.non_blocking = non_blocking
         self.priority = priority or 0
         self.device_id = current.device
@@ -172,6 +174,13 @@ def get_elapsed_time(start: Event, end: Event) -> float:
 class Pool:
     """The memory pool of the current device; it keeps nothing for later."""
 
+    def malloc(self, size: int) -> int:
+        """Arrays are made by NumPy: here is only told how many bytes are in use."""
+        if used[current.device] + size > TOTAL:
+            raise OutOfMemoryError(f"Out of memory allocating {size:,} bytes")
+        used[current.device] += size
+        return size
+
     def used_bytes(self) -> int:
         return used[current.device]
 
@@ -187,19 +196,17 @@ class Pool:
         return 0
 
 
-class PinnedMemory:
+_allocator: Any = Pool().malloc
+
+
+class PinnedMemory(bytearray):
     """Page-locked host memory, as a buffer."""
 
-    def __init__(self, size: int) -> None:
-        self._bytes = bytearray(size)
-        self.ptr = np.frombuffer(self._bytes, "uint8").ctypes.data if size else 0
-        self.mem = self
+    ptr = property(lambda self: np.frombuffer(self, "uint8").ctypes.data if self else 0)
+    mem = property(lambda self: self)
 
     def size(self) -> int:
-        return len(self._bytes)
-
-    def __buffer__(self, flags: int) -> memoryview:
-        return memoryview(self._bytes)
+        return len(self)
 
 
 class OutOfMemoryError(MemoryError):
@@ -237,3 +244,9 @@ class cuda:
     get_device_id = staticmethod(lambda: current.device)
     alloc_pinned_memory = staticmethod(PinnedMemory)
     is_available = staticmethod(lambda: True)
+    get_allocator = staticmethod(lambda: _allocator)
+
+    @staticmethod
+    def set_allocator(allocator: Any = None) -> None:
+        global _allocator
+        _allocator = allocator or Pool().malloc

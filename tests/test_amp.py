@@ -78,7 +78,15 @@ def test_every_reference_to_an_operation_follows(on: Any) -> None:
 
     a = ag.ones(2, 2)
     with on():
-        results = [matmul(a, a), inner(a, a), linear(a, a), a.matmul(a), a @ a, ag.Tensor.matmul(a, a), ag.nn.Linear(2, 2)(a)]
+        results = [
+            matmul(a, a),
+            inner(a, a),
+            linear(a, a),
+            a.matmul(a),
+            a @ a,
+            ag.Tensor.matmul(a, a),
+            ag.nn.Linear(2, 2)(a),
+        ]
         assert [y.dtype for y in results] == [ag.float16] * len(results)
 
 
@@ -339,14 +347,18 @@ def test_every_rule_of_pytorch_is_known(torch: Any) -> None:
     }
     for key, lists in (("AutocastCPU", rules.CPU), ("AutocastCUDA", rules.CUDA)):
         has = torch._C._dispatch_has_kernel_for_dispatch_key
-        theirs = {n[6:].partition(".")[0] for n in torch._C._dispatch_get_all_op_names() if n[:6] == "aten::" and has(n, key)}
+        theirs = {
+            n[6:].partition(".")[0] for n in torch._C._dispatch_get_all_op_names() if n[:6] == "aten::" and has(n, key)
+        }
         ours = {name for names in lists.values() for name in names.split()} | {"interpolate", "pad", "max_pool3d"}
         aliases = {"grid_sampler": "grid_sample", "cross_entropy_loss": "cross_entropy", "nll_loss2d": "nll_loss"}
         missing = {
             n
             for n in theirs - set(absent[key].split())
             if aliases.get(n, n) not in ours
-            and not n.startswith(("fft_", "grid_sampler_", "upsample_", "_upsample_", "reflection_pad", "replication_pad"))
+            and not n.startswith(
+                ("fft_", "grid_sampler_", "upsample_", "_upsample_", "reflection_pad", "replication_pad")
+            )
         }
         assert not missing, f"{key}: {missing}"
         assert set(absent[key].split()) <= theirs, "a name is no longer in PyTorch's list"
@@ -371,7 +383,13 @@ def test_numbers_on_the_cpu(torch: Any) -> None:
     with torch.autocast("cpu", dtype=torch.float16), ag.autocast("cpu", dtype=ag.float16):
         case("linear", TF.linear, F.linear, x, w, b)
         case("conv2d", TF.conv2d, F.conv2d, image, kernel)
-        case("conv_transpose2d", TF.conv_transpose2d, F.conv_transpose2d, image, (kernel[0].permute(1, 0, 2, 3), kernel[1].permute(1, 0, 2, 3)))
+        case(
+            "conv_transpose2d",
+            TF.conv_transpose2d,
+            F.conv_transpose2d,
+            image,
+            (kernel[0].permute(1, 0, 2, 3), kernel[1].permute(1, 0, 2, 3)),
+        )
         case("addmm", torch.addmm, ag.addmm, b, x, (w[0].t(), w[1].t()))
         case("baddbmm", torch.baddbmm, ag.baddbmm, (q[0] @ k[0].mT, q[1] @ k[1].mT), q, (k[0].mT, k[1].mT))
         case("attention", TF.scaled_dot_product_attention, F.scaled_dot_product_attention, q, k, k)
@@ -384,13 +402,37 @@ def test_numbers_on_the_cpu(torch: Any) -> None:
         case("prod", torch.prod, ag.prod, half)
         case("quantile", lambda t: torch.quantile(t, 0.3), lambda t: ag.quantile(t, 0.3), half)
         case("cdist", torch.cdist, ag.cdist, half, other)
-        case("stack", lambda a, b: torch.stack([a, b]), lambda a, b: ag.stack([a, b]), half, (other[0].float(), other[1].float()))
+        case(
+            "stack",
+            lambda a, b: torch.stack([a, b]),
+            lambda a, b: ag.stack([a, b]),
+            half,
+            (other[0].float(), other[1].float()),
+        )
         case("cat", lambda a, b: torch.cat([a, b]), lambda a, b: ag.cat([a, b]), half, other)
         for name in ("sum", "exp", "softmax", "log_softmax", "mean", "std"):
             args = (0,) if "softmax" in name else ()
-            case(name, lambda t, n=name, a=args: getattr(torch, n)(t, *a), lambda t, n=name, a=args: getattr(ag, n)(t, *a), half)
-        case("layer_norm", lambda t, w, b: TF.layer_norm(t, (7,), w, b), lambda t, w, b: F.layer_norm(t, (7,), w, b), half, b, b)
-        case("batch_norm", lambda t, w: TF.batch_norm(t, None, None, w, w, True), lambda t, w: F.batch_norm(t, None, None, w, w, True), half, b)
+            case(
+                name,
+                lambda t, n=name, a=args: getattr(torch, n)(t, *a),
+                lambda t, n=name, a=args: getattr(ag, n)(t, *a),
+                half,
+            )
+        case(
+            "layer_norm",
+            lambda t, w, b: TF.layer_norm(t, (7,), w, b),
+            lambda t, w, b: F.layer_norm(t, (7,), w, b),
+            half,
+            b,
+            b,
+        )
+        case(
+            "batch_norm",
+            lambda t, w: TF.batch_norm(t, None, None, w, w, True),
+            lambda t, w: F.batch_norm(t, None, None, w, w, True),
+            half,
+            b,
+        )
     for name, expected, got in cases:
         assert str(got.dtype) == f"ag.{str(expected.dtype)[6:]}", name
         difference = (expected.double() - torch.from_numpy(got.double().numpy())).abs().max().item()

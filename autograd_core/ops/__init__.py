@@ -39,6 +39,7 @@ from autograd_core.ops import (
     numpy_names,
     out,
     padding,
+    pinned,
     pooling,
     pooling_adaptive,
     pooling_more,
@@ -65,7 +66,7 @@ FAMILIES += FURTHER
 FAMILIES += (distances, resampling, normalization_more, activations_more)
 FAMILIES += (padding, pooling_adaptive, pooling_more, unfolding)
 FAMILIES += (memory_format,)
-FAMILIES += (copies, special_more, counting, slopes, windows, strided, drawing, inspection, mapping)
+FAMILIES += (copies, special_more, counting, slopes, windows, strided, drawing, inspection, mapping, pinned)
 
 
 def _collect() -> dict[str, Any]:

@@ -266,10 +266,15 @@ def _to_device_rule(F: Any, g: Any, ctx: Any) -> tuple[Any, ...]:
 _TO_DEVICE = Primitive("to_device", _to_device_rule)
 
 
-def to_backend(x: Tensor, backend: Any) -> Tensor:
-    """A copy of `x` on another device, on the tape."""
+def to_backend(x: Tensor, backend: Any, non_blocking: bool = False) -> Tensor:
+    """A copy of `x` on another device, on the tape. `non_blocking`: the host goes on, where the devices can do so."""
     source = x._backend
-    t = wrap(backend.from_backend(x._data, source), backend)
+    if non_blocking and source.name == "cpu" and hasattr(backend, "from_host_async"):
+        t = wrap(backend.from_host_async(x._data), backend)
+    elif non_blocking and backend.name == "cpu" and hasattr(source, "to_host_async"):
+        t = wrap(source.to_host_async(x._data), backend)
+    else:
+        t = wrap(backend.from_backend(x._data, source), backend)
     edge = edge_of(x)
     if edge is not None and modes.state.grad:
         t._node = make_node(_TO_DEVICE, backend, (edge,), (), (source,), t._data.shape)
@@ -287,11 +292,13 @@ def to(
 ) -> Tensor:
     """This tensor on another device or in another dtype: `to(device)`, `to(dtype)`, `to(device, dtype)`, `to(other)`.
 
-    Itself where nothing changes (unless `copy`). Differentiable between floating-point dtypes. `non_blocking` is
-    PyTorch's hint; copies here always wait.
+    Itself where nothing changes (unless `copy`). Differentiable between floating-point dtypes. `non_blocking`: between
+    host and GPU the copy is only queued; the host may not change the source, if it is pinned, nor read the result of a
+    copy to the host, before `cuda.synchronize()`.
     """
-    if len(args) > 2:  # PyTorch's positional non_blocking and copy.
+    if len(args) > 1:  # PyTorch's positional non_blocking and copy.
         flags = [arg for arg in args if isinstance(arg, bool)]
+        non_blocking = non_blocking or (len(flags) > 0 and flags[0])
         copy = copy or (len(flags) > 1 and flags[1])
     for arg in args:
         if isinstance(arg, Tensor):
@@ -304,7 +311,7 @@ def to(
     if device is not None:
         backend = devices.backend_of(device)
         if backend is not x._backend:
-            x = to_backend(x, backend)
+            x = to_backend(x, backend, non_blocking)
     if dtype is not None:
         native = dtypes.as_dtype(dtype).native
         if native != x._data.dtype:
@@ -346,9 +353,9 @@ def cpu(self: Tensor) -> Tensor:
     return to(self, device="cpu")
 
 
-def cuda(self: Tensor, device: Any = None) -> Tensor:
-    """This tensor on a CUDA device."""
-    return to(self, device="cuda" if device is None else device)
+def cuda(self: Tensor, device: Any = None, non_blocking: bool = False) -> Tensor:
+    """This tensor on a CUDA device; `non_blocking` as in `to`."""
+    return to(self, device="cuda" if device is None else device, non_blocking=non_blocking)
 
 
 FUNCTIONS = (

@@ -16,7 +16,7 @@ from autograd_core.tensor import Tensor
 # -- questions --------------------------------------------------------------------------------------------
 
 # No tensor is one of these.
-_NEVER_METHODS = ("is_conj", "is_neg", "is_coalesced", "is_distributed", "is_pinned", "is_shared")
+_NEVER_METHODS = ("is_conj", "is_neg", "is_coalesced", "is_distributed", "is_shared")
 _NEVER_FUNCTIONS = ("is_conj", "is_neg", "is_distributed")
 _NEVER_PROPERTIES = (
     "is_meta", "is_mkldnn", "is_mps", "is_nested", "is_quantized", "is_sparse", "is_sparse_csr", "is_vulkan", "is_xla",

@@ -13,6 +13,7 @@ from typing import Any
 import autograd_core as ag
 from autograd_core.utils.data.collate import default_collate, default_convert
 from autograd_core.utils.data.dataset import Dataset, IterableDataset, Subset, TensorDataset
+from autograd_core.utils.data.pinning import can_pin, pinned
 from autograd_core.utils.data.pool import SupersededError, WorkerPool, context_of
 from autograd_core.utils.data.sampler import BatchSampler, RandomSampler, SequentialSampler
 from autograd_core.utils.data.worker import Plan, fetch_samples, stream_batches
@@ -25,7 +26,8 @@ class DataLoader:
 
     Arguments, as in PyTorch: `batch_size` (None: single samples, not batched), `shuffle`, or a `sampler` of indices,
     or a `batch_sampler` of lists of indices; `collate_fn` joins samples (default: `default_collate`); `drop_last`
-    leaves out a shorter last batch; `generator` draws the order. `pin_memory` is accepted and has no effect.
+    leaves out a shorter last batch; `generator` draws the order. `pin_memory` puts batches into page-locked memory,
+    from which `to("cuda", non_blocking=True)` copies while the host goes on; without a GPU it warns and does nothing.
 
     `num_workers` processes fetch and collate batches ahead, `prefetch_factor` (2) each, with the samples and in the
     order that one process would give (`in_order=False`: as they come). They are started for each epoch, or kept if
@@ -317,6 +319,7 @@ class _Epoch(Iterator[Any]):
         self._loader = loader
         self._outcomes: Iterator[_Outcome] | None = None
         self._error = ""
+        self._pins = loader.pin_memory and can_pin()
 
     def __next__(self) -> Any:
         loader = self._loader
@@ -334,7 +337,8 @@ class _Epoch(Iterator[Any]):
             raise
         loader._given, loader._checksum = (loader._given or 0) + 1, checksum
         try:
-            return outcome()
+            batch = outcome()
+            return pinned(batch) if self._pins else batch
         except StopIteration as error:
             raise RuntimeError("DataLoader: the dataset or collate_fn raised StopIteration") from error
 
