@@ -84,7 +84,7 @@ def reach(model: Adder, length: int, count: int = 100) -> list[float]:
     F.mse_loss(model(x), target).backward()
     norms = x.grad.square().sum((0, 2)).sqrt().flip(0).tolist()  # type: ignore[union-attr]
     model.zero_grad()
-    return [value / max(norms[0], 1e-45) for value in norms]
+    return [value / norms[0] for value in norms]
 
 
 def run(settings: Settings) -> dict[str, Any]:
@@ -177,13 +177,13 @@ def draw(result: dict[str, Any], folder: Path) -> list[Path]:
             if row["length"] != length:
                 continue
             name = row["name"]
-            steps = [BATCH * step for step, _ in row["errors"]]
+            steps = [BATCH * step / 1000 for step, _ in row["errors"]]
             errors.semilogy(steps, [value for _, value in row["errors"]], colours[name], label=name, linewidth=1)
             for axes, key in ((start, "reach at the start"), (end, "reach at the end")):
-                axes.semilogy([max(value, 1e-40) for value in row[key]], colours[name], label=name)
-        errors.axhline(1 / 24, color="grey", linewidth=0.8)
-        errors.annotate("guessing the mean", (1, 1 / 24), xycoords=("axes fraction", "data"), ha="right", va="top")
-        errors.set(title=f"{length} steps: squared error", xlabel="training sequences")
+                # The line ends where float32 does.
+                axes.semilogy([value or float("nan") for value in row[key]], colours[name], label=name)
+        errors.axhline(1 / 24, color="k", linestyle=":", linewidth=0.8, label="guessing the mean")
+        errors.set(title=f"{length} steps: squared error", xlabel="thousands of training sequences")
         start.set(title="gradient at the start", xlabel="distance in time")
         end.set(title="gradient after training", xlabel="distance in time")
         for axes in (errors, start, end):

@@ -6,6 +6,7 @@ import random
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from test_experiments import digits as digits  # the fixture
 from test_experiments import run_quick
@@ -14,7 +15,7 @@ import autograd_core as ag
 from autograd_core import experiments
 from autograd_core.cli import main
 from autograd_core.examples import write_text
-from autograd_core.experiments import char_gpt, char_rnn, long_memory, pretraining, text
+from autograd_core.experiments import char_gpt, char_rnn, long_memory, mnist, mnist_best, pretraining, text
 from autograd_core.experiments.resume import Training, Unfinished, seed_of
 from autograd_core.experiments.settings import Settings
 
@@ -165,6 +166,104 @@ def test_a_boltzmann_machine_learns_what_contrastive_divergence_says() -> None:
         assert ag.allclose(machine.w, w + 0.1 * slope, atol=1e-4)
         assert ag.allclose(machine.a, 0.1 * (v - v1)[0], atol=1e-5)
         assert ag.allclose(machine.b, -45 + 0.1 * ag.tensor([0.0, -0.5, 0]), atol=1e-4)
+
+
+@pytest.fixture(scope="module")
+def moved_digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Handwritten digits of 8 x 8 pixels, three times as large, anywhere in 28 x 28: where they are, tells nothing."""
+    datasets = pytest.importorskip("sklearn.datasets", reason="its digits stand in for MNIST's")
+    rng = np.random.default_rng(0)
+    digits = datasets.load_digits()
+    images = np.zeros((1797, 28, 28))
+    for image, small, (y, x) in zip(images, digits.images, rng.integers(0, 5, (1797, 2))):
+        image[y : y + 24, x : x + 24] = np.kron(small, np.ones((3, 3))) / 16 * 255
+    order = rng.permutation(1797)
+    folder = tmp_path_factory.mktemp("moved")
+    for prefix, part in (("train", order[:1300]), ("t10k", order[1300:])):
+        for name, array in (("images-idx3", images[part]), ("labels-idx1", digits.target[part])):
+            header = bytes([0, 0, 8, array.ndim]) + b"".join(size.to_bytes(4, "big") for size in array.shape)
+            (folder / f"{prefix}-{name}-ubyte").write_bytes(header + array.astype(np.uint8).tobytes())
+    return folder
+
+
+def test_mnist(tmp_path: Path, moved_digits: Path) -> None:
+    result = run_quick("mnist", tmp_path, "--data", str(moved_digits))
+    rows = {row["name"]: row for row in result["rows"]}
+    accuracy = {name: row["accuracy"] for name, row in rows.items()}
+    assert accuracy["fully connected"] > 0.5
+    assert accuracy["ReLU and L2"] > accuracy["fully connected"] + 0.04
+    assert accuracy["one convolution"] > 0.3
+    for row in rows.values():  # of the pass that does best on the held-out images
+        assert row["held_out"][row["epoch"] - 1] == max(row["held_out"])
+        assert row["test"][row["epoch"] - 1] == row["accuracy"] and len(row["test"]) == 8
+    assert rows["fully connected"]["parameters"] == 785 * 100 + 101 * 10
+    assert rows["one convolution"]["parameters"] == 26 * 20 + 2881 * 100 + 101 * 10
+
+
+def test_images_moved_by_a_pixel() -> None:
+    image = ag.zeros(2, 1, 28, 28)
+    image[0, 0, 5, 7] = 1.0
+    image[1, 0, 0, 0] = 1.0
+    moved = mnist.shifted(image)
+    assert moved.shape == (10, 1, 28, 28)
+    places = [part[0].nonzero().tolist() for part in moved[::2]]
+    assert sorted(places) == sorted([[[5, 7]], [[6, 7]], [[4, 7]], [[5, 8]], [[5, 6]]])
+    assert moved[1::2].sum().item() == 3  # what leaves the picture is gone
+
+
+def test_the_vote_of_five() -> None:
+    given = ["11", "12", "20", "23", "14"]
+    assert mnist.vote(given, [1, 0]) == 1.0  # 1 of 1, 1, 2, 2, 1; of 1, 2, 0, 3, 4 the smallest
+    assert mnist.vote(given, [1, 4]) == mnist.vote(given, [2, 0]) == 0.5
+    assert mnist.vote(["7"], [7]) == 1.0 and mnist.vote(["7"], [1]) == 0.0
+
+
+def test_mnist_best(tmp_path: Path, moved_digits: Path) -> None:
+    result = run_quick("mnist-best", tmp_path, "--data", str(moved_digits))
+    single = [row["accuracy"] for row in result["rows"]]
+    assert len(single) == 3 and min(single) > 0.3
+    assert result["ensemble"][0] == single[0] and result["ensemble"][-1] > sum(single) / 3
+    assert all(row["answer"] != row["label"] for row in result["wrong"])
+
+
+def test_distortion_keeps_the_digit_and_moves_every_one_differently() -> None:
+    ag.manual_seed(0)
+    image = ag.zeros(1, 1, 28, 28)
+    image[0, 0, 10:18, 10:18] = 1.0
+    bent = mnist_best.distorted(image.expand(50, 1, 28, 28))
+    ink = bent.sum((1, 2, 3))
+    assert 32 < ink.min().item() and ink.max().item() < 128 and bent.max().item() <= 1.0 + 1e-5
+    assert (bent - bent[:1]).abs().sum((1, 2, 3))[1:].min().item() > 1
+    rows = ag.arange(28.0).reshape(1, 1, 28, 1)
+    middle = (bent * rows).sum((1, 2, 3)) / ink
+    assert middle.mean().item() == pytest.approx(13.5, abs=0.5) and 0.3 < middle.std().item() < 2
+
+
+def test_learning_slowdown(tmp_path: Path, moved_digits: Path) -> None:
+    result = run_quick("learning-slowdown", tmp_path, "--data", str(moved_digits))
+    neurons = {(row["cost"], row["start"]): row for row in result["neurons"]}
+    last = {key: row["outputs"][-1] for key, row in neurons.items()}
+    assert last["quadratic", "nearly right"] == pytest.approx(0.09, abs=0.005)  # as published
+    assert last["quadratic", "badly wrong"] == pytest.approx(0.20, abs=0.005)
+    slow, fast = (neurons[cost, "badly wrong"] for cost in ("quadratic", "cross-entropy"))
+    a = 1 / (1 + math.exp(-4.0))
+    assert slow["slopes"][0] == pytest.approx(a * a * (1 - a)) and fast["slopes"][0] == pytest.approx(a)
+    assert slow["steps to 1/2"] > 5 * neurons["quadratic", "nearly right"]["steps to 1/2"]
+    assert fast["steps to 1/2"] < slow["steps to 1/2"] / 10
+    after_one = {row["name"]: row["accuracies"][0] for row in result["rows"]}
+    assert len(after_one) == 2 and min(after_one.values()) > 0.1
+
+
+def test_overfitting(tmp_path: Path, moved_digits: Path) -> None:
+    result = run_quick("overfitting", tmp_path, "--data", str(moved_digits))
+    rows = {row["name"]: row for row in result["rows"]}
+    nothing = rows["nothing"]
+    assert nothing["train"][-1] == 1.0 and nothing["accuracy"] < 0.8  # by heart
+    assert nothing["test_costs"][-1] > min(nothing["test_costs"]) * 1.02
+    assert min(rows[name]["accuracy"] for name in ("L2", "dropout")) > nothing["accuracy"] + 0.01
+    assert rows["dropout"]["test_costs"][-1] < nothing["test_costs"][-1]
+    assert rows["L1"]["zeros"] > 0.15 > 10 * nothing["zeros"]  # L1 empties weights, L2 shrinks them
+    assert rows["L2"]["zeros"] < 0.1
 
 
 # -- continuing --------------------------------------------------------------------------------------------

@@ -1,0 +1,160 @@
+"""Our best on MNIST: a few convolutional networks, trained on turned, shifted and bent digits, answer together.
+
+Elastic distortion: P. Simard, D. Steinkraus and J. Platt, "Best practices for convolutional neural networks applied to
+visual document analysis", ICDAR 2003; here the field of displacements is random on a coarse grid and smooth between.
+Committees: D. Ciresan, U. Meier and J. Schmidhuber, "Multi-column deep neural networks for image classification", 2012.
+"""
+
+from __future__ import annotations
+
+import math
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import autograd_core as ag
+import autograd_core.nn.functional as F
+from autograd_core import nn, optim
+from autograd_core.experiments.resume import Training
+from autograd_core.experiments.settings import Settings, figure, mnist_images, table
+
+TITLE = "Our best on MNIST: an ensemble on distorted digits"
+PARTS = tuple(f"network {i}" for i in range(1, 6))
+PUBLISHED = 99.77  # Ciresan's committee of 35 networks
+WIDTH, BATCH, EPOCHS, RATE = 32, 100, 25, 0.1
+
+
+def network(width: int) -> nn.Sequential:
+    """(N, 1, 28, 28) to (N, 10): five 3 x 3 convolutions with batch norm, two poolings, the mean over what is left."""
+    layers: list[nn.Module] = []
+    channels = 1
+    for i, wide in enumerate((width, width, 2 * width, 2 * width, 4 * width)):
+        layers += [nn.Conv2d(channels, wide, 3, padding=1, bias=False), nn.BatchNorm2d(wide), nn.ReLU()]
+        channels = wide
+        if i in (1, 3):
+            layers.append(nn.MaxPool2d(2))
+    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(channels, 10))
+
+
+def distorted(x: ag.Tensor) -> ag.Tensor:
+    """Images (N, 1, H, W): turned by up to 14 degrees, scaled by up to a tenth, shifted by up to 2 pixels, bent."""
+    n, _, height, width = x.shape
+    angle, scale = (ag.rand(n) - 0.5) * 0.5, 1 + (ag.rand(n) - 0.5) * 0.2
+    shift = (ag.rand(n, 2) - 0.5) * (8 / width)
+    c, s = ag.cos(angle) * scale, ag.sin(angle) * scale
+    theta = ag.stack((ag.stack((c, -s, shift[:, 0]), 1), ag.stack((s, c, shift[:, 1]), 1)), 1)
+    grid = F.affine_grid(theta, (n, 1, height, width), align_corners=False)
+    bend = F.interpolate(ag.randn(n, 2, 5, 5) * 0.07, size=(height, width), mode="bicubic", align_corners=True)
+    return F.grid_sample(x, grid + bend.permute(0, 2, 3, 1), align_corners=False)
+
+
+def run(settings: Settings) -> dict[str, Any]:
+    names, epochs = (PARTS[:3], 6) if settings.quick else (PARTS, EPOCHS)
+    images, labels = mnist_images(settings, 1000 if settings.quick else 60_000)
+    tests, test_labels = mnist_images(settings, 10_000, train=False)
+    images, tests = (part.reshape(-1, 1, 28, 28) for part in (images, tests))
+    settings.expect(len(names) * epochs)
+    data = (images, labels, tests, test_labels)
+    found = [settings.part(name, partial(learn, name, epochs, data, settings), epochs) for name in names]
+    rows = [dict(row) for row in found if row is not None]
+    together: Any = 0
+    ensemble = []
+    for row in rows:
+        together = together + ag.tensor(row.pop("shares"), device=test_labels.device)
+        ensemble.append((together.argmax(1) == test_labels).double().mean().item())
+    wrong: list[dict[str, Any]] = []
+    if rows:
+        answers = together.argmax(1)
+        for i in (answers != test_labels).nonzero()[:, 0].tolist()[:40]:
+            image = (tests[i, 0] * 255).round().long().tolist()
+            wrong.append({"image": image, "label": int(test_labels[i]), "answer": int(answers[i])})
+    shown = ag.cat([images[:10], distorted(images[:10]), distorted(images[:10])])
+    bent = (shown[:, 0] * 255).clamp(0, 255).round().long().tolist()
+    return {"rows": rows, "ensemble": ensemble, "tests": len(tests), "wrong": wrong, "distorted": bent}
+
+
+def learn(name: str, epochs: int, data: Any, settings: Settings) -> dict[str, Any]:
+    images, labels, tests, test_labels = data
+    model = network(8 if settings.quick else WIDTH)
+    optimizer = optim.SGD(model.parameters(), lr=RATE, momentum=0.9, nesterov=True, weight_decay=5e-4)
+    training = Training(settings, name, model=model, optimizer=optimizer)
+    history = training.notes.setdefault("history", [])
+    batches = len(images) // BATCH
+    shares = ag.zeros(0)
+    for epoch in training.steps(epochs):
+        model.train()
+        order = ag.randperm(len(images))
+        losses = []
+        for i in range(batches):
+            # Up over the first pass, then half a cosine down to 0.
+            at = epoch + i / batches
+            falling = 0.5 * (1 + math.cos(math.pi * max(at - 1, 0) / max(epochs - 1, 1)))
+            optimizer.param_groups[0]["lr"] = RATE * min(at + 1 / batches, 1) * falling
+            chosen = order[i * BATCH : (i + 1) * BATCH]
+            optimizer.zero_grad()
+            loss = F.cross_entropy(model(distorted(images[chosen])), labels[chosen])
+            loss.backward()
+            optimizer.step()
+            losses.append(loss.detach())
+        shares = shares_of(model, tests)
+        accuracy = (shares.argmax(1) == test_labels).double().mean().item()
+        history.append([ag.stack(losses).mean().item(), accuracy])
+        settings.step(f"{name}: test accuracy {accuracy:.2%}")
+    if not len(shares):  # killed between the last pass and the result
+        shares = shares_of(model, tests)
+    return {
+        "name": name,
+        "accuracy": history[-1][1],
+        "history": history,
+        "parameters": sum(p.numel() for p in model.parameters()),
+        "seconds": training.seconds,
+        "shares": [[round(value, 4) for value in row] for row in shares.tolist()],
+    }
+
+
+def shares_of(model: nn.Module, images: ag.Tensor) -> ag.Tensor:
+    """The probabilities of the ten digits (N, 10)."""
+    model.eval()
+    with ag.no_grad():
+        return ag.cat([F.softmax(model(part), 1) for part in images.split(500)])
+
+
+def lines(result: dict[str, Any]) -> list[str]:
+    rows: list[list[object]] = []
+    for i, (row, together) in enumerate(zip(result["rows"], result["ensemble"]), 1):
+        rows.append([row["name"], row["parameters"], f"{100 * row['accuracy']:.2f}", i, f"{100 * together:.2f}"])
+        rows[-1].append(round(row["seconds"]))
+    return [
+        *table(["", "parameters", "test accuracy %", "together", "accuracy %", "seconds"], rows),
+        f"wrong: {round(result['tests'] * (1 - result['ensemble'][-1]))} of {result['tests']} test images",
+    ]
+
+
+def draw(result: dict[str, Any], folder: Path) -> list[Path]:
+    made = figure(8, 4)
+    axes = made.subplots()
+    for row in result["rows"]:
+        errors = [100 * (1 - accuracy) for _, accuracy in row["history"]]
+        axes.plot(range(1, len(errors) + 1), [max(error, 1e-2) for error in errors], label=row["name"], linewidth=1)
+    axes.axhline(max(100 * (1 - result["ensemble"][-1]), 1e-2), color="k", linestyle="--", label="together")
+    axes.set(yscale="log", xlabel="passes over the images", ylabel="test error, %")
+    axes.grid(alpha=0.3, which="both")
+    axes.legend(fontsize="small")
+    errors = folder / "errors.png"
+    made.savefig(errors, dpi=120)
+    pictures = [errors]
+    shown = {"distorted": [(image, "") for image in result["distorted"]]}
+    shown["wrong"] = [(row["image"], f"{row['answer']} for {row['label']}") for row in result["wrong"]]
+    for name, images in shown.items():
+        if images:
+            count = math.ceil(len(images) / 10)
+            made = figure(10, 1.2 * count)
+            grid = made.subplots(count, min(len(images), 10), squeeze=False)
+            for axes in grid.flat:
+                axes.axis("off")
+            for axes, (image, title) in zip(grid.flat, images):
+                axes.imshow(image, cmap="gray_r", vmin=0, vmax=255)
+                axes.set_title(title, fontsize="small")
+            pictures.append(folder / f"{name}.png")
+            made.savefig(pictures[-1], dpi=120)
+    return pictures
