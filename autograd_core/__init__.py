@@ -84,7 +84,8 @@ _LAZY_MODULES = (
 _NOT_YET = ("bfloat16", "distributed", "fft", "stft")
 _NEVER = ("complex64", "complex128", "jit", "nested", "onnx", "quantize_per_tensor", "sparse", "sparse_coo_tensor")
 _LAZY_NAMES = {
-    "OutOfMemoryError": "cuda", "autocast": "amp", "compile": "compiler", "load": "serialization", "save": "serialization",
+    "OutOfMemoryError": "cuda", "autocast": "amp", "compile": "compiler", "load": "serialization",
+    "save": "serialization",
 } | dict.fromkeys(
     (
         "autocast_decrement_nesting", "autocast_increment_nesting", "clear_autocast_cache", "get_autocast_dtype",
@@ -109,7 +110,6 @@ if TYPE_CHECKING:
     from autograd_core import special as special
     from autograd_core import utils as utils
     from autograd_core.amp import autocast as autocast
-    from autograd_core.backends.cuda.memory import OutOfMemoryError as OutOfMemoryError
     from autograd_core.amp.state import autocast_decrement_nesting as autocast_decrement_nesting
     from autograd_core.amp.state import autocast_increment_nesting as autocast_increment_nesting
     from autograd_core.amp.state import clear_autocast_cache as clear_autocast_cache
@@ -119,6 +119,7 @@ if TYPE_CHECKING:
     from autograd_core.amp.state import set_autocast_cache_enabled as set_autocast_cache_enabled
     from autograd_core.amp.state import set_autocast_dtype as set_autocast_dtype
     from autograd_core.amp.state import set_autocast_enabled as set_autocast_enabled
+    from autograd_core.backends.cuda.memory import OutOfMemoryError as OutOfMemoryError
     from autograd_core.compiler import compile as compile
     from autograd_core.serialization import load as load
     from autograd_core.serialization import save as save
