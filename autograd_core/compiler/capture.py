@@ -13,7 +13,7 @@ from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from autograd_core import devices, storage
-from autograd_core.compiler.calls import refs
+from autograd_core.compiler.calls import reads, refs, results, written_by
 from autograd_core.compiler.plan import ARGUMENT, LIVE, MADE, Plan, Slot
 from autograd_core.live import LiveScalar
 from autograd_core.recorder import Call, Recorder, Ref
@@ -66,6 +66,21 @@ class Tape(Recorder):
         if self._strict:
             raise CompileError(problem)
         self.problems.append(problem)
+
+    def forget_dead_calls(self, outputs: list[int]) -> None:
+        """Drop calls whose results nobody reads, such as histories that are made anew and never used."""
+        needed = set(outputs)
+        kept = []
+        for call in reversed(self.calls):
+            made = results(call)
+            if not made or written_by(call) or not needed.isdisjoint(made):
+                kept.append(call)
+                needed.update(reads(call))
+        self.calls = kept[::-1]
+        bases = {slot.base for slot in self.slots if slot.index in needed}
+        for slot in self.slots:
+            if slot.kind == LIVE and slot.index not in needed and slot.index not in bases:
+                slot.kind, slot.array = MADE, None  # Nobody looks at it.
 
     # -- recording --------------------------------------------------------------------------------------
 

@@ -6,12 +6,14 @@ returns the result; or it returns `MISS`, having done nothing, where the recordi
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from autograd_core import devices, dtypes, modes, primitive, random, storage
 from autograd_core.compiler import signature
 from autograd_core.compiler.backward import Backward, NoGraph, Template, dead_node, engine_edge, is_spent
+from autograd_core.compiler.calls import reads, results
 from autograd_core.compiler.capture import Recording, Tape, plan_of
 from autograd_core.compiler.guards import Names, Walk, by_identity, changes, conditions
 from autograd_core.compiler.plan import ARGUMENT, CONSTANT, LIVE, MADE, Plan
@@ -87,14 +89,23 @@ class Builder:
         for argument in self.tensors:
             if argument.value._backend is not self.backend:
                 raise Problem(f"the argument {argument.name} lies on {argument.value.device}, the computation does not")
+            known = self.before.arrays.get(id(argument.value._data)) or self.after.arrays.get(id(argument.value._data))
+            if known is not None and self.tape.slot_of(argument.value._data) is not None:
+                raise Problem(
+                    f"its argument {argument.name} is also {known[1]}, which it reaches by itself; clone() it"
+                )
             if argument.describe() != described[argument.name]:
                 raise Problem(f"it changes the history or the memory of its argument {argument.name}; change a clone()")
+        for t, array, name in self.before.trained.values():
+            if t._data is not array:
+                raise Problem(f"it replaces the memory of {name}; write into it: {name}.copy_(value) under no_grad()")
         stores = self._stores()
         grads = self._gradients()
         returned = self._expression(self.recording.result)
         template = self._template()
         kept = [] if template is None else [self._output(slot) for slot in template.keep]
         arrays = [a.value._data for a in self.tensors]
+        self.tape.forget_dead_calls(self.outputs)
         plan = plan_of(self.tape, list({id(x): x for x in arrays}.values()), self.outputs, self.name)
         live = self._live(plan)
         self._check_writes(plan)
@@ -264,9 +275,10 @@ class Builder:
         fixed = {id(live.buffer): "an option" for live in self.tape.lives}
         defaults = {id(g.state): g for g in random._defaults.values()}
         constants = {id(t._data) for t in primitive._constants.values()}
+        named = {*plan.outputs, *(k for call in plan.calls for k in (*reads(call), *results(call)))}
         found: list[tuple[int, str | None]] = []
         for slot in plan.slots:
-            if slot.kind != LIVE:
+            if slot.kind != LIVE or slot.index not in named:
                 continue
             key = id(slot.array)
             source = self.before.arrays.get(key) or self.after.arrays.get(key)
@@ -443,23 +455,30 @@ class Builder:
     def _modes(self) -> list[tuple[str, str]]:
         """Conditions on what is set for the thread or the process."""
         add = self.names.add
-        state, m = add(modes.state, "state"), add(modes, "modes")
-        now = tuple(getattr(modes.state, name) for name in ("grad", "inference", "anomaly"))
-        found = [
-            (f"(({state}.grad, {state}.inference, {state}.anomaly) == {now}" + (f" if {m}.overrides else True)" if now == (True, False, False) else ")"),
-             "no_grad, inference_mode or anomaly mode"),
+        state, counter = add(modes.state, "state"), add(modes, "modes")
+        now = modes.state.grad, modes.state.inference
+        text = f"({state}.grad, {state}.inference) == {now}"
+        if now == (True, False):  # As when nothing deviates from the default.
+            text = f"(not {counter}.overrides or {text})"
+        current, chosen = devices._default.current, add(devices._default, "chosen")
+        device = f"{chosen}.current == {add(current, 'device')}"
+        if current is None:
+            process = f"{add(devices, 'devices')}._process_default"
+            device = f"{process} is {add(devices._process_default, 'device')} and {chosen}.current is None"
+        return [
+            (text, "no_grad or inference_mode"),
             (f"{add(dtypes, 'dtypes')}._default is {add(dtypes._default, 'dtype')}", "the default dtype"),
-        ]  # fmt: skip
-        if devices._default.current is None:
-            device = add(devices._process_default, "device")
-            found.append(
-                (f"{add(devices, 'devices')}._process_default is {device} and {add(devices._default, 'chosen')}.current "
-                 "is None", "the default device")
-            )  # fmt: skip
-        else:
-            found.append((f"{add(devices._default, 'chosen')}.current == {add(devices._default.current, 'device')}",
-                          "the default device"))  # fmt: skip
-        return found
+            (device, "the default device"),
+            (f"{add(autocast, 'autocast')}() == {autocast()!r}", "autocast"),
+        ]
+
+
+def autocast() -> tuple[tuple[str, str], ...]:
+    """The kinds of device that autocast is on for in this thread, with its dtypes."""
+    state = sys.modules.get("autograd_core.amp.state")
+    if state is None or not state.state.active:
+        return ()
+    return tuple((kind, str(dtype)) for kind, dtype in state.state.active.items())
 
 
 def _rebinder(entry: Entry, slots: Sequence[int]) -> Callable[[tuple[Any, ...]], Any]:

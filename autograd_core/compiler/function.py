@@ -11,13 +11,14 @@ from typing import Any
 from autograd_core import modes, recorder
 from autograd_core.compiler.capture import CompileError, record
 from autograd_core.compiler.checking import checked
-from autograd_core.compiler.entry import MISS, Builder, Entry, Problem
+from autograd_core.compiler.entry import MISS, Builder, Entry, Problem, autocast
 from autograd_core.compiler.guards import Names, Walk
 from autograd_core.compiler.plan import Plan
-from autograd_core.compiler.signature import Unsuitable, arguments, differences
+from autograd_core.compiler.signature import Argument, Unsuitable, arguments, differences
 from autograd_core.userline import warn_user
 
 _MOST_NOTICES = 8
+_one_at_a_time = threading.Lock()  # For recordings, in all threads.
 
 
 def _as_it_is(plan: Plan) -> Plan:
@@ -118,7 +119,23 @@ class Compiled:
         key = (modes.state.grad, getattr(function, "training", None), tuple(described.items()))
         if key in self._eager:
             return function(*args, **kwargs)
+        if not _one_at_a_time.acquire(blocking=False):
+            return function(*args, **kwargs)
+        try:
+            return self._record(args, kwargs, given, shape, described, key)
+        finally:
+            _one_at_a_time.release()
+
+    def _record(
+        self, args: tuple[Any, ...], kwargs: dict[str, Any], given: list[Argument], shape: list[str],
+        described: dict[str, tuple[Any, ...]], key: Any,
+    ) -> Any:  # fmt: skip
+        function = self.function
         with self._lock:
+            if autocast():
+                sys.modules[
+                    "autograd_core.amp.state"
+                ].clear_autocast_cache()  # Casts of weights belong to the recording.
             names = Names()
             before = Walk(function, names)
             failed = self._why(args, kwargs)

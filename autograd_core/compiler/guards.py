@@ -63,6 +63,7 @@ class Walk:
         self.names = names
         self.places: dict[str, Place] = {}
         self.arrays: dict[int, tuple[str, str]] = {}  # id of an array -> the expression that reads it, its name.
+        self.trained: dict[int, tuple[Tensor, Any, str]] = {}  # Tensors that places keep, and their arrays.
         self.generators: dict[int, str] = {}
         self.optimizers: dict[int, str] = {}
         self.modules: dict[int, str] = {}
@@ -153,6 +154,7 @@ class Walk:
             return
         self._seen[id(t)] = t
         if by_identity(t):
+            self.trained[id(t)] = t, array, name
             grad = t._grad
             if grad is not None:
                 self.arrays.setdefault(id(grad._data), (f"{expr}._grad._data", f"the gradient of {name}"))

@@ -220,7 +220,9 @@ def train(make: Callable[[], Made], steps: int, backend: str) -> dict[str, Any]:
         "results": results,
         "modules": [{k: t.tolist() for k, t in m.state_dict().items()} for m in modules],
         "grads": [None if g is None else g.tolist() for g in grads],
-        "state": [[{k: t.tolist() for k, t in s.items()} for s in o.state_dict()["state"].values()] for o in optimizers],
+        "state": [
+            [{k: t.tolist() for k, t in s.items()} for s in o.state_dict()["state"].values()] for o in optimizers
+        ],
         "random": ag.get_rng_state(ag.get_default_device()).tolist(),
     }
 
