@@ -170,8 +170,10 @@ class Recorder:
         recorded = Call(name, self._encode(args), {k: self._encode(v) for k, v in kwargs.items()}, None)
         recorded.result = self._encode(result, made=True)
         self.calls.append(recorded)
-        if name.endswith("_") and _is_array(args[0]):
-            self._written[self._slots[id(args[0])]] = name
+        if name.endswith("_"):
+            for x in args[0] if args[0].__class__ is tuple else (args[0],):
+                if _is_array(x):
+                    self._written[self._slots[id(x)]] = name
         elif name == "add" and len(args) == 3:  # Into its third argument.
             self._written[self._slots[id(args[2])]] = name
 

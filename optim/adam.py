@@ -79,7 +79,9 @@ class Adam(Optimizer):
     def _update(self, index: int, group: Group) -> None:
         decoupled, maximize, amsgrad = group["decoupled_weight_decay"], group["maximize"], group["amsgrad"]
         name = type(self).__name__ + ".step"
-        backend = None
+        backend: Any = None
+        options: tuple[Any, ...] = ()
+        pending: list[tuple[Any, ...]] = []
         for p in group["params"]:
             grad = p._grad
             if grad is None:
@@ -94,16 +96,30 @@ class Adam(Optimizer):
                     largest = state["max_exp_avg_sq"] = self._zeros_like(p)
                 largest = largest._data
             if p._backend is not backend:
+                if pending:
+                    self._update_together(backend, pending, *options)
+                    pending = []
                 backend = p._backend
                 lr, beta1, beta2, eps, decay = self._scalars(index, group, backend)
                 if _is_zero(group["weight_decay"]):
                     decay = None
+                options = (lr, beta1, beta2, eps, decay, decoupled, maximize)
             step = state["step"]
             if step._backend is not backend:
                 raise self._misplaced(p, step)
             array = p._data
-            backend.adam_(
-                array, grad._data, state["exp_avg"]._data, state["exp_avg_sq"]._data, largest, step._data,
-                lr, beta1, beta2, eps, decay, decoupled, maximize,
-            )  # fmt: skip
+            arrays = (array, grad._data, state["exp_avg"]._data, state["exp_avg_sq"]._data, largest, step._data)
+            if backend.updates_together:
+                pending.append(arrays)
+                continue
+            backend.adam_(*arrays, *options)
             mark_mutated(backend, array, name)
+        if pending:
+            self._update_together(backend, pending, *options)
+
+    def _update_together(self, backend: Any, pending: list[tuple[Any, ...]], *options: Any) -> None:
+        params, grads, exp_avgs, exp_avg_sqs, largest, steps = zip(*pending)
+        tops = None if largest[0] is None else largest
+        backend.adam_all_(params, grads, exp_avgs, exp_avg_sqs, tops, steps, *options)
+        for array in params:
+            mark_mutated(backend, array, type(self).__name__ + ".step")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from autograd_core import recorder
 from autograd_core.optim.optimizer import Group, Optimizer, Params, _is_zero
 from autograd_core.storage import mark_mutated
@@ -62,16 +64,22 @@ class SGD(Optimizer):
 
     def _update(self, index: int, group: Group) -> None:
         nesterov, maximize, heavy = group["nesterov"], group["maximize"], group["momentum"] != 0
-        backend = None
+        backend: Any = None
+        options: tuple[Any, ...] = ()
+        pending: dict[bool, list[tuple[Any, ...]]] = {}
         for p in group["params"]:
             grad = p._grad
             if grad is None:
                 continue
             if p._backend is not backend:
+                if pending:
+                    self._update_together(backend, pending, *options)
+                    pending = {}
                 backend = p._backend
                 lr, momentum, dampening, decay = self._scalars(index, group, backend)
                 if _is_zero(group["weight_decay"]):
                     decay = None
+                options = (lr, momentum, dampening, decay, nesterov, maximize)
             array = p._data
             buffer, first = None, False
             if heavy:
@@ -86,8 +94,20 @@ class SGD(Optimizer):
                 elif buffer._backend is not backend:
                     raise self._misplaced(p, buffer)
                 buffer = buffer._data
-            backend.sgd_(array, grad._data, buffer, lr, momentum, dampening, decay, nesterov, maximize, first)
+            if backend.updates_together:
+                pending.setdefault(first, []).append((array, grad._data, buffer))
+                continue
+            backend.sgd_(array, grad._data, buffer, *options, first)
             mark_mutated(backend, array, "SGD.step")
+        if pending:
+            self._update_together(backend, pending, *options)
+
+    def _update_together(self, backend: Any, pending: dict[bool, list[tuple[Any, ...]]], *options: Any) -> None:
+        for first, arrays in pending.items():
+            params, grads, buffers = zip(*arrays)
+            backend.sgd_all_(params, grads, None if buffers[0] is None else buffers, *options, first)
+            for array in params:
+                mark_mutated(backend, array, "SGD.step")
 
 
 def _first_step() -> None:

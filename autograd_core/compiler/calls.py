@@ -12,6 +12,8 @@ from autograd_core.recorder import Call, Ref
 _WRITES: dict[str, tuple[int, ...]] = {
     "sgd_": (0, 2),
     "adam_": (0, 2, 3, 4, 5),
+    "sgd_all_": (0, 2),
+    "adam_all_": (0, 2, 3, 4, 5),
     "nadam_": (0, 2, 3, 4, 5),
     "rmsprop_": (0, 2, 3, 4, 5),
     "adagrad_": (0, 2, 3),

@@ -16,6 +16,7 @@ from autograd_core.nn.utils.reparametrize import remove_spectral_norm as remove_
 from autograd_core.nn.utils.reparametrize import remove_weight_norm as remove_weight_norm
 from autograd_core.nn.utils.reparametrize import spectral_norm as spectral_norm
 from autograd_core.nn.utils.reparametrize import weight_norm as weight_norm
+from autograd_core.ops.together import scale_together_, total_norm
 
 M = TypeVar("M", bound=Module)
 
@@ -49,7 +50,9 @@ def get_total_norm(
     if not grads:
         return ag.tensor(0.0)
     device = grads[0].device
-    total = ag.stack([ag.norm(g.detach(), p).to(device) for g in grads]).norm(p)
+    total = total_norm(grads) if p == 2 else None
+    if total is None:
+        total = ag.stack([ag.norm(g.detach(), p).to(device) for g in grads]).norm(p)
     if error_if_nonfinite and not bool(ag.isfinite(total)):
         raise RuntimeError(
             f"the total norm of order {norm_type} of the gradients is not finite, so they cannot be clipped; look for "
@@ -69,9 +72,11 @@ def clip_grads_with_norm_(
     tensor([1.0000])
     """
     factor = (float(max_norm) / (total_norm + 1e-6)).clamp(max=1.0)
+    grads = _grads(parameters)
     with ag.no_grad():
-        for g in _grads(parameters):
-            g.mul_(factor.to(g.device))
+        if not scale_together_(grads, factor):
+            for g in grads:
+                g.mul_(factor.to(g.device))
 
 
 def clip_grad_norm_(

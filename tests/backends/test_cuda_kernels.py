@@ -72,7 +72,8 @@ def test_kernels_equal_the_portable_bodies(family: str) -> None:
 
 class InterpretedBackend(KernelBackend):
     def __init__(self, index: int = 0) -> None:
-        super().__init__(FakeLauncher(), index)
+        self.launch = FakeLauncher()
+        super().__init__(self.launch, index)
 
 
 ag.register_backend("interpreted", lambda: InterpretedBackend)
@@ -118,3 +119,46 @@ def test_training_on_the_kernels_goes_as_on_the_cpu(made: Any) -> None:
     assert ends[1][1] == pytest.approx(ends[0][1], rel=1e-5)
     for x, y in zip(ends[0][2], ends[1][2]):
         assert ag.allclose(y, x, 1e-4, 1e-6)
+
+
+def sgd(params: Any) -> Any:
+    return ag.optim.SGD(params, 0.1, momentum=0.9, dampening=0.5, weight_decay=0.01)
+
+
+def amsgrad(params: Any) -> Any:
+    return ag.optim.Adam(params, 0.1, amsgrad=True, maximize=True)
+
+
+@pytest.mark.parametrize("make", [sgd, amsgrad])
+def test_an_update_is_launched_once_for_all_parameters(make: Any) -> None:
+    ends = []
+    for device in ("cpu", "interpreted"):
+        ag.set_default_device(device)
+        ag.manual_seed(4)
+        params = [ag.randn(*shape, requires_grad=True) for shape in ((3, 2), (4,), (), (2, 2))]
+        launch = getattr(params[0]._backend, "launch", FakeLauncher())
+        optimizer, launches = make(params), []
+        for _ in range(3):
+            for p in params[:3]:
+                p.grad = ag.randn(*p.shape)
+            before, versions = launch.count, [p._version for p in params]
+            optimizer.step()
+            launches.append(launch.count - before)
+            assert [p._version - v for p, v in zip(params, versions)] == [1, 1, 1, 0]
+        ends.append([p.detach().cpu() for p in params])
+    assert launches == ([1] * 3 if make is sgd else [2] * 3)
+    for x, y in zip(*ends):
+        assert ag.allclose(x, y, 1e-5, 1e-7)
+
+
+def test_clipping_takes_three_launches_and_no_read() -> None:
+    ag.set_default_device("interpreted")
+    params = [ag.zeros(*shape, requires_grad=True) for shape in ((3, 2), (4,), (2, 2))]
+    backend = params[0]._backend
+    for p in params:
+        p.grad = ag.full(tuple(p.shape), 3.0)
+    before, reads = backend.launch.count, backend.counts.to_host
+    total = ag.nn.utils.clip_grad_norm_(params, 1.0)
+    assert backend.launch.count - before == 3 and backend.counts.to_host == reads
+    assert total.item() == pytest.approx(3 * 14**0.5)
+    assert params[1].grad is not None and params[1].grad.tolist() == pytest.approx([14**-0.5] * 4, rel=1e-5)

@@ -199,8 +199,8 @@ def _taken(places: list[int], *lists: Arrays) -> list[PointerTable]:
 
 
 def _updatable(params: Arrays, *states: Arrays) -> bool:
-    """Whether the kernels are made for all of these: what they write lies in order, and in one dtype."""
-    return all(
+    """Whether the kernels are made for all of these: what they write lies in order, in one dtype, and nothing twice."""
+    return len(set(map(id, params))) == len(params) and all(
         x.dtype.char in "fd" and all(s.dtype == x.dtype and s.flags.c_contiguous for s in rest) and x.flags.c_contiguous
         for x, *rest in zip(params, *states)
     )
