@@ -21,6 +21,7 @@ import time
 import weakref
 from bisect import bisect_right
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
@@ -83,6 +84,8 @@ class profile:
     After the block, `events` has every kernel call, `seconds` the time of the whole block, and `peak` the most bytes
     that arrays made in it held at once. A kernel's own temporary arrays are not seen. On a GPU each call is waited
     for, so that its time is its own. A backward kernel counts for the module whose forward recorded the operation.
+    `transfers` counts what crossed between a GPU and the host: "to_device" and "to_host" (copies; "bytes_to_device",
+    "bytes_to_host"), "synchronizations", and "hidden", reads inside a kernel.
 
     Raises RuntimeError if a profile is active already.
 
@@ -99,12 +102,15 @@ class profile:
         self.spans: list[tuple[str, float, float]] = []  # path, start and seconds of each module's forward
         self.seconds = 0.0
         self.peak = 0
+        self.transfers: dict[str, int] = {}
         self._begin = 0.0
         self._thread = 0
         self._inside = 0  # depth of kernel calls
         self._memory = 0
         self._owners: dict[int, weakref.ref[Any]] = {}  # arrays whose memory has been seen
         self._shadowed: list[tuple[Any, str, Any, Any]] = []
+        self._counts: list[tuple[Any, dict[str, int]]] = []
+        self._watches = ExitStack()
         self._call: Any = None
         self._stack: list[str] = []
         self._names: dict[int, str] = {}  # of the modules within the outermost one that is running
@@ -124,6 +130,10 @@ class profile:
             _active = self
         self._thread = threading.get_ident()
         for backend in list(devices._backends.values()):
+            counts = getattr(backend, "counts", None)
+            if counts is not None:
+                self._counts.append((counts, counts.as_dict()))
+                self._watches.enter_context(backend.watched())
             for name, kernel in list(_kernels(backend)):
                 shadow = self._timed(backend, name, kernel)
                 self._shadowed.append((backend, name, backend.__dict__.get(name, _MISSING), shadow))
@@ -148,10 +158,16 @@ class profile:
                     own[name] = before
         self._shadowed.clear()
         self._owners.clear()
+        self._watches.close()
+        for counts, before in self._counts:
+            for what, n in counts.as_dict().items():
+                self.transfers[what] = self.transfers.get(what, 0) + n - before[what]
         with _lock:
             _active = None
 
     def _timed(self, backend: Any, name: str, kernel: Callable[..., Any]) -> Callable[..., Any]:
+        wait = getattr(backend, "wait", backend.synchronize)  # Not counted as the program's own waiting.
+
         def call(*args: Any, **kwargs: Any) -> Any:
             if self._inside or threading.get_ident() != self._thread:
                 return kernel(*args, **kwargs)
@@ -161,7 +177,7 @@ class profile:
             start = time.perf_counter()
             try:
                 result = kernel(*args, **kwargs)
-                backend.synchronize()
+                wait()
             finally:
                 end = time.perf_counter()
                 self._inside -= 1
@@ -288,6 +304,15 @@ class profile:
             f"{len(self.events)} kernel calls took {1e3 * busy:.3f} ms of {1e3 * self.seconds:.3f} ms, "
             f"the most memory held was {self.peak / 2**20:.2f} MiB"
         )
+        t = {what: n for what, n in self.transfers.items() if n}
+        if t:
+            copies = [
+                f"{t[way]} {'copy' if t[way] == 1 else 'copies'} {words} ({t.get('bytes_' + way, 0) / 2**20:.2f} MiB)"
+                for way, words in (("to_device", "to the device"), ("to_host", "to the host"))
+                if way in t
+            ]
+            named = (("synchronizations", "waits"), ("hidden", "reads inside kernels"))
+            lines.append(", ".join([*copies, *(f"{t[what]} {words}" for what, words in named if what in t)]))
         return "\n".join(lines)
 
     def export_chrome_trace(self, path: str | os.PathLike[str]) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 from autograd_core.backends.base import Array, Backend
 from autograd_core.backends.cuda import kernels
 from autograd_core.backends.cuda.checks import DeferredChecks
-from autograd_core.backends.cuda.counts import Counts
+from autograd_core.backends.cuda.counts import Counts, watched
 from autograd_core.backends.cuda.indexing import CudaIndexKernels
 from autograd_core.backends.cuda.memory import CudaMemory
 from autograd_core.backends.cuda.views import CudaViewKernels
@@ -83,8 +83,16 @@ class CudaBackend(CudaIndexKernels, CudaViewKernels, CudaMemory, Backend):
     def synchronize(self) -> None:
         """Wait until all work given to the device is done; raises what the checks of values have found since."""
         self.counts.synchronizations += 1
+        self.wait()
+
+    def wait(self) -> None:
+        """`synchronize`, uncounted."""
         self.device.synchronize()
         self.raise_pending()
+
+    def watched(self) -> Any:
+        """A context manager inside which reads within kernels are counted too (`counts.hidden`)."""
+        return watched(self)
 
     def raise_pending(self) -> None:
         """Raise what the checks of values have found since the last read-out."""

@@ -6,6 +6,7 @@ same number; the host looks at the numbers when it has to wait for the device an
 
 from __future__ import annotations
 
+import itertools
 import os
 import threading
 from dataclasses import dataclass
@@ -41,6 +42,8 @@ class DeferredChecks:
         self._xp = xp
         self._numbers: Array = None
         self._slots: dict[Check, int] = {}
+        self._latest: dict[Check, int] = {}  # When each check was made last.
+        self._moments = itertools.count()
         self._lock = threading.RLock()
         self.immediate = os.environ.get("AUTOGRAD_CORE_CHECK", "0") not in ("", "0")
         self.pending = False
@@ -55,7 +58,10 @@ class DeferredChecks:
                 if len(self._slots) == _SLOTS:
                     self.raise_pending()
                     self._slots.clear()
+                    self._latest.clear()
+                    self._numbers[...] = 0
                 slot = self._slots[check] = len(self._slots)
+            self._latest[check] = next(self._moments)
             place = self._numbers[slot]
             self._xp.maximum(place, number, out=place)
             self.pending = True
@@ -63,14 +69,16 @@ class DeferredChecks:
             self.raise_pending()
 
     def raise_pending(self) -> None:
-        """Read the numbers, and raise the first check that failed since the last time."""
+        """Read the numbers, and raise the check that failed since the last time: of several the one made first."""
         if not self.pending:
             return
         with self._lock:
             self.pending = False
             numbers = self._numbers[: len(self._slots)].get()
-            failed = next((c for c, slot in self._slots.items() if int(numbers[slot]) >= c.limit), None)
-            if failed is None:
+            failed = [check for check, slot in self._slots.items() if int(numbers[slot]) >= check.limit]
+            if not failed:
                 return
+            first = min(failed, key=lambda check: self._latest[check])
+            found = int(numbers[self._slots[first]])
             self._numbers[...] = 0
-        raise failed.failure(int(numbers[self._slots[failed]]))
+        raise first.failure(found)
