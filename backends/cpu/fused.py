@@ -87,25 +87,42 @@ class FusedLoop:
         body = Body(self.dtype, {**LIBRARY[self.dtype], **scalars.FUNCTIONS})
         indices = [f"i{n}" for n in range(len(self.dims))]
         held: dict[str, str] = {}
-        loads, before = [], []
+        before: list[str] = []  # What is the same for all elements.
+        rows: list[str] = []  # What is the same for all elements of the innermost loop.
+        loads: list[str] = []
         for name, shape, _, dtype in self.inputs:
             held[name] = f"{name}_"
             if not shape or math.prod(shape) == 1:
                 before.append(f"{name}_ = {name}" if dtype.kind == "b" else f"{name}_ = {self.dtype}({name})")
+            elif name in self._flat and not self._steps[name][-1]:
+                rows.append(f"{name}_ = {name}[{self._index(name, indices)}]")
             else:
-                loads.append(f"{name}_ = {name}[{self._index(name, indices)}]")
+                loads.append(f"{name}_ = {self._element(name, indices, rows)}")
         for function, arguments, result in self.steps:
             operands = [held[a] if isinstance(a, str) else body.constant(a) for a in arguments]
             held[result] = body.call(function, operands)
-        stores = [f"{name}[{self._index(name, indices)}] = {held[name]}" for name, *_ in self.outputs]
+        stores = [f"{self._element(name, indices, rows)} = {held[name]}" for name, *_ in self.outputs]
         lines = [*body.define_constants(), "", "", f"def kernel({', '.join(name for name, *_ in self._arrays)}):"]
         lines += [f"    {line}" for line in before]
         for depth, (index, n) in enumerate(zip(indices, self.dims)):
+            if depth == len(self.dims) - 1:
+                lines += ["    " * (depth + 1) + line for line in rows]
             # The size of a single loop is the array's, so that one file serves all sizes.
             bound = f"{self.outputs[0][0]}.size" if len(self.dims) == 1 else str(n)
             lines.append(f"{'    ' * (depth + 1)}for {index} in {'prange' if depth == 0 else 'range'}({bound}):")
         lines += ["    " * (len(self.dims) + 1) + line for line in (*loads, *body.lines, *stores)]
         return "\n".join(lines) + "\n"
+
+    def _element(self, name: str, indices: list[str], rows: list[str]) -> str:
+        """The element of an array that the innermost loop is at; of nested loops, by way of a slice made in `rows`.
+
+        An index that counts from 0 needs no test for Python's negative ones, which keeps loops from vectorising.
+        """
+        if name not in self._flat or len(indices) == 1:
+            return f"{name}[{self._index(name, indices)}]"
+        outer = self._index(name, indices[:-1])
+        rows.append(f"{name}_row = {name}[{outer} : {outer} + {self.dims[-1]}]")
+        return f"{name}_row[{indices[-1]}]"
 
     def _index(self, name: str, indices: list[str]) -> str:
         if name not in self._flat:

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from autograd_core.backends.cpu import conv_kernels, norm_kernels, pool_kernels
+from autograd_core.backends.cpu import conv_kernels, norm_kernels, pool_kernels, recurrent_kernels, softmax_kernels
 from autograd_core.backends.cpu.products import dot
 from autograd_core.backends.neural import NeuralKernels
 from autograd_core.backends.neural_conv import _output_shape
@@ -65,6 +65,8 @@ def install(backend: Any) -> None:
     for function in (
         conv2d, conv2d_input_grad, conv2d_weight_grad, max_pool2d, max_pool2d_backward, batch_norm_stats, batch_norm,
         batch_norm_backward, layer_norm, layer_norm_backward, cross_entropy, cross_entropy_backward, embedding_backward,
+        softmax, softmax_backward, log_softmax, log_softmax_backward,
+        recurrent_scan, recurrent_scan_backward,
     ):  # fmt: skip
         setattr(backend, function.__name__, _bound(function, backend))
 
@@ -160,24 +162,54 @@ def layer_norm_backward(
 
 
 def cross_entropy(portable: Any, x: Array, target: Array, ignored: int) -> Any:
-    if x.size > _SMALL or x.dtype.char not in "fd":
-        return portable(x, target, ignored)
-    logsum = np.empty(x.shape[0], x.dtype)
-    loss, count = norm_kernels.cross_entropy(np.ascontiguousarray(x), np.ascontiguousarray(target), ignored, logsum)
-    if count < 0:
-        return portable(x, target, ignored)  # Raises, with the reason.
-    return np.array(loss, x.dtype), logsum, np.array(count, x.dtype)
+    if not _takes_rows(x) or not _in_range(target, x.shape[1], ignored):
+        return portable(x, target, ignored)  # Raises, with the reason, for a class out of range.
+    return softmax_kernels.cross_entropy(x, target, ignored)
 
 
 def cross_entropy_backward(
     portable: Any, g: Array, x: Array, target: Array, logsum: Array, count: Array, ignored: int
 ) -> Array:
-    if x.size > _SMALL or x.dtype.char not in "fd":
-        return portable(g, x, target, logsum, count, ignored)
-    gx = np.empty(x.shape, x.dtype)
-    target = np.ascontiguousarray(target)
-    norm_kernels.cross_entropy_backward(g[()], np.ascontiguousarray(x), target, logsum, count[()], ignored, gx)
-    return gx
+    run = softmax_kernels.cross_entropy_backward if _takes_rows(x) else portable
+    return run(g, x, target, logsum, count, ignored)
+
+
+def _in_range(target: Array, classes: int, ignored: int) -> bool:
+    """Whether every class is one of `classes` or `ignored`."""
+    if target.size == 0:
+        return False
+    low, high = target.min(), target.max()
+    if low >= 0 and high < classes:
+        return True
+    return bool(((target == ignored) | ((target >= 0) & (target < classes))).all())
+
+
+def _takes_rows(x: Array) -> bool:
+    """Whether the rows' kernels are faster: in float64, whose exponential is the C library's, for few numbers."""
+    return softmax_kernels.usable(1, x) and (x.dtype.char == "f" or x.size <= _SMALL)
+
+
+def softmax(portable: Any, x: Array, axis: int) -> Array:
+    return _rowwise("softmax", portable, axis, x)
+
+
+def log_softmax(portable: Any, x: Array, axis: int) -> Array:
+    return _rowwise("log_softmax", portable, axis, x)
+
+
+def softmax_backward(portable: Any, g: Array, y: Array, axis: int) -> Array:
+    return _rowwise("softmax_backward", portable, axis, g, y)
+
+
+def log_softmax_backward(portable: Any, g: Array, y: Array, axis: int) -> Array:
+    return _rowwise("log_softmax_backward", portable, axis, g, y)
+
+
+def _rowwise(name: str, portable: Any, axis: int, *arrays: Array) -> Array:
+    x = arrays[0]
+    if softmax_kernels.usable(axis, *arrays) and (x.dtype.char == "f" or name == "softmax_backward"):
+        return softmax_kernels.rowwise(name, *arrays)
+    return portable(*arrays, axis)
 
 
 def embedding_backward(portable: Any, g: Array, index: Array, rows: int, padding: int) -> Array:
@@ -188,3 +220,12 @@ def embedding_backward(portable: Any, g: Array, index: Array, rows: int, padding
     flat = np.ascontiguousarray(index).reshape(-1)
     norm_kernels.embedding_backward(np.ascontiguousarray(g).reshape(flat.size, features), flat, padding, gw)
     return gw
+
+
+def recurrent_scan(portable: Any, z: Array, h0: Array, *rest: Any) -> tuple[Array, Array, Array]:
+    return (recurrent_kernels.scan if recurrent_kernels.usable(z, h0) else portable)(z, h0, *rest)
+
+
+def recurrent_scan_backward(portable: Any, g: Array, gh: Array, gc: Array, h0: Array, *rest: Any) -> Any:
+    run = recurrent_kernels.scan_backward if recurrent_kernels.usable(h0, rest[2]) else portable
+    return run(g, gh, gc, h0, *rest)

@@ -212,46 +212,7 @@ def _layer_sums(g, x, mean, rstd, gw, gb):
             gb[first : first + width] = sums
 
 
-# -- classification ---------------------------------------------------------------------------------------
-
-
-@kernel(error_model="numpy")
-def cross_entropy(x, target, ignored, logsum):
-    """(mean loss, number of rows counted); a class out of range gives -1 rows."""
-    rows, classes = x.shape
-    total = 0.0
-    count = 0
-    for i in range(rows):
-        t = target[i]
-        if t != ignored and (t < 0 or t >= classes):
-            return 0.0, -1
-        top = x[i, 0]
-        for k in range(1, classes):
-            # A NaN must reach the sum.
-            top = x[i, k] if not (x[i, k] <= top) else top
-        s = x.dtype.type(0)
-        for k in range(classes):
-            s += math.exp(x[i, k] - top)
-        logsum[i] = top + math.log(s)
-        if t != ignored:
-            count += 1
-            total += np.float64(logsum[i] - x[i, t])
-    return total / count, count
-
-
-@kernel(error_model="numpy")
-def cross_entropy_backward(g, x, target, logsum, count, ignored, gx):
-    rows, classes = x.shape
-    share = g / count
-    for i in range(rows):
-        t = target[i]
-        if t == ignored:
-            for k in range(classes):
-                gx[i, k] = 0
-        else:
-            for k in range(classes):
-                gx[i, k] = math.exp(x[i, k] - logsum[i]) * share
-            gx[i, t] -= share
+# -- embedding --------------------------------------------------------------------------------------------
 
 
 @kernel

@@ -11,7 +11,7 @@ pytest.importorskip("numba", reason="generated kernels need numba")
 
 from autograd_core.backends import scalars
 from autograd_core.backends.base import Backend
-from autograd_core.backends.cpu import generated, lifted
+from autograd_core.backends.cpu import generated, lifted, softmax_kernels
 from autograd_core.backends.cpu.backend import CpuBackend
 from autograd_core.backends.cpu.vector_math import LIBRARY
 from autograd_core.backends.lifting import Body
@@ -160,3 +160,40 @@ def test_scalar_functions_are_kernels_of_the_backend():
     for name in scalars.FUNCTIONS:
         assert hasattr(PORTABLE, name), name
     assert set(lifted.KERNELS) <= set(scalars.FUNCTIONS) | set(LIBRARY["float32"])
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("shape", [(5, 7), (300, 65), (2, 3, 16), (4, 1)])
+def test_softmax_kernels_equal_the_portable_bodies(shape, dtype):
+    rng = np.random.default_rng(3)
+    x, g = (rng.standard_normal((2, *shape)) * 5).astype(dtype)
+    specials = x.copy().reshape(-1, shape[-1])
+    for row, value in zip(specials, [np.nan, np.inf, -np.inf, 1e30, -1e30]):
+        row[-1] = value
+    specials[-1] = -np.inf
+    axis = len(shape) - 1
+    for values in (x, specials.reshape(shape)):
+        with np.errstate(all="ignore"):
+            for name in ("softmax", "log_softmax"):
+                expected = getattr(PORTABLE, name)(values.astype(np.float64), axis)
+                got = softmax_kernels.rowwise(name, values)
+                np.testing.assert_allclose(got, expected, rtol=3e-6 if dtype == "float32" else 1e-13, atol=1e-6)
+                expected = getattr(PORTABLE, f"{name}_backward")(g.astype(np.float64), expected, axis)
+                got = softmax_kernels.rowwise(f"{name}_backward", g, got)
+                np.testing.assert_allclose(got, expected, rtol=1e-4 if dtype == "float32" else 1e-12, atol=1e-5)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(("rows", "classes"), [(3, 10), (700, 65)])
+def test_cross_entropy_kernels_equal_the_portable_body(rows, classes, dtype):
+    rng = np.random.default_rng(4)
+    x, target = (rng.standard_normal((rows, classes)) * 5).astype(dtype), rng.integers(0, classes, rows)
+    target[1] = -100
+    exact = PORTABLE.cross_entropy(x.astype(np.float64), target, -100)
+    found = softmax_kernels.cross_entropy(x, target, -100)
+    for a, b in zip(found, exact, strict=True):
+        np.testing.assert_allclose(a, b, rtol=2e-6)
+    g = np.array(2.0, dtype)
+    expected = PORTABLE.cross_entropy_backward(g, x.astype(np.float64), target, exact[1], exact[2], -100)
+    got = softmax_kernels.cross_entropy_backward(g, x, target, found[1], found[2], -100)
+    np.testing.assert_allclose(got, expected, rtol=1e-4, atol=1e-8)
