@@ -13,20 +13,9 @@ from autograd_core.nn import init
 from autograd_core.nn.module import Module
 from autograd_core.nn.parameter import Parameter
 from autograd_core.nn.utils.rnn import PackedSequence, pad_packed_sequence
-from autograd_core.ops.recurrent import gru_step, lstm_step, parts, rnn_step
+from autograd_core.ops.recurrent import parts, recurrent, step
 
 _GATES = {"RNN_TANH": 1, "RNN_RELU": 1, "LSTM": 4, "GRU": 3}
-
-
-def _advance(mode: str, gx: Tensor, state: tuple[Tensor, ...], weights: tuple[Any, ...]) -> tuple[Tensor, ...]:
-    """The state after one step; weights: (w_hh, b_hh, w_hr)."""
-    w, b, project = weights
-    if mode == "LSTM":
-        h, c = state
-        return lstm_step(gx, h, c, w, b, project)
-    if mode == "GRU":
-        return (gru_step(gx, state[0], w, b),)
-    return (rnn_step(gx, state[0], w, b, mode == "RNN_RELU"),)
 
 
 class RNNBase(Module):
@@ -142,11 +131,10 @@ class RNNBase(Module):
             raise RuntimeError(f"{name}: expected sequence length to be larger than 0")
         order = input.sorted_indices if packed else None
         state = self._initial(x, hx, n, single, order)
-        masks = None
+        mask = None
         if packed:
-            reached = lengths.to(x.device).reshape(1, n, 1) > ag.arange(steps, device=x.device).reshape(steps, 1, 1)
-            masks = parts(reached, 0)
-        x, final = self._run(x, state, masks)
+            mask = lengths.to(x.device).reshape(1, n) > ag.arange(steps, device=x.device).reshape(steps, 1)
+        x, final = self._run(x, state, mask)
         if packed:
             rows = x.reshape(steps * n, x.shape[2])
             active = [int(size) for size in input.batch_sizes.tolist()]
@@ -181,9 +169,7 @@ class RNNBase(Module):
             checked.append(t.unsqueeze(1) if single else t if order is None else t.index_select(1, order))
         return tuple(checked)
 
-    def _run(
-        self, x: Tensor, state: tuple[Tensor, ...], masks: tuple[Tensor, ...] | None
-    ) -> tuple[Tensor, tuple[Tensor, ...]]:
+    def _run(self, x: Tensor, state: tuple[Tensor, ...], mask: Tensor | None) -> tuple[Tensor, tuple[Tensor, ...]]:
         directions = 2 if self.bidirectional else 1
         starts = list(zip(*(parts(s, 0) for s in state), strict=True))
         finals = []
@@ -191,7 +177,7 @@ class RNNBase(Module):
             outputs = []
             for d in range(directions):
                 k = layer * directions + d
-                y, final = self._scan(x, starts[k], self._names[k], masks, backwards=d == 1)
+                y, final = self._scan(x, starts[k], self._names[k], mask, backwards=d == 1)
                 outputs.append(y)
                 finals.append(final)
             x = outputs[0] if directions == 1 else ag.cat(outputs, 2)
@@ -200,22 +186,12 @@ class RNNBase(Module):
         return x, tuple(ag.stack(list(column)) for column in zip(*finals, strict=True))  # type: ignore[attr-defined]
 
     def _scan(
-        self, x: Tensor, state: tuple[Tensor, ...], names: list[str], masks: tuple[Tensor, ...] | None, backwards: bool
+        self, x: Tensor, state: tuple[Tensor, ...], names: list[str], mask: Tensor | None, backwards: bool
     ) -> tuple[Tensor, tuple[Tensor, ...]]:
         """One layer in one direction."""
         own: list[Any] = [getattr(self, name) for name in names]
-        w_ih, w_hh = own[:2]
-        b_ih, b_hh = own[2:4] if self.bias else (None, None)
-        weights = (w_hh, b_hh, own[-1] if self.proj_size else None)
-        inputs = parts(F.linear(x, w_ih, b_ih), 0)
-        outputs: list[Any] = [None] * len(inputs)
-        for t in reversed(range(len(inputs))) if backwards else range(len(inputs)):
-            moved = _advance(self.mode, inputs[t], state, weights)
-            if masks is not None:  # A sequence that has ended, or (backwards) not begun, keeps its state.
-                moved = tuple(ag.where(masks[t], new, old) for new, old in zip(moved, state))  # type: ignore[attr-defined]
-            state = moved
-            outputs[t] = state[0]
-        return ag.stack(outputs), state  # type: ignore[attr-defined]
+        weights = (*own[:2], *(own[2:4] if self.bias else (None, None)))
+        return recurrent(self.mode, x, state, weights, mask, backwards, own[-1] if self.proj_size else None)
 
     def extra_repr(self) -> str:
         text = f"{self.input_size}, {self.hidden_size}"
@@ -378,7 +354,7 @@ class RNNCellBase(Module):
                     f"{name}: expected hidden of shape {(*lead, self.hidden_size)}, got {tuple(t.shape)}"
                 )
         gx = F.linear(input, self.weight_ih, self.bias_ih)
-        return _advance(mode, gx, given, (self.weight_hh, self.bias_hh, None))
+        return step(mode, gx, given, (self.weight_hh, self.bias_hh, None))
 
     def extra_repr(self) -> str:
         text = f"{self.input_size}, {self.hidden_size}"

@@ -55,7 +55,7 @@ def product_tile(vectors: int) -> Any:
         def emit(context: Any, builder: Any, signature: Any, values: Any) -> Any:
             rows, a, a_at, a_row, a_step, b, b_at, offsets, o_at, k, c, c_at, c_row, add = values
             kinds = signature.args
-            out = _Emitter(context, builder, lanes)
+            out = Emitter(context, builder, lanes)
             a = out.address(kinds[1], a, a_at)
             b = out.address(kinds[5], b, b_at)
             offsets = out.address(kinds[7], offsets, o_at)
@@ -134,7 +134,7 @@ def dot_tile() -> Any:
         def emit(context: Any, builder: Any, signature: Any, values: Any) -> Any:
             rows, a, a_at, a_step, b, b_at, offsets, o_at, n, c, c_at, c_step = values
             kinds = signature.args
-            out = _Emitter(context, builder, lanes)
+            out = Emitter(context, builder, lanes)
             a = out.address(kinds[1], a, a_at)
             b = out.address(kinds[4], b, b_at)
             offsets = out.address(kinds[6], offsets, o_at)
@@ -205,7 +205,7 @@ def turn_tile() -> Any:
 
         def emit(context: Any, builder: Any, signature: Any, values: Any) -> Any:
             a, a_at, a_step, c, c_at, c_step = values
-            out = _Emitter(context, builder, lanes)
+            out = Emitter(context, builder, lanes)
             a = out.address(signature.args[0], a, a_at)
             c = out.address(signature.args[3], c, c_at)
             rows = [out.load(builder.gep(a, [builder.mul(a_step, out.integer(i))])) for i in range(lanes)]
@@ -235,7 +235,7 @@ def _sizes(most: int) -> list[tuple[int, int]]:
     return [(rows, least + 1) for least, rows in zip([0, *sizes], sizes)]
 
 
-class _Emitter:
+class Emitter:
     """Writes vector instructions of float32."""
 
     def __init__(self, context: Any, builder: Any, lanes: int) -> None:

@@ -1,5 +1,6 @@
 """Recurrent layers and cells beside PyTorch's: text, state, outputs and gradients, padded and packed; and bad input."""
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -8,6 +9,7 @@ from test_layers import assert_close, transfer
 
 import autograd_core as ag
 from autograd_core import nn
+from autograd_core.ops import recurrent as ops
 
 # name, what makes the layer (from ag.nn or torch.nn)
 LAYERS: list[tuple[str, Callable[[Any], Any]]] = [
@@ -180,3 +182,68 @@ def test_mistakes_are_named(call: Callable[[], Any], error: type[Exception], par
         call()
     for part in parts:
         assert part in str(caught.value)
+
+
+MODES = [("LSTM", 4), ("GRU", 3), ("RNN_TANH", 1), ("RNN_RELU", 1)]
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+@pytest.mark.parametrize("masked", [False, True])
+@pytest.mark.parametrize(("mode", "gates"), MODES)
+@pytest.mark.parametrize(
+    ("steps", "n", "size", "hidden"), [(5, 3, 4, 7), (3, 70, 5, 40), (1, 9, 3, 32), (4, 1, 2, 100)]
+)
+def test_the_kernel_of_a_sequence_equals_its_steps(
+    mode: str, gates: int, masked: bool, reverse: bool, steps: int, n: int, size: int, hidden: int
+) -> None:
+    ag.manual_seed(0)
+
+    def tensors(dtype: Any) -> list[Any]:
+        return [
+            None if t is None else t.to(dtype).detach().requires_grad_()
+            for t in (x, h, c if mode == "LSTM" else None, w_ih, w_hh, b_ih, b_hh)
+        ]
+
+    x, h, c = ag.randn(steps, n, size), ag.randn(n, hidden), ag.randn(n, hidden)
+    w_ih, w_hh = (ag.randn(gates * hidden, width) / width**0.5 for width in (size, hidden))
+    b_ih, b_hh = ag.randn(gates * hidden), ag.randn(gates * hidden)
+    mask = ag.rand(steps, n) < 0.6 if masked else None
+    weights = [ag.randn(steps, n, hidden), ag.randn(n, hidden), ag.randn(n, hidden)]
+    results = []
+    for function, dtype in ((ops.recurrent, ag.float32), (ops._composed, ag.float64)):
+        leaves = tensors(dtype)
+        state = tuple(t for t in leaves[1:3] if t is not None)
+        y, finals = function(mode, leaves[0], state, tuple(leaves[3:]), mask, reverse)
+        sum((t * w.to(dtype)).sum() for t, w in zip((y, *finals), weights)).backward()
+        results.append([y, *finals, *(t.grad for t in leaves if t is not None)])
+    for i, (mine, exact) in enumerate(zip(*results, strict=True)):
+        error = float((mine.double() - exact).abs().max() / exact.abs().max())
+        assert mine.shape == exact.shape and error < 3e-6, f"result {i}"
+
+
+def test_extreme_numbers_in_the_kernel_of_a_sequence() -> None:
+    for value in (math.nan, math.inf, -math.inf, 1e30, 1e-42):
+        for mode, gates in MODES:
+            ag.manual_seed(0)
+            x = ag.randn(3, 2, 4)
+            x[1, 0, 2] = value
+            weights = (ag.randn(gates * 20, 4), ag.randn(gates * 20, 20) / 5, None, None)
+            state = (ag.zeros(2, 20),) * (2 if mode == "LSTM" else 1)
+            y, _ = ops.recurrent(mode, x, state, weights)
+            expected, _ = ops._composed(mode, x, state, weights, None, False)
+            assert ag.allclose(y, expected, rtol=1e-4, atol=1e-5, equal_nan=True), (value, mode)
+
+
+@pytest.mark.host("it compares the bytes of host arrays")
+def test_a_sequence_does_not_depend_on_the_number_of_threads() -> None:
+    layer = nn.LSTM(8, 96)
+    x = ag.randn(4, 128, 8)
+    seen, before = set(), ag.get_num_threads()
+    for threads in (1, 2, before):
+        ag.set_num_threads(threads)
+        layer.zero_grad()
+        y, _ = layer(x)
+        y.square().sum().backward()
+        seen.add((y.detach().numpy().tobytes(), *(p.grad.numpy().tobytes() for p in layer.parameters())))
+    ag.set_num_threads(before)
+    assert len(seen) == 1
