@@ -84,8 +84,8 @@ _LAZY_MODULES = (
 _NOT_YET = ("bfloat16", "distributed", "fft", "stft")
 _NEVER = ("complex64", "complex128", "jit", "nested", "onnx", "quantize_per_tensor", "sparse", "sparse_coo_tensor")
 _LAZY_NAMES = {
-    "OutOfMemoryError": "cuda", "autocast": "amp", "compile": "compiler", "load": "serialization",
-    "save": "serialization",
+    "DeviceDisagreementError": "checked_device", "OutOfMemoryError": "cuda", "autocast": "amp",
+    "check_devices": "checked_device", "compile": "compiler", "load": "serialization", "save": "serialization",
 } | dict.fromkeys(
     (
         "autocast_decrement_nesting", "autocast_increment_nesting", "clear_autocast_cache", "get_autocast_dtype",
@@ -120,6 +120,8 @@ if TYPE_CHECKING:
     from autograd_core.amp.state import set_autocast_dtype as set_autocast_dtype
     from autograd_core.amp.state import set_autocast_enabled as set_autocast_enabled
     from autograd_core.backends.cuda.memory import OutOfMemoryError as OutOfMemoryError
+    from autograd_core.checked_device import DeviceDisagreementError as DeviceDisagreementError
+    from autograd_core.checked_device import check_devices as check_devices
     from autograd_core.compiler import compile as compile
     from autograd_core.serialization import load as load
     from autograd_core.serialization import save as save

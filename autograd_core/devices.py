@@ -24,8 +24,9 @@ class device:
     """Where a tensor lives: `device("cpu")`, `device("cuda")`, `device("cuda:1")`, `device("cuda", 1)`.
 
     `type` is the kind, `index` the number (None for the current one). `device("auto")` is a CUDA device where one can
-    be used, else the CPU, with a warning that says so. As a context manager it is the default device inside. Raises
-    `RuntimeError` for a string that names no device.
+    be used, else the CPU, with a warning that says so; `device("check")` the first CUDA device, whose every result is
+    from then on compared with the CPU's (`check_devices`). As a context manager it is the default device inside.
+    Raises `RuntimeError` for a string that names no device.
 
     >>> import autograd_core as ag
     >>> ag.device("cuda:1").index
@@ -44,6 +45,10 @@ class device:
             raise TypeError(f"device: expected a string such as 'cpu' or 'cuda:0', got {type!r}")
         if type == "auto" and index is None:
             type = _choose()
+        elif type == "check" and index is None:
+            from autograd_core import checked_device
+
+            type = checked_device.start()
         kind, colon, number = type.partition(":")
         if colon:
             if index is not None:
@@ -54,7 +59,7 @@ class device:
         if kind not in _kinds:
             known = ", ".join(sorted(_kinds))
             raise RuntimeError(
-                f"Invalid device string: {type!r}; expected one of {known}, optionally with ':index', or auto"
+                f"Invalid device string: {type!r}; expected one of {known}, optionally with ':index', or auto or check"
             )
         self.type = kind
         self.index = index

@@ -90,7 +90,7 @@ class ndarray:  # noqa: N801
             self._owns = True
 
     def __del__(self) -> None:
-        if getattr(self, "_owns", False):
+        if getattr(self, "_owns", False) and runtime is not None:  # At the end of the process it may be gone.
             runtime.used[self._device] -= self._host.nbytes
 
     shape = property(lambda self: self._host.shape)
@@ -199,23 +199,31 @@ class _Flags:
         self.c_contiguous, self.f_contiguous, self.owndata = flags.c_contiguous, flags.f_contiguous, x.base is None
 
 
+_PLAIN = {bool, int, float, str, slice, type(None), type(...), type, np.dtype}
+
+
 def _strip(value: Any) -> Any:
     """The NumPy arrays behind those of the device; a `TypeError` for a NumPy array that came from outside."""
-    if isinstance(value, ndarray):
+    kind = value.__class__
+    if kind is ndarray:
         if value._device != runtime.current.device:
             raise ValueError(
                 f"The device where the array resides ({value._device}) is different from the current device "
                 f"({runtime.current.device})."
             )
         return value._host
+    if kind in _PLAIN:
+        return value
+    if kind is tuple or kind is list:
+        return kind([_strip(item) for item in value])
+    if kind is dict:
+        return {name: _strip(item) for name, item in value.items()}
     if isinstance(value, np.ndarray):
         raise TypeError(f"Unsupported type {np.ndarray}: a host array of shape {value.shape} met the device")
-    if isinstance(value, tuple | list):
-        return type(value)(_strip(item) for item in value)
-    if isinstance(value, dict):
-        return {name: _strip(item) for name, item in value.items()}
-    if type(value).__module__.split(".")[0] == "autograd_core":
-        raise TypeError(f"{type(value).__name__} reached the array namespace; kernels take raw arrays")
+    if isinstance(value, tuple):
+        return tuple([_strip(item) for item in value])
+    if kind.__module__.split(".")[0] == "autograd_core":
+        raise TypeError(f"{kind.__name__} reached the array namespace; kernels take raw arrays")
     return value
 
 
@@ -249,29 +257,35 @@ def _owner(x: Any) -> Any:
 
 
 def _arrays(value: Any) -> list[ndarray]:
-    if isinstance(value, ndarray):
+    kind = value.__class__
+    if kind is ndarray:
         return [value]
-    return [a for item in value for a in _arrays(item)] if isinstance(value, tuple | list) else []
+    if kind is not tuple and kind is not list:
+        return []
+    found = []
+    for item in value:
+        if item.__class__ is ndarray:
+            found.append(item)
+        elif item.__class__ is tuple or item.__class__ is list:
+            found += _arrays(item)
+    return found
 
 
 def _wrap(result: Any, arguments: Any) -> Any:
     """A result as an array of the device: an argument itself (`out=`), a view of one, or an array of its own."""
-    if isinstance(result, tuple | list):
-        items = [_wrap(item, arguments) for item in result]
-        return type(result)(*items) if hasattr(result, "_fields") else type(result)(items)
-    if isinstance(result, np.generic):
-        return ndarray(np.asarray(result))
-    if not isinstance(result, np.ndarray):
+    if result.__class__ is not np.ndarray:
+        if isinstance(result, np.generic):
+            return ndarray(np.asarray(result))
+        if isinstance(result, tuple | list):
+            items = [_wrap(item, arguments) for item in result]
+            return type(result)(*items) if hasattr(result, "_fields") else type(result)(items)
         return result
-    if result.base is None and result.flags.owndata:
-        for a in _arrays(arguments):
-            if a._host is result:
-                return a
-        return ndarray(result)
     found = _arrays(arguments)
     for a in found:
         if a._host is result:
             return a
+    if result.base is None:
+        return ndarray(result)
     owner = _owner(result)
     for a in found:
         if _owner(a._host) is owner:
@@ -294,7 +308,7 @@ class _Call:
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         stripped, named = _strip(args), _strip(kwargs) if kwargs else kwargs
         if self._ufunc:
-            if any(isinstance(a, list | tuple) for a in stripped):
+            if any(a.__class__ is list or a.__class__ is tuple for a in stripped):
                 raise TypeError(f"cupy.{self._name} takes arrays and numbers")
             result = self._function(*stripped, **named)
         else:
@@ -487,9 +501,15 @@ class CuPy(_Namespace):
 
 
 def _operator(name: str) -> Callable[..., Any]:
+    function = getattr(np.ndarray, name)
+
     def call(self: ndarray, *other: Any) -> Any:
-        result = getattr(_strip(self), name)(*_strip(other))
-        return result if result is NotImplemented else _wrap(result, (self, *other))
+        result = function(_strip(self), *map(_strip, other))
+        if result is NotImplemented:
+            return result
+        if result.__class__ is np.ndarray and result is not self._host:
+            return ndarray(result)
+        return _wrap(result, (self,))
 
     return call
 

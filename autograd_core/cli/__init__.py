@@ -42,6 +42,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             return int(arguments.run(arguments))
         except UserError as error:
             return _fail(arguments.command, str(error), error.status)
+        except (ag.DeviceDisagreementError, ag.OutOfMemoryError) as error:
+            return _fail(arguments.command, str(error), 1)
         except KeyboardInterrupt:
             return _fail(arguments.command, "interrupted", 130)
         except BrokenPipeError:  # the reader, such as `head`, has left

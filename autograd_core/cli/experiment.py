@@ -25,7 +25,7 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("name", nargs="?", choices=experiments.NAMES, metavar="NAME", help="--list shows them")
     parser.add_argument("--list", action="store_true", help="name the experiments")
     parser.add_argument(
-        "--device", default=None, help="cpu, cuda, cuda:N or auto (default: AUTOGRAD_CORE_DEVICE, else cpu)"
+        "--device", default=None, help="cpu, cuda, cuda:N, auto or check (default: AUTOGRAD_CORE_DEVICE, else cpu)"
     )
     parser.add_argument("--seed", type=seed, default=0, help="of every random draw (default: 0)")
     parser.add_argument("--quick", action="store_true", help="a small form that takes seconds")

@@ -23,7 +23,7 @@ def add_parser(commands: Any) -> None:
     )
     parser.add_argument("task", choices=("digits", "mnist"), help="scikit-learn's 8x8 digits, or MNIST's of 28x28")
     parser.add_argument(
-        "--device", default=None, help="cpu, cuda, cuda:N or auto (default: AUTOGRAD_CORE_DEVICE, else cpu)"
+        "--device", default=None, help="cpu, cuda, cuda:N, auto or check (default: AUTOGRAD_CORE_DEVICE, else cpu)"
     )
     parser.add_argument("--epochs", type=_count, help="passes over the training images (default: digits 20, mnist 5)")
     parser.add_argument("--batch-size", type=_count, help="images a step (default: digits 64, mnist 128)")
