@@ -190,10 +190,10 @@ class Builder:
         slot = self.tape.slot_of(t._data)
         assert slot is not None
         made = f"wrap({self._output(slot)}, backend)"
-        if t._requires_grad and engine_edge(t) is None:
-            return f"{made}.requires_grad_()"
+        if t._inference:
+            return f"inference({made})"
         if engine_edge(t) is None:
-            return made
+            return f"{made}.requires_grad_()" if t._requires_grad else made
         if is_spent(t, self.recording.start):
             node = self.names.add(dead_node(self.backend, self.name, tuple(t._data.shape)), "n")
             return f"wrap({self._output(slot)}, backend, {node})"
@@ -428,7 +428,7 @@ class Builder:
             raise Problem("this step is the first of its kind and differs from later ones")
         scope = self.names.table
         scope.update(
-            MISS=MISS, wrap=wrap, backend=self.backend, edge_of=edge_of, make_node=make_node, pick_node=pick_node,
+            MISS=MISS, wrap=wrap, inference=_inference, backend=self.backend, edge_of=edge_of, make_node=make_node, pick_node=pick_node,
             bound=entry.bound, written=entry.written, marks=entry.marks, mark_all=storage.mark_all,
             mark_mutated=storage.mark_mutated, owner=self.backend.storage_key, rebind=rebind, fresh=fresh,
             compiled=None if entry.backward is None else entry.backward.primitive,
@@ -514,6 +514,11 @@ def _rebinder(entry: Entry, slots: Sequence[int]) -> Callable[[tuple[Any, ...]],
     if not slots:
         entry.bound[0] = lambda *args: _first_run(entry, args)
     return rebind
+
+
+def _inference(t: Tensor) -> Tensor:
+    t._inference = True
+    return t
 
 
 def _first_run(entry: Entry, args: tuple[Any, ...]) -> Any:

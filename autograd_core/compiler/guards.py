@@ -222,9 +222,9 @@ class Walk:
                     self._put(member, f"{store}[{child!r}]", f"{name}.{child}", f"{store}[{child!r}] = {{}}")
             elif key == "_hooks":
                 self._put(value, f"{attributes}['_hooks']", f"the hooks of {name}")
-                if value is not None:
-                    self._objects.append((value, self.names.add(value.__dict__, "d"), f"the hooks of {name}"))
-                    self._attributes |= value.__dict__.keys()
+                for table in ("forward_pre", "forward", "backward_pre", "backward") if value is not None else ():
+                    hooks = getattr(value, table)
+                    self._put(hooks, f"{self.names.add(value, 'o')}.{table}", f"the hooks of {name}")
             elif key not in _SKIPPED:
                 self._put(value, f"{attributes}[{key!r}]", f"{name}.{key}", f"{attributes}[{key!r}] = {{}}")
         self._class(type(module), name)
