@@ -2,22 +2,36 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
 
-from autograd_core import Tensor, autograd, is_grad_enabled, storage
+from autograd_core import Tensor, autograd, is_grad_enabled, modes, storage
 from autograd_core.engine import RemovableHandle, _register
+
+
+class Passing:
+    """How many training passes a model's only hook, a forward pre-hook, need not see: each counts `left` down.
+
+    What watches a model now and then puts one into its tables, so that the passes between cost next to nothing.
+    """
+
+    __slots__ = ("left",)
+
+    def __init__(self) -> None:
+        self.left = 0
 
 
 class HookTables:
     """The hooks of one module in the order of their calls, each with its options."""
 
+    __slots__ = ("backward", "backward_pre", "forward", "forward_pre", "passing")
+
     def __init__(self) -> None:
-        self.forward_pre: OrderedDict[int, Any] = OrderedDict()
-        self.forward: OrderedDict[int, Any] = OrderedDict()
-        self.backward_pre: OrderedDict[int, Any] = OrderedDict()
-        self.backward: OrderedDict[int, Any] = OrderedDict()
+        self.passing: Passing | None = None
+        self.forward_pre: dict[int, Any] = {}
+        self.forward: dict[int, Any] = {}
+        self.backward_pre: dict[int, Any] = {}
+        self.backward: dict[int, Any] = {}
 
 
 class Hooked:
@@ -26,14 +40,19 @@ class Hooked:
     # None until the first hook: a call without hooks pays one attribute lookup.
     _hooks: HookTables | None = None
     forward: Callable[..., Any]
+    training: bool
 
     def _register(self, table: str, entry: Any, prepend: bool) -> RemovableHandle:
         if self._hooks is None:
             self._hooks = HookTables()
+        self._hooks.passing = None
         hooks = getattr(self._hooks, table)
+        others = dict(hooks)
         handle = _register(hooks, entry)
         if prepend:
-            hooks.move_to_end(handle.id, last=False)
+            for key in others:
+                del hooks[key]
+            hooks.update(others)
         return handle
 
     def register_forward_pre_hook(
@@ -77,9 +96,29 @@ class Hooked:
     def _call_with_hooks(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         hooks = self._hooks
         assert hooks is not None
+        passing = hooks.passing
+        if passing is not None and passing.left and self.training and not modes.overrides:
+            passing.left -= 1
+            return self.forward(*args, **kwargs)
+        if hooks.forward or hooks.backward or hooks.backward_pre:
+            return self._call_with_all_hooks(hooks, args, kwargs)
+        for hook, with_kwargs in tuple(hooks.forward_pre.values()):
+            if with_kwargs:
+                args, kwargs = _call_pre_hook(self, hook, True, args, kwargs)
+            else:
+                changed = hook(self, args)
+                if changed is not None:
+                    args = changed if isinstance(changed, tuple) else (changed,)
+        if hooks.forward or hooks.backward or hooks.backward_pre:  # registered by a hook
+            return self._call_with_all_hooks(hooks, args, kwargs, pre=False)
+        return self.forward(*args, **kwargs)
+
+    def _call_with_all_hooks(
+        self, hooks: HookTables, args: tuple[Any, ...], kwargs: dict[str, Any], pre: bool = True
+    ) -> Any:
         called: set[int] = set()
         try:
-            for hook, with_kwargs in list(hooks.forward_pre.values()):
+            for hook, with_kwargs in list(hooks.forward_pre.values()) if pre else ():
                 args, kwargs = _call_pre_hook(self, hook, with_kwargs, args, kwargs)
             watch = None
             if hooks.backward or hooks.backward_pre:

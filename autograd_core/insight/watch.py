@@ -12,6 +12,7 @@ from autograd_core import modes, recorder
 from autograd_core.insight import diagnosis, report
 from autograd_core.insight.samples import SATURATED_SLOPE, LayerSample, Sample, read
 from autograd_core.nn import Module
+from autograd_core.nn.hooks import Passing
 from autograd_core.nn.parameter import UninitializedParameter
 from autograd_core.tensor import Tensor
 
@@ -42,10 +43,11 @@ class Watcher:
         if not isinstance(every, int) or every < 1:
             raise ValueError(f"insight.watch: every must be a whole number of steps, at least 1, got {every!r}")
         self.model, self.every = model, every
-        self.steps = 0  # Training passes seen.
         self._samples: list[Sample] = []
         self._unread: list[tuple[list[Tensor], Callable[[list[float]], Sample]]] = []
         self._next = 0
+        # Passes that need not be looked at, and the number of passes once they are over.
+        self._passing, self._until = Passing(), 0
         self._open: _Measurement | None = None
         self._silent: dict[Module, list[Any]] = {}  # Of the last steps, which units were 0 on the batch.
         self._on_sample: list[Callable[[Watcher], None]] = []
@@ -54,17 +56,18 @@ class Watcher:
     # -- the training loop's side -----------------------------------------------------------------------
 
     def _forward_begins(self, module: Module, args: Any) -> None:
-        if self._open is None and self.steps < self._next:
-            # The way of nearly all steps.
-            if module.training and modes.state.grad and module is self.model:
-                self.steps += 1
+        if not module.training or not modes.state.grad or module is not self.model:
             return
-        if not module.training or not modes.state.grad or recorder.recording or module is not self.model:
+        if self._passing.left:
+            self._passing.left -= 1
+            self._let_pass()
+            return
+        if recorder.recording:
             return
         if any(isinstance(p, UninitializedParameter) for p in module.parameters()):
             return  # Lazy layers: what they will be is known after this pass.
         step = self.steps
-        self.steps += 1
+        self._until += 1
         if self._open is not None:
             if not self._open.stepped() and step - self._open.step < _ACCUMULATED:
                 self._open.end_forward()
@@ -74,6 +77,22 @@ class Watcher:
             self._open = _Measurement(self.model, step, args, self._silent)
             # At first often, since a bad start shows at once: 0, 1, 4, 16, 64, ..., every, 2 every, 3 every, ...
             self._next = min(max(1, 4 * step), (step // self.every + 1) * self.every)
+        else:
+            self._passing.left = self._next - self.steps
+            self._until = self._next
+            self._let_pass()
+
+    def _let_pass(self) -> None:
+        """Where no other hook is there, the model need not even call ours for the passes that are left."""
+        hooks = self.model._hooks
+        if hooks is None or hooks.forward or hooks.backward or hooks.backward_pre or len(hooks.forward_pre) > 1:
+            return
+        hooks.passing = self._passing
+
+    @property
+    def steps(self) -> int:
+        """Training passes seen."""
+        return self._until - self._passing.left
 
     def loss(self, loss: Tensor) -> Tensor:
         """Tell the watcher the loss of this step; returns it. Optional: the diagnosis can then see it rise."""
@@ -91,6 +110,8 @@ class Watcher:
     def close(self) -> None:
         """Stop watching. What was measured stays."""
         self._handle.remove()
+        if self.model._hooks is not None:
+            self.model._hooks.passing = None
         _forget_empty_hooks(self.model)
         self._finish()
 

@@ -274,3 +274,63 @@ def test_a_forgotten_optimizer_step_is_named() -> None:
 def test_errors(model: Any, every: Any, error: type[Exception], text: str) -> None:
     with pytest.raises(error, match=text):
         ag.insight.watch(model, every)
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("kind", ["forward_pre_hook", "forward_hook", "full_backward_hook", "full_backward_pre_hook"])
+def test_other_hooks_of_a_watched_model_are_called_at_every_step(kind: str, when: str) -> None:
+    model, (x, y) = mlp(), task()
+    opt = optim.SGD(model.parameters(), lr=0.1)
+    calls: list[int] = []
+
+    def register() -> Any:
+        return getattr(model, f"register_{kind}")(lambda *_: calls.append(1))
+
+    if when == "before":
+        handle = register()
+    with ag.insight.watch(model) as w:
+        for i in range(12):
+            if when == "after" and i == 7:  # in the middle of steps that the watch lets pass
+                handle = register()
+            step(model, opt, x, y)
+        assert w.steps == 12
+        assert [s.step for s in w.samples] == [0, 1, 4]
+        assert len(calls) == (12 if when == "before" else 5)
+        handle.remove()
+        for _ in range(6):
+            step(model, opt, x, y)
+        assert w.steps == 18
+    assert [s.step for s in w.samples] == [0, 1, 4, 16]
+    assert len(calls) == (12 if when == "before" else 5)
+
+
+def test_only_training_passes_with_gradients_count() -> None:
+    model, (x, y) = mlp(), task()
+    opt = optim.SGD(model.parameters(), lr=0.1)
+    with ag.insight.watch(model) as w:
+        for _ in range(10):
+            step(model, opt, x, y)
+            with ag.no_grad():
+                model(x)
+            model.eval()
+            model(x)
+            model.train()
+            copy.deepcopy(model)(x)
+        assert w.steps == 10
+    assert [s.step for s in w.samples] == [0, 1, 4]
+    assert model._hooks is None
+
+
+def test_two_watches_of_one_model() -> None:
+    model, (x, y) = mlp(), task()
+    opt = optim.SGD(model.parameters(), lr=0.1)
+    with ag.insight.watch(model) as first:
+        step(model, opt, x, y)
+        with ag.insight.watch(model, every=3) as second:
+            for _ in range(8):
+                step(model, opt, x, y)
+            assert (first.steps, second.steps) == (9, 8)
+        for _ in range(9):
+            step(model, opt, x, y)
+    assert [s.step for s in first.samples] == [0, 1, 4, 16]
+    assert [s.step for s in second.samples] == [0, 1, 3, 6]
