@@ -48,7 +48,7 @@ def watched(backend: Any) -> Iterator[Counts]:
 
 def _counted(read: Callable[..., Any], backend: Any, counts: Counts) -> Callable[..., Any]:
     def call(self: Any, *args: Any, **kwargs: Any) -> Any:
-        if not backend.reading:
+        if not backend.reading and self.device.id == backend.ordinal:
             counts.hidden += 1
         return read(self, *args, **kwargs)
 
