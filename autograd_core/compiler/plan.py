@@ -14,11 +14,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from autograd_core.compiler import replay
 from autograd_core.compiler.calls import kernel_name, written_by
 from autograd_core.recorder import Call
+
+if TYPE_CHECKING:
+    from autograd_core.insight.draw import Drawing
 
 Array = Any
 
@@ -85,6 +88,7 @@ class Plan:
     def refresh(self) -> None:
         """Take note of the kinds of the slots, when they have changed."""
         self.report: list[tuple[str, int]] = []  # Pass -> how many calls it left.
+        self.spared: dict[int, int] = {}  # id of a generated function -> bytes that are not written thanks to it.
         self.live = [slot.index for slot in self.slots if slot.kind == LIVE]
         self._bound: list[Array] = [self.slots[k].array for k in self.live]
         self._factory = self._run = None
@@ -139,6 +143,18 @@ class Plan:
     def source(self) -> str:
         """The Python function that runs the plan."""
         return replay.source(self)
+
+    def explain(self, source: bool = True) -> str:
+        """Calls after each pass, what was fused, the memory spared, and the generated source."""
+        from autograd_core.compiler.explain import explain
+
+        return explain(self, source)
+
+    def draw(self) -> Drawing:
+        """The calls as a graph: `draw().save("plan.svg")`."""
+        from autograd_core.compiler.explain import draw
+
+        return draw(self)
 
     def __repr__(self) -> str:
         return f"<plan of {self.name}: {len(self.calls)} calls, {len(self.arguments)} arguments>"

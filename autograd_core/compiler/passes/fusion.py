@@ -91,5 +91,6 @@ def _fused(plan: Plan, calls: list[Call], kept: list[int]) -> Call:
         return place[k], slot.shape, tuple(n // slot.dtype.itemsize for n in slot.strides), slot.dtype
 
     function = plan.backend.fuse(steps, [layout(k) for k in inputs], [layout(k) for k in kept])
+    plan.spared[id(function)] = sum(plan.slots[k].nbytes for k in made if k not in kept)
     result: Any = Ref(kept[0]) if len(kept) == 1 else tuple(Ref(k) for k in kept)
     return Call(function, tuple(Ref(k) for k in inputs), {}, result)

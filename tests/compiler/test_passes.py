@@ -1,0 +1,170 @@
+"""Each pass alone, on plans written by hand; and what `explain` and `draw` say of a compiled step."""
+
+import numpy as np
+import pytest
+
+import autograd_core as ag
+from autograd_core.compiler.optimize import optimize
+from autograd_core.compiler.passes.accumulation import make_additions_new
+from autograd_core.compiler.passes.common import share_common_calls
+from autograd_core.compiler.passes.constants import fold_constants
+from autograd_core.compiler.passes.dead import remove_dead_calls
+from autograd_core.compiler.passes.fusion import fuse_elementwise
+from autograd_core.compiler.passes.grouping import Groups
+from autograd_core.compiler.plan import ARGUMENT, CONSTANT, LIVE, MADE, Plan, Slot
+from autograd_core.recorder import Call, Ref
+
+BACKEND = ag.tensor(0.0)._backend
+SHAPE = (3, 4)
+
+
+def plan(lines, outputs, shapes=None, live=(), constants=(), bases=None):
+    """A plan from lines such as "b = add a a": names are slots, other words Python literals; unmade ones are arguments."""
+    shapes, bases, index, slots, calls = shapes or {}, bases or {}, {}, [], []
+
+    def slot(name, kind):
+        if name not in index:
+            index[name] = len(slots)
+            shape = shapes.get(name, SHAPE)
+            array = (
+                None if kind in (ARGUMENT, MADE) else np.linspace(0.5, 2, int(np.prod(shape)), dtype="f").reshape(shape)
+            )
+            base = index[bases[name]] if name in bases else None
+            slots.append(Slot(len(slots), kind, shape, np.dtype("f"), base=base, origin=name, array=array))
+        return Ref(index[name])
+
+    def value(word):
+        if word.isidentifier() and word != "None":
+            return slot(word, LIVE if word in live else CONSTANT if word in constants else ARGUMENT)
+        return eval(word)
+
+    for line in lines:
+        result, call = line.split(" = ")
+        kernel, *words = call.split()
+        args = tuple(value(word) for word in words)
+        calls.append(Call(kernel, args, {}, slot(result, MADE)))
+    arguments = [s.index for s in slots if s.kind == ARGUMENT]
+    made = Plan(BACKEND, slots, calls, arguments, [index[name] for name in outputs])
+    made.names = index
+    return made
+
+
+def results(p):
+    arrays = []
+    for n, k in enumerate(p.arguments):
+        shape = p.slots[k].shape
+        arrays.append(np.linspace(-1, 1, int(np.prod(shape)), dtype="f").reshape(shape) * (n + 1))
+    return [np.asarray(r).copy() for r in p.run(arrays)]
+
+
+def kernels(p):
+    return [c.kernel if isinstance(c.kernel, str) else "+".join(s[0] for s in c.kernel.loop.steps) for c in p.calls]
+
+
+CASES = [
+    # pass, lines, outputs, kernels left
+    (remove_dead_calls, ["b = exp a", "c = neg a", "d = add b b"], "d", ["exp", "add"]),
+    (remove_dead_calls, ["b = exp a", "p = copy_ p b"], "", ["exp", "copy_"]),
+    (remove_dead_calls, ["b = exp a", "b = copy_ b a", "c = neg a"], "c", ["neg"]),
+    (remove_dead_calls, ["b = exp a", "v = reshape b (4,3)", "v = copy_ v t"], "b", ["exp", "reshape", "copy_"]),
+    (share_common_calls, ["b = exp a", "c = exp a", "d = add b c"], "d", ["exp", "add"]),
+    (
+        share_common_calls,
+        ["b = exp p", "p = copy_ p a", "c = exp p", "d = add b c"],
+        "d",
+        ["exp", "copy_", "exp", "add"],
+    ),
+    (share_common_calls, ["b = exp a", "c = exp a"], "bc", ["exp", "exp"]),
+    (share_common_calls, ["b = exp a", "c = exp a", "c = copy_ c a", "d = add b c"], "d", ["exp", "exp", "copy_", "add"]),
+    (fold_constants, ["b = exp k", "c = neg b", "d = add a c"], "d", ["add"]),
+    (fold_constants, ["b = exp k", "b = copy_ b a"], "b", ["exp", "copy_"]),
+    (make_additions_new, ["b = exp a", "b = add b a b", "c = neg b"], "c", ["exp", "add", "neg"]),
+    (fuse_elementwise, ["b = exp a", "c = neg b", "d = mul c a"], "d", ["exp+neg+mul"]),
+    (fuse_elementwise, ["b = exp a", "m = matmul b w", "c = neg b", "d = mul c m"], "d", ["exp+neg", "matmul", "mul"]),
+    (fuse_elementwise, ["b = exp p", "p = copy_ p a", "c = exp p", "d = add b c"], "d", ["exp", "copy_", "exp+add"]),
+]
+
+
+@pytest.mark.parametrize(
+    ("run", "lines", "outputs", "left"), CASES, ids=[f"{c[0].__name__}-{i}" for i, c in enumerate(CASES)]
+)
+def test_pass(run, lines, outputs, left):
+    if run is fuse_elementwise:
+        pytest.importorskip("numba", reason="generated loops need numba")
+
+    def made():
+        shapes = {"v": (4, 3), "t": (4, 3), "w": (4, 4)}
+        return plan(lines, list(outputs), shapes, live=("p",), constants=("k",), bases={"v": "b"})
+
+    before, after = made(), made()
+    run(after)
+    assert kernels(after) == left
+    for a, b in zip(results(before), results(after), strict=True):
+        np.testing.assert_allclose(b, a, rtol=1e-6)
+    for a, b in zip(before.slots, after.slots):
+        if a.kind == LIVE:
+            np.testing.assert_allclose(b.array, a.array, rtol=1e-6)
+
+
+def test_groups_keep_order():
+    p = plan(["b = exp a", "m = matmul b w", "c = neg m", "d = add b c"], ["d"], {"w": (4, 4)})
+    groups = Groups(p)
+    assert not groups.may_merge(0, 3) and groups.may_merge(0, 1) and groups.may_merge(2, 3)
+    groups.merge(2, 3)
+    assert not groups.may_merge(0, 2)
+    assert groups.order() == [[0], [1], [2, 3]]
+
+
+def test_optimizing_keeps_what_a_random_plan_computes():
+    rng = np.random.default_rng(0)
+    for _ in range(30):
+        names, lines = ["a", "p"], []
+        for n in range(int(rng.integers(2, 14))):
+            kernel = str(rng.choice(["exp", "neg", "tanh", "add", "mul", "sub", "copy_", "add_out", "matmul"]))
+            x, y = (str(rng.choice(names)) for _ in range(2))
+            if kernel == "copy_":
+                lines.append(f"p = copy_ p {x}")
+            elif kernel == "add_out":
+                made = [m for m in names if m.startswith("v")]
+                if made:
+                    x = str(rng.choice(made))
+                    lines.append(f"{x} = add {x} {y} {x}")
+            else:
+                lines.append(f"v{n} = {kernel} {x}" + (f" {y}" if kernel in ("add", "mul", "sub", "matmul") else ""))
+                names.append(f"v{n}")
+        outputs = [str(name) for name in rng.choice(names, 2)]
+        if not all(any(f"{o} =" in line for line in lines) for o in outputs):
+            continue
+
+        def made(lines=lines, outputs=outputs, names=names):
+            return plan(lines, outputs, dict.fromkeys([*names, *"ap"], (3, 3)), live=("p",))
+
+        def values(p):
+            with np.errstate(all="ignore"):
+                return [np.asarray(r).copy() for r in p.run([np.eye(3, dtype="f") / 2 for _ in p.arguments])]
+
+        before, after = made(), optimize(made())
+        for a, b in zip(values(before), values(after), strict=True):
+            np.testing.assert_allclose(b, a, rtol=1e-5, atol=1e-6, err_msg="\n".join(lines))
+
+
+def test_explain_and_draw():
+    pytest.importorskip("numba", reason="generated loops need numba")
+    w = ag.ones(4, requires_grad=True)
+
+    @ag.compile
+    def step(x):
+        w.grad = None
+        loss = (ag.tanh(x * w) - 1.0).square().sum()
+        loss.backward()
+        return loss
+
+    for _ in range(3):
+        step(ag.ones(3, 4))
+    (p,) = step.plans
+    text = p.explain()
+    assert "elementwise calls fused" in text and "def kernel(" in text and "not written to memory" in text
+    assert "def kernel(" not in p.explain(source=False)
+    recorded, left = p.report[0][1], p.report[-1][1]
+    assert left < recorded and f"{recorded:>6} calls" in text
+    assert p.draw().svg.startswith("<svg") and "argument" in p.draw().text
