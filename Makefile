@@ -9,7 +9,7 @@ EXAMPLES := $(VENV)/installed-examples
 DEV := $(VENV)/installed-dev+examples
 comma := ,
 
-.PHONY: help demo test test-slow test-torch test-gpu coverage bench lint clean
+.PHONY: help demo test test-slow test-torch test-ptx test-gpu coverage bench lint clean
 .DEFAULT_GOAL := help
 
 help:
@@ -18,10 +18,11 @@ help:
 	@echo "make test-slow    all tests, with the whole sweep against PyTorch (adds its CPU build)"
 	@echo "make coverage     the whole sweep alone; writes docs/coverage.md from its results"
 	@echo "make test-torch   the comparisons with PyTorch (adds its CPU build)"
+	@echo "make test-ptx     the CUDA kernels compiled, without a GPU (adds NVIDIA's compiler, in .venv-ptx)"
 	@echo "make test-gpu     the test suite on the first CUDA device"
 	@echo "make bench        the benchmarks; with PyTorch beside it, their ratios"
 	@echo "make lint         ruff, and mypy on the built wheel"
-	@echo "make clean        remove .venv, caches and what was built"
+	@echo "make clean        remove both environments, caches and what was built"
 
 $(VENV)/installed-%: pyproject.toml
 	@echo "Installing autograd-core[$(subst +,$(comma),$*)] into $(VENV) ..."
@@ -47,6 +48,11 @@ test-torch: $(DEV)
 	  3) exit 0 ;; \
 	  *) exit 1 ;; \
 	esac
+
+# In an environment of its own: numba-cuda holds NumPy back, and changes what `numba.cuda` is.
+test-ptx:
+	@$(MAKE) --no-print-directory VENV=.venv-ptx .venv-ptx/installed-ptx
+	$(subst $(VENV),.venv-ptx,$(PY)) -m pytest -m "" tests/backends/test_cuda_ptx.py
 
 # The extra follows the driver: its CUDA version is the newest that it runs.
 test-gpu: $(DEV)
