@@ -316,8 +316,30 @@ def updates(rng: np.random.Generator) -> Iterator[Case]:
     yield "scale_all_", (half, np.asarray(0.5, "f"))
 
 
+def recurrences(rng: np.random.Generator) -> Iterator[Case]:
+    def normal(dtype: str, *shape: int) -> Any:
+        return rng.standard_normal(shape).astype(dtype)
+
+    for mode, gates in (("LSTM", 4), ("GRU", 3), ("RNN_TANH", 1), ("RNN_RELU", 1)):
+        for k, dtype in enumerate(("f", "d")):
+            steps, n, units, wide = 3, 2, 5, gates * 5
+            w = normal(dtype, wide, units)
+            biases = (None, None) if k else (normal(dtype, wide), normal(dtype, wide))
+            mask = rng.random((steps, n)) < 0.6 if k else None
+            c0 = normal(dtype, n, units) if mode == "LSTM" else None
+            for reverse in (False, True):
+                z, h0 = normal(dtype, steps, n, wide), normal(dtype, n, units)
+                yield "recurrent_scan", (z, h0, c0, w, *biases, mask, mode, reverse)
+                kept = NumpyBackend().recurrent_scan(z, h0, c0, w, *biases, mask, mode, reverse)
+                g = None if k and reverse else normal(dtype, steps, n, units)
+                gh, gc = (
+                    (None, None) if k else (normal(dtype, n, units), None if c0 is None else normal(dtype, n, units))
+                )
+                yield "recurrent_scan_backward", (g, gh, gc, h0, c0, w, *kept, mask, mode, reverse)
+
+
 FAMILIES = {
     "softmax": softmaxes, "cross_entropy": cross_entropies, "layer_norm": layer_norms, "batch_norm": batch_norms,
     "pooling": pools, "convolution": convolutions, "draws": draws, "elementwise": elementwise, "scatter": scatters,
-    "updates": updates,
+    "updates": updates, "recurrence": recurrences,
 }  # fmt: skip

@@ -33,7 +33,17 @@ class Gpu:
 
 def families() -> tuple[tuple[Callable[..., Any], ...], ...]:
     """The host's sides of all kernels."""
-    from autograd_core.backends.cuda.kernels import columns, draws, elementwise, norms, pools, rows, scatter, steps
+    from autograd_core.backends.cuda.kernels import (
+        cells,
+        columns,
+        draws,
+        elementwise,
+        norms,
+        pools,
+        rows,
+        scatter,
+        steps,
+    )
 
     return (
         rows.KERNELS,
