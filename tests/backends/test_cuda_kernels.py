@@ -43,6 +43,11 @@ def widened(args: tuple[Any, ...]) -> tuple[Any, ...]:
     return tuple(a.astype("f") if isinstance(a, np.ndarray) and a.dtype == "e" else a for a in args)
 
 
+def test_the_cases_reach_every_kernel() -> None:
+    names = {name for family in FAMILIES for name, _ in cases(family)}
+    assert OURS <= names | {"_columns", "_from_columns"}  # Those are inside of the convolutions.
+
+
 @pytest.mark.parametrize("family", FAMILIES)
 def test_kernels_equal_the_portable_bodies(family: str) -> None:
     launch = FakeLauncher()

@@ -45,16 +45,8 @@ def families() -> tuple[tuple[Callable[..., Any], ...], ...]:
         steps,
     )
 
-    return (
-        rows.KERNELS,
-        norms.KERNELS,
-        pools.KERNELS,
-        columns.KERNELS,
-        draws.KERNELS,
-        elementwise.KERNELS,
-        scatter.KERNELS,
-        steps.KERNELS,
-    )
+    modules = (cells, columns, draws, elementwise, norms, pools, rows, scatter, steps)
+    return tuple(module.KERNELS for module in modules)
 
 
 def why_off() -> str:
