@@ -1,6 +1,6 @@
 """Batch norm, layer norm and the classification loss by Numba: one pass over memory where NumPy takes several.
 
-Sums are accumulated in float64, in an order that does not depend on the number of threads.
+Long sums are of short ones in float64, in an order that does not depend on the number of threads.
 """
 
 from __future__ import annotations
@@ -15,6 +15,9 @@ from autograd_core.backends.cpu.cache import kernel, prange
 Array = Any
 
 PARALLEL_FROM = 1 << 14  # Elements from which several threads are faster than one.
+_CHUNK = 1024  # So many numbers are summed in their own dtype, such sums in float64.
+_ROWS = 32  # Rows likewise.
+_TASKS = 16
 _SUMS = {"reassoc", "contract", "nsz"}  # Lets sums vectorise; NaN and infinity keep their meaning.
 
 
@@ -66,19 +69,27 @@ def batch_norm_backward(
 def _stats(x, mean, var):
     n, channels, size = x.shape
     count = n * size
+    x_flat = x.reshape(-1)
     for c in prange(channels):
         total = 0.0
         for i in range(n):
-            for k in range(size):
-                total += np.float64(x[i, c, k])
+            for start in range(0, size, _CHUNK):
+                part, at = x.dtype.type(0), np.uint64((i * channels + c) * size + start)
+                for k in range(np.uint64(min(_CHUNK, size - start))):
+                    part += x_flat[at + k]
+                total += part
         m = total / count
+        centre = x.dtype.type(m)
         squares = 0.0
         for i in range(n):
-            for k in range(size):
-                d = np.float64(x[i, c, k]) - m
-                squares += d * d
+            for start in range(0, size, _CHUNK):
+                part, at = x.dtype.type(0), np.uint64((i * channels + c) * size + start)
+                for k in range(np.uint64(min(_CHUNK, size - start))):
+                    d = x_flat[at + k] - centre
+                    part += d * d
+                squares += part
         mean[c] = m
-        var[c] = squares / count
+        var[c] = squares / count - (m - centre) * (m - centre)
 
 
 @kernel(parallel=True)
@@ -95,15 +106,20 @@ def _scale(x, mean, scale, b, y):
 def _batch_backward(g, x, scale, mean, rstd, training, gx, gw, gb):
     n, channels, size = x.shape
     count = n * size
+    g_flat, x_flat = g.reshape(-1), x.reshape(-1)
     for c in prange(channels):
         m, r = mean[c], rstd[c]
         sum_g = 0.0
         sum_gx = 0.0
         for i in range(n):
-            for k in range(size):
-                v = np.float64(g[i, c, k])
-                sum_g += v
-                sum_gx += v * np.float64(x[i, c, k] - m)
+            for start in range(0, size, _CHUNK):
+                part_g, part_gx = x.dtype.type(0), x.dtype.type(0)
+                at = np.uint64((i * channels + c) * size + start)
+                for k in range(np.uint64(min(_CHUNK, size - start))):
+                    part_g += g_flat[at + k]
+                    part_gx += g_flat[at + k] * (x_flat[at + k] - m)
+                sum_g += part_g
+                sum_gx += part_gx
         gw[c] = sum_gx * r
         gb[c] = sum_g
         if gx.size:
@@ -141,78 +157,79 @@ def layer_norm_backward(
     flat_g, flat_x = (np.ascontiguousarray(a).reshape(rows, features) for a in (g, x))
     weight = np.ones(features, x.dtype) if w is None else np.ascontiguousarray(w).reshape(-1)
     gx = np.empty(x.shape if wants[0] else (0,), x.dtype)
-    gw, gb = (np.empty(features if want else 0, x.dtype) for want in wants[1:])
-    parallel = x.size >= PARALLEL_FROM
-    if wants[0]:
-        run = _layer_backward if parallel else _layer_backward.serial
-        run(flat_g, flat_x, weight, mean.reshape(-1), rstd.reshape(-1), gx.reshape(rows, features))
-    if wants[1] or wants[2]:
-        run = _layer_sums if parallel else _layer_sums.serial
-        run(flat_g, flat_x, mean.reshape(-1), rstd.reshape(-1), gw, gb)
-    return (
-        gx if wants[0] else None,
-        gw.reshape(shape) if wants[1] else None,
-        gb.reshape(shape) if wants[2] else None,
-    )
+    tasks = max(1, min(_TASKS, rows // _ROWS, (4 << 20) // features)) if wants[1] or wants[2] else _TASKS
+    sums = np.zeros((tasks, 2, features if wants[1] or wants[2] else 0))
+    run = _layer_backward if x.size >= PARALLEL_FROM else _layer_backward.serial
+    run(flat_g, flat_x, weight, mean.reshape(-1), rstd.reshape(-1), gx.reshape(-1, features), sums)
+    gw, gb = (sums[:, i].sum(0).astype(x.dtype).reshape(shape) if wants[1 + i] else None for i in (0, 1))
+    return gx if wants[0] else None, gw, gb
 
 
 @kernel(parallel=True, fastmath=_SUMS)
 def _layer(x, w, b, eps, y, mean, rstd):
     rows, features = x.shape
     kind = x.dtype.type
+    x_flat = x.reshape(-1)
     for row in prange(rows):
         total = 0.0
-        for k in range(features):
-            total += np.float64(x[row, k])
+        for start in range(0, features, _CHUNK):
+            part, at = kind(0), np.uint64(row * features + start)
+            for k in range(np.uint64(min(_CHUNK, features - start))):
+                part += x_flat[at + k]
+            total += part
         m = total / features
+        centre = kind(m)
         squares = 0.0
-        for k in range(features):
-            d = np.float64(x[row, k]) - m
-            squares += d * d
-        centre, scale = kind(m), kind(1.0 / math.sqrt(squares / features + eps))
+        for start in range(0, features, _CHUNK):
+            part, at = kind(0), np.uint64(row * features + start)
+            for k in range(np.uint64(min(_CHUNK, features - start))):
+                d = x_flat[at + k] - centre
+                part += d * d
+            squares += part
+        scale = kind(1.0 / math.sqrt(squares / features - (m - centre) * (m - centre) + eps))
         mean[row], rstd[row] = centre, scale
         for k in range(features):
             y[row, k] = (x[row, k] - centre) * scale * w[k] + b[k]
 
 
 @kernel(parallel=True, fastmath=_SUMS)
-def _layer_backward(g, x, w, mean, rstd, gx):
+def _layer_backward(g, x, w, mean, rstd, gx, sums):
+    """One pass over the rows; `sums` (tasks, 2, features) get the gradients by weight and bias, a part a task."""
     rows, features = x.shape
     kind = x.dtype.type
-    for row in prange(rows):
-        m, r = mean[row], rstd[row]
-        sum_g = 0.0
-        sum_gn = 0.0
-        for k in range(features):
-            v = np.float64(g[row, k] * w[k])
-            sum_g += v
-            sum_gn += v * np.float64(x[row, k] - m)
-        shift, slope = kind(sum_g / features), kind(sum_gn / features * r * r)
-        for k in range(features):
-            gx[row, k] = (g[row, k] * w[k] - shift - (x[row, k] - m) * slope) * r
-
-
-@kernel(parallel=True)
-def _layer_sums(g, x, mean, rstd, gw, gb):
-    rows, features = x.shape
-    span = 64  # Columns of one task: rows are then read a few cache lines at a time.
-    for part in prange((features + span - 1) // span):
-        first = part * span
-        width = min(span, features - first)
-        sums, products = np.zeros(width), np.zeros(width)
-        for row in range(rows):
-            m, r = mean[row], rstd[row]
-            for k in range(width):
-                v = g[row, first + k]
-                sums[k] += v
-                products[k] += v * ((x[row, first + k] - m) * r)
-        if gw.size:
-            gw[first : first + width] = products
-        if gb.size:
-            gb[first : first + width] = sums
-
-
-# -- embedding --------------------------------------------------------------------------------------------
+    g_flat, x_flat, gx_flat = g.reshape(-1), x.reshape(-1), gx.reshape(-1)
+    tasks = sums.shape[0]
+    for task in prange(tasks):
+        kept = sums.shape[2]
+        by_weight, by_bias = np.zeros(kept, x.dtype), np.zeros(kept, x.dtype)
+        first, end = task * rows // tasks, (task + 1) * rows // tasks
+        for row in range(first, end):
+            m, r, line = mean[row], rstd[row], np.uint64(row * features)
+            if gx.size:
+                sum_g = 0.0
+                sum_gn = 0.0
+                for start in range(0, features, _CHUNK):
+                    part_g, part_gn, begin = kind(0), kind(0), np.uint64(start)
+                    for k in range(np.uint64(min(_CHUNK, features - start))):
+                        v = g_flat[line + begin + k] * w[begin + k]
+                        part_g += v
+                        part_gn += v * (x_flat[line + begin + k] - m)
+                    sum_g += part_g
+                    sum_gn += part_gn
+                shift, slope = kind(sum_g / features), kind(sum_gn / features * r * r)
+                for k in range(np.uint64(features)):
+                    gx_flat[line + k] = (g_flat[line + k] * w[k] - shift - (x_flat[line + k] - m) * slope) * r
+            if kept:
+                for k in range(np.uint64(kept)):
+                    by_bias[k] += g_flat[line + k]
+                for k in range(np.uint64(kept)):
+                    by_weight[k] += g_flat[line + k] * ((x_flat[line + k] - m) * r)
+                if (row - first) % _ROWS == _ROWS - 1 or row == end - 1:
+                    for k in range(kept):
+                        sums[task, 0, k] += by_weight[k]
+                        sums[task, 1, k] += by_bias[k]
+                        by_weight[k] = 0
+                        by_bias[k] = 0
 
 
 @kernel
