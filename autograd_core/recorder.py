@@ -20,7 +20,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from autograd_core import storage
 from autograd_core.tensor import Tensor, wrap
@@ -94,7 +94,7 @@ class Recorder:
 
     # -- recording --------------------------------------------------------------------------------------
 
-    def __enter__(self) -> Recorder:
+    def __enter__(self) -> Self:
         global recording
         with _lock:
             if self.backend in _active:

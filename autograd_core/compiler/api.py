@@ -25,17 +25,18 @@ def compile(
     check: int = 0,
     cache_size: int = 8,
 ) -> Any:
-    """`model` (a function or a module) recorded at its first call and replayed at later ones, without Python's cost.
+    """`model` (a function or a module), recorded at its first call and replayed at later ones without Python's cost.
 
     A function may be a whole training step. What is replayed is what eager mode computes: parameters, `.grad`, the
     state of optimisers, running statistics and random generators are updated in place, learning rates are read
     at every call. Another shape, dtype, device, plain argument or setting makes another recording.
 
-    fullgraph: what cannot be replayed (reading a value, a shape that depends on values, an effect on Python's objects) is a
-    `CompileError` that names the line; else it runs as it is, with one warning. backend: "inductor" optimises the recorded
-    calls, "aot_eager" replays them as they are, "eager" compiles nothing. check: every so many replays, run the function
-    itself as well and compare (`CompileError` if they differ). cache_size: how many recordings are kept. `dynamic`, `mode`
-    and `options` are PyTorch's, and change nothing; `disable` returns `model`. Without `model`, a decorator.
+    fullgraph: what cannot be replayed (reading a value, a shape that depends on values, an effect on Python's objects)
+    is a `CompileError` that names the line; else it runs as it is, with one warning. backend: "inductor" optimises the
+    recorded calls, "aot_eager" replays them as they are, "eager" compiles nothing. check: every so many replays, run
+    the function itself as well and compare (`CompileError` if they differ). cache_size: how many recordings are kept.
+    `dynamic`, `mode` and `options` are PyTorch's, and change nothing; `disable` returns `model`. Without `model`, a
+    decorator.
 
     Raises TypeError for what cannot be called, ValueError for an unknown backend or a negative number.
 
@@ -56,9 +57,8 @@ def compile(
         if not callable(function):
             raise TypeError(f"compile: expected a function or a module, got {type(function).__name__}")
         if isinstance(function, type):
-            raise TypeError(
-                f"compile: got the class {function.__name__}; compile an object of it: compile({function.__name__}(...))"
-            )
+            name = function.__name__
+            raise TypeError(f"compile: got the class {name}; compile an object of it: compile({name}(...))")
         if isinstance(function, Compiled | OptimizedModule):
             return function
         compiled = Compiled(function, fullgraph, check, cache_size, backend == "inductor")

@@ -9,6 +9,7 @@ inputs, so that gradients of gradients are those of eager mode.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -47,6 +48,7 @@ class Template:
         numbers = {node: i for i, node in enumerate(own)}
         self._nodes = [self._entry(node, numbers) for node in own]
         self.roots = [numbers[root] for root in roots]
+        del self._tape  # And with it the arrays that it holds.
         self.shapes = [tuple(t._data.shape) for t in outputs]
 
     def _entry(self, node: Node, numbers: dict[Node, int]) -> tuple[Any, ...]:
@@ -93,7 +95,7 @@ class Template:
         return Ref(self._kept[slot])
 
     def build(self, kept: Sequence[Any], backend: Any, edges: Sequence[Any]) -> tuple[list[Node], list[Node]]:
-        """The graph on the values `kept`: the nodes of the outputs, and one at each of `edges`, which it leads on to."""
+        """The graph on the values `kept`: the nodes of the outputs, and one at each of `edges`, where it leads on."""
         ends = [
             make_node(_PASS, backend, (edge,), (), (), shape_of(recorded))
             for edge, recorded in zip(edges, self.edges, strict=True)
@@ -114,6 +116,7 @@ class Backward:
     def __init__(self, template: Template, backend: Any, name: str, optimise: Optimise) -> None:
         self.template, self.backend, self.name, self.optimise = template, backend, name, optimise
         self.plans: dict[Any, tuple[Plan, list[int | None]]] = {}
+        self._lock = threading.Lock()
         self.primitive = Primitive(f"compiled_{name}", self.rule)
         self.edge_shapes = [shape_of(edge) for edge in template.edges]
         # A plan keeps no tensor of the recorded call alive.
@@ -131,7 +134,8 @@ class Backward:
         given = [c for c in cotangents if c is not None]
         if found is not None:
             plan, places = found
-            arrays = plan.runner(*ctx.saved, *given)
+            with self._lock:
+                arrays = plan.runner(*ctx.saved, *given)
             return tuple([None if i is None else arrays[i] for i in places])
         if len(self.plans) >= _MOST_PLANS:
             return self._walk(ctx.saved, cotangents, wanted)

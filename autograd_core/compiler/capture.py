@@ -1,6 +1,6 @@
 """Running a step once and writing down what it does: kernel calls, and what it changes that is no array.
 
-The step really runs, so its result and its effects are real. A `Tape` keeps no array alive that the step itself lets go.
+The step really runs, so its result and its effects are real. A `Tape` keeps no array alive that the step lets go.
 """
 
 from __future__ import annotations
@@ -92,8 +92,8 @@ class Tape(Recorder):
         def to_host(x: Array) -> Any:
             if not self._inside and self._is_mine():
                 self.refuse(
-                    f"a value is read on the host at {user_line()}. A replay cannot follow what Python makes of it: keep "
-                    "it in a tensor (ag.where instead of if), or read it from what the compiled function returns"
+                    f"a value is read on the host at {user_line()}. A replay cannot follow what Python makes of it: "
+                    "keep it in a tensor (ag.where instead of if), or read it from what the compiled function returns"
                 )
             return kernel(x)
 
@@ -107,8 +107,8 @@ class Tape(Recorder):
         self.calls.append(call)
         if name in _BY_VALUE or (name == "index" and self._has_mask(call)):
             self.refuse(
-                f"the shape of a result depends on values, at {user_line()} ({name}): a plan has fixed shapes. Use a form "
-                "of fixed shape, such as ag.where(mask, x, 0)"
+                f"the shape of a result depends on values, at {user_line()} ({name}): a plan has fixed shapes. Use a "
+                "form of fixed shape, such as ag.where(mask, x, 0)"
             )
 
     def _has_mask(self, call: Call) -> bool:
@@ -232,7 +232,7 @@ def _noting_gradients(found: Recording) -> Iterator[None]:
 
     changed: list[tuple[Any, str, Any]] = [(Tensor, "_accumulate_grad", accumulate), (Tensor, "grad", grad)]
     Tensor.grad = grad.setter(assigning)  # type: ignore[misc]
-    Tensor._accumulate_grad = noting  # type: ignore[method-assign]
+    setattr(Tensor, "_accumulate_grad", noting)  # noqa: B010 - for mypy, which knows it as a method
     for module, name, parameters in (
         (
             "autograd_core.optim.optimizer",

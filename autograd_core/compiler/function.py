@@ -9,9 +9,10 @@ from collections.abc import Callable
 from typing import Any
 
 from autograd_core import modes, recorder
+from autograd_core.compiler.builder import Builder, Problem, autocast
 from autograd_core.compiler.capture import CompileError, record
 from autograd_core.compiler.checking import checked
-from autograd_core.compiler.entry import MISS, Builder, Entry, Problem, autocast
+from autograd_core.compiler.entry import MISS, Entry
 from autograd_core.compiler.guards import Names, Walk
 from autograd_core.compiler.plan import Plan
 from autograd_core.compiler.signature import Argument, Unsuitable, arguments, differences
@@ -208,8 +209,8 @@ class Compiled:
         if full and count <= _MOST_NOTICES:
             self._notices[name] = _MOST_NOTICES
             warn_user(
-                f"ag.compile: {text}, and the cache of {self.cache_size} recordings is full: {name} keeps it from being "
-                f"replayed. {advice}"
+                f"ag.compile: {text}, and the cache of {self.cache_size} recordings is full: {name} keeps it from "
+                f"being replayed. {advice}"
             )
         elif count < _MOST_NOTICES:
             warn_user(f"ag.compile: {text}. {advice}")

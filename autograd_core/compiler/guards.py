@@ -1,4 +1,4 @@
-"""What a recorded step depends on beside its arguments: found by walking what the function names, checked at every call.
+"""What a recorded step depends on beside its arguments: found by walking what the function names, checked at each call.
 
 The walk starts at the function and follows closure cells, the globals that its code names, modules, optimisers, lists,
 dicts and the attributes of the user's own objects. Every value found lies at a `Place`: a Python expression that
@@ -172,7 +172,7 @@ class Walk:
         self._count(value, expr, name)
         if len(value) > 64 and all(is_plain(item) for item in value):
             copied = self.names.add(value.__class__(value), "c")
-            self.places[f"{expr} == {copied}"] = Place(f"{expr} == {copied}", name, True, None)
+            self.places[f"({expr} == {copied})"] = Place(f"({expr} == {copied})", name, True, None)
             return
         for i, item in enumerate(value):
             self._put(item, f"{expr}[{i}]", f"{name}[{i}]", f"{expr}[{i}] = {{}}" if isinstance(value, list) else None)
@@ -242,7 +242,11 @@ class Walk:
             for key, value in list(group.items()):
                 expr, text = f"{options}[{key!r}]", f"{name}.param_groups[{i}][{key!r}]"
                 if key == "params":
-                    self._sequence(value, expr, f"{name}.param_groups[{i}]['params']")
+                    ids = self.names.add(list(map(id, value)), "c")  # By identity: tensors compare by value.
+                    same_list = f"(list(map(id, {expr})) == {ids})"
+                    self.places[same_list] = Place(same_list, text, True, None)
+                    for j, p in enumerate(value):
+                        self._tensor(p, f"{expr}[{j}]", f"{text}[{j}]")
                 elif key in _SWITCHES:
                     zero = self.names.add(_is_zero, "is_zero")
                     expr = f"{zero}({expr})"
@@ -331,9 +335,11 @@ def changes(before: Walk, after: Walk) -> Iterator[tuple[Place, Any]]:
         yield place, was
 
 
+@functools.lru_cache(maxsize=4096)
 def _names_in(code: types.CodeType) -> tuple[set[str], set[str]]:
     """The globals that code reads, and the names of attributes."""
-    variables, attributes = set(), set()
+    variables: set[str] = set()
+    attributes: set[str] = set()
     for instruction in dis.get_instructions(code):
         if instruction.opname in ("LOAD_GLOBAL", "LOAD_NAME"):
             variables.add(instruction.argval)

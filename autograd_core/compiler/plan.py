@@ -36,10 +36,10 @@ class Slot:
     """One array of a plan.
 
     shape, dtype (the backend's own), strides (in bytes): as recorded; a plan runs on exactly these.
-    kind: one of the words above. base, offset: the slot whose memory it lies in (itself if it has its own) and where its
-    first element lies there, in bytes from that slot's first element.
-    origin: what the user calls it ("model.fc1.weight"), or "". array: the array itself, for all but `argument` and `made`
-    (for `live` the one of the recording: runs read the present one).
+    kind: one of the words above. base, offset: the slot whose memory it lies in (itself if it has its own) and where
+    its first element lies there, in bytes from that slot's first element.
+    origin: what the user calls it ("model.fc1.weight"), or "". array: the array itself, for all but `argument` and
+    `made` (for `live` the one of the recording, or bound last: runs read the present one).
     """
 
     __slots__ = ("address", "array", "base", "dtype", "index", "kind", "offset", "origin", "shape", "strides")
@@ -109,7 +109,7 @@ class Plan:
 
     @property
     def written(self) -> dict[int, str]:
-        """The slots not made by a call whose memory is written to (through themselves or a view), and by which kernel."""
+        """The slots not made by a call whose memory is written to (also through a view), and by which kernel."""
         found: dict[int, str] = {}
         for call in self.calls:
             for k in written_by(call):
@@ -123,6 +123,8 @@ class Plan:
     def bind(self, arrays: Sequence[Array]) -> None:
         """The live arrays from now on, in the order of `live`, of the shapes, dtypes, strides and overlaps recorded."""
         self._bound = list(arrays)
+        for k, array in zip(self.live, arrays):
+            self.slots[k].array = array  # What was recorded may be gone by now.
         self._run = None
 
     @property

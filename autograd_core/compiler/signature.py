@@ -1,4 +1,4 @@
-"""What a call is given: the tensors and plain values among its arguments, how two calls differ, and what to do about it."""
+"""What a call is given: the tensors and plain values among its arguments, how two calls differ, and what helps."""
 
 from __future__ import annotations
 
@@ -101,8 +101,8 @@ def _unsuitable(name: str, value: Any) -> str:
             f"the argument {name} is a {kind}, which a plan would hold fast; pass ag.from_numpy(...) or ag.tensor(...)"
         )
     return (
-        f"the argument {name} is a {kind}; a compiled function takes tensors, numbers, strings, None, and lists, tuples "
-        "and dicts of these"
+        f"the argument {name} is a {kind}; a compiled function takes tensors, numbers, strings, None, and lists, "
+        "tuples and dicts of these"
     )
 
 

@@ -75,7 +75,12 @@ CASES = [
         ["exp", "copy_", "exp", "add"],
     ),
     (share_common_calls, ["b = exp a", "c = exp a"], "bc", ["exp", "exp"]),
-    (share_common_calls, ["b = exp a", "c = exp a", "c = copy_ c a", "d = add b c"], "d", ["exp", "exp", "copy_", "add"]),
+    (
+        share_common_calls,
+        ["b = exp a", "c = exp a", "c = copy_ c a", "d = add b c"],
+        "d",
+        ["exp", "exp", "copy_", "add"],
+    ),
     (fold_constants, ["b = exp k", "c = neg b", "d = add a c"], "d", ["add"]),
     (fold_constants, ["b = exp k", "b = copy_ b a"], "b", ["exp", "copy_"]),
     (make_additions_new, ["b = exp a", "b = add b a b", "c = neg b"], "c", ["exp", "add", "neg"]),
