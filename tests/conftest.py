@@ -20,6 +20,7 @@ import simulated_cuda
 from strict_backend import StrictBackend
 
 import autograd_core as ag
+from autograd_core.backends.cuda import kernels
 
 ag.register_backend("simulated", lambda: simulated_cuda.SimulatedCudaBackend)
 ag.register_backend("strict", lambda: StrictBackend)
@@ -51,8 +52,9 @@ def where_it_runs(config: pytest.Config) -> str:
     if config.getoption("--device") != "cuda":
         return "CPU; the tables of operations also on the simulated CUDA device"
     backend = ag.devices.backend_of("cuda")
-    name = backend.describe()
-    return f"device cuda: {SIMULATED}" if backend.simulated else f"device cuda: {name}, CuPy {backend.xp.__version__}"
+    if backend.simulated:
+        return f"device cuda: {SIMULATED}"
+    return f"device cuda: {backend.describe()}, CuPy {backend.xp.__version__}; {kernels.status(backend)}"
 
 
 @pytest.hookimpl(tryfirst=True)

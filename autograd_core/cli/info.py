@@ -59,6 +59,10 @@ def _devices() -> list[tuple[str, str]]:
         count = kind.device_count()
         found = ", ".join(str(ag.device(name, index if name != "cpu" else None)) for index in range(count))
         rows.append((f"device {name}", found or f"none: {kind.unavailable_reason()}"))
+        if name == "cuda" and count:
+            from autograd_core.backends.cuda import kernels
+
+            rows.append(("CUDA kernels", kernels.status(ag.devices.backend_of("cuda"))))
     try:
         rows.append(("default device", str(ag.get_default_device())))
     except RuntimeError as error:  # AUTOGRAD_CORE_DEVICE holds something wrong

@@ -244,6 +244,7 @@ def recurrent_scan_backward(
     seen = out if mask is None else gpu.contiguous(mask)
     constants = (real, g is not None, mask is not None)
     order = list(range(steps)) if reverse else list(range(steps - 1, -1, -1))
+    arrays: tuple[Array, ...]
     for t, previous in zip(order, [*order[1:], None]):
         last = (seen[t], n, units)
         if mode == "LSTM":

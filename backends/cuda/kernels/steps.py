@@ -217,7 +217,7 @@ def sgd_all_(
         )
     for places in _groups(params):
         real = real_of(params[places[0]])
-        p, g, b = _taken(places, params, grads, buffers if heavy else grads)
+        p, g, b = _taken(places, params, grads, grads if buffers is None else buffers)
         owners, starts, sizes = _chunks(gpu, p.arrays)
         constants = (real, weight_decay is not None, heavy, nesterov, maximize, first)
         gpu.launch(
@@ -233,7 +233,7 @@ def adam_all_(
     weight_decay: Array | None, decoupled: bool, maximize: bool,
 ) -> Arrays:  # fmt: skip
     amsgrad, decayed = max_exp_avg_sqs is not None, weight_decay is not None
-    tops = max_exp_avg_sqs if amsgrad else exp_avg_sqs
+    tops = exp_avg_sqs if max_exp_avg_sqs is None else max_exp_avg_sqs
     if not _updatable(params, grads, exp_avgs, exp_avg_sqs, tops) or not all(x.size for x in params):
         return portable(  # type: ignore[no-any-return]
             params, grads, exp_avgs, exp_avg_sqs, max_exp_avg_sqs, steps, lr, beta1, beta2, eps, weight_decay,
