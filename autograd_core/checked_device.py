@@ -1,12 +1,12 @@
 """`--device check`: a program runs on a CUDA device, and the CPU does every kernel once more and compares.
 
-Every array computation is a call of a backend's kernel by name (see `recorder.py`). Here each call on the checked device
-is followed by the same call on the CPU, on copies of what the device was given, so that rounding errors do not add up
-over a program: what differs is this one kernel. The first result that differs by more than its dtype allows is an error
-that names the kernel, the arrays, the line and the worst element.
+Every array computation is a call of a backend's kernel by name (see `recorder.py`). Here each call on the checked
+device is followed by the same call on the CPU, on copies of what the device was given, so that rounding errors do not
+add up over a program: what differs is this one kernel. The first result that differs by more than its dtype allows is
+an error that names the kernel, the arrays, the line and the worst element.
 
-What a kernel returns for its own backward alone may look different on the two devices. Of that the CPU's own is kept, and
-handed to the CPU when the device is handed its.
+What a kernel returns for its own backward alone may look different on the two devices. Of that the CPU's own is kept,
+and handed to the CPU when the device is handed its.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from autograd_core.userline import user_line
 
 # What brings memory here or there, or has no values that could be compared.
 _NOT_COMPARED = _NO_KERNELS | {
-    "as_array", "as_strided", "empty", "from_backend", "from_host", "from_host_async", "import_dlpack", "library", "memory_held",
-    "memory_info", "memory_peak", "memory_used", "on_device", "pinned_empty", "raise_pending", "release_memory",
+    "as_array", "as_strided", "empty", "from_backend", "from_host", "from_host_async", "import_dlpack", "library",
+    "memory_held", "memory_info", "memory_peak", "memory_used", "on_device", "pinned_empty", "raise_pending", "release_memory",
     "reset_memory_peak", "to_host", "to_host_async",
 }  # fmt: skip
 # Their vectors are unique up to sign only: the values are compared (the result of that position).

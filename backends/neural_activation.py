@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
+import functools
 import math
+from collections.abc import Callable
 from typing import Any
 
 from autograd_core.backends.neural_conv import widened
@@ -47,6 +49,19 @@ def _ratio(x: Array, coefficients: tuple[tuple[float, ...], tuple[float, ...]]) 
     return values[0] / values[1]
 
 
+def in_float32(body: Callable[..., Array]) -> Callable[..., Array]:
+    """A portable body of several steps, done in float32 where its arrays are float16, and rounded once."""
+
+    @functools.wraps(body)
+    def call(self: Any, x: Array, *rest: Any) -> Array:
+        if x.dtype.itemsize != 2:
+            return body(self, x, *rest)
+        wide = [a.astype("float32") if hasattr(a, "dtype") else a for a in (x, *rest)]
+        return body(self, *wide).astype(x.dtype)
+
+    return call
+
+
 class ActivationKernels:
     """Mixed into `Backend`; `self.xp` is the array namespace."""
 
@@ -71,46 +86,56 @@ class ActivationKernels:
     def leaky_relu_backward(self, g: Array, x: Array, slope: float) -> Array:
         return self.xp.where(x > 0, g, g * slope)
 
+    @in_float32
     def elu(self, x: Array, alpha: float, scale: float, inner: float) -> Array:
         """`scale * x` above 0, `scale * alpha * (exp(inner * x) - 1)` below."""
         return self.xp.where(x > 0, x * scale, self.xp.expm1(self.xp.minimum(x, 0) * inner) * (alpha * scale))
 
+    @in_float32
     def elu_backward(self, g: Array, x: Array, alpha: float, scale: float, inner: float) -> Array:
         below = self.xp.exp(self.xp.minimum(x, 0) * inner) * (alpha * scale * inner)
         return g * self.xp.where(x > 0, self.xp.full((), scale, x.dtype), below)
 
+    @in_float32
     def softplus(self, x: Array, beta: float, threshold: float) -> Array:
         """`log(1 + exp(beta x)) / beta`, and x itself where `beta x > threshold`."""
         xp, z = self.xp, x * beta
         smooth = (xp.maximum(z, 0) + xp.log1p(xp.exp(-xp.abs(z)))) / beta
         return xp.where(z > threshold, x, smooth)
 
+    @in_float32
     def softplus_backward(self, g: Array, x: Array, beta: float, threshold: float) -> Array:
         xp, z = self.xp, x * beta
         return xp.where(z > threshold, g, g / (1 + xp.exp(-z)))
 
+    @in_float32
     def gelu(self, x: Array) -> Array:
         """`x * Phi(x)`, Phi the normal distribution function."""
         return x * (0.5 + 0.5 * self.erf(x * _SQRT_HALF))
 
+    @in_float32
     def gelu_backward(self, g: Array, x: Array) -> Array:
         density = self.xp.exp(x * x * -0.5) * (1 / math.sqrt(2 * math.pi))
         return g * (0.5 + 0.5 * self.erf(x * _SQRT_HALF) + x * density)
 
+    @in_float32
     def gelu_tanh(self, x: Array) -> Array:
         """`x / 2 * (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3)))`."""
         return x * (0.5 + 0.5 * self.xp.tanh(x * (x * x * (_CUBIC * _SQRT_2_OVER_PI) + _SQRT_2_OVER_PI)))
 
+    @in_float32
     def gelu_tanh_backward(self, g: Array, x: Array) -> Array:
         squared = x * x
         t = self.xp.tanh(x * (squared * (_CUBIC * _SQRT_2_OVER_PI) + _SQRT_2_OVER_PI))
         slope = squared * (3 * _CUBIC * _SQRT_2_OVER_PI) + _SQRT_2_OVER_PI
         return g * (0.5 + 0.5 * t + 0.5 * x * (1 - t * t) * slope)
 
+    @in_float32
     def silu(self, x: Array) -> Array:
         """`x * sigmoid(x)`."""
         return x / (1 + self.xp.exp(-x))
 
+    @in_float32
     def silu_backward(self, g: Array, x: Array) -> Array:
         s = 1 / (1 + self.xp.exp(-x))
         return g * (s * (1 + x * (1 - s)))

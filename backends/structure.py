@@ -10,6 +10,11 @@ Axes = tuple[int, ...]
 Shape = tuple[int, ...]
 
 
+def _is_half(x: Array) -> bool:
+    """Whether `x` is float16, whose sums and products are computed in float32."""
+    return x.dtype.kind == "f" and x.dtype.itemsize == 2
+
+
 class StructureKernels:
     """Mixed into `Backend`; `self.xp` is the array namespace."""
 
@@ -123,7 +128,12 @@ class StructureKernels:
         return out
 
     def add_at(self, x: Array, indices: Any, value: Array) -> None:
-        self.xp.add.at(x, indices, value)
+        if _is_half(x):  # Summed in float32, rounded once.
+            wide = x.astype("float32")
+            self.add_at(wide, indices, value.astype("float32"))
+            x[...] = wide
+        else:
+            self.xp.add.at(x, indices, value)
 
     def gather(self, x: Array, index: Array, axis: int) -> Array:
         return x[self._along(index, axis)]
@@ -172,17 +182,25 @@ class StructureKernels:
     # -- reductions -------------------------------------------------------------------------------------
 
     def sum(self, x: Array, axes: Axes | None, keepdims: bool) -> Array:
+        if _is_half(x):
+            return self.xp.sum(x, axis=axes, keepdims=keepdims, dtype="float32").astype(x.dtype)
         return self.xp.sum(x, axis=axes, keepdims=keepdims)
 
     def mean(self, x: Array, axes: Axes | None, keepdims: bool) -> Array:
+        if _is_half(x):
+            return self.xp.mean(x, axis=axes, keepdims=keepdims, dtype="float32").astype(x.dtype)
         return self.xp.mean(x, axis=axes, keepdims=keepdims)
 
     def prod(self, x: Array, axes: Axes | None, keepdims: bool) -> Array:
+        if _is_half(x):
+            return self.xp.prod(x, axis=axes, keepdims=keepdims, dtype="float32").astype(x.dtype)
         return self.xp.prod(x, axis=axes, keepdims=keepdims)
 
     def norm2(self, x: Array, axes: Axes | None, keepdims: bool) -> Array:
         """The Euclidean norm."""
-        return self.xp.sqrt(self.xp.sum(self.xp.square(x), axis=axes, keepdims=keepdims))
+        wide = x.astype("float32") if _is_half(x) else x
+        norm = self.xp.sqrt(self.xp.sum(self.xp.square(wide), axis=axes, keepdims=keepdims))
+        return norm.astype(x.dtype) if wide is not x else norm
 
     def amax(self, x: Array, axes: Axes | None, keepdims: bool) -> Array:
         return self.xp.amax(x, axis=axes, keepdims=keepdims)
@@ -203,10 +221,10 @@ class StructureKernels:
         return self.xp.all(x, axis=axes, keepdims=keepdims)
 
     def cumsum(self, x: Array, axis: int) -> Array:
-        return self.xp.cumsum(x, axis)
+        return self.xp.cumsum(x, axis, dtype="float32").astype(x.dtype) if _is_half(x) else self.xp.cumsum(x, axis)
 
     def cumprod(self, x: Array, axis: int) -> Array:
-        return self.xp.cumprod(x, axis)
+        return self.xp.cumprod(x, axis, dtype="float32").astype(x.dtype) if _is_half(x) else self.xp.cumprod(x, axis)
 
     # -- sorting ----------------------------------------------------------------------------------------
 

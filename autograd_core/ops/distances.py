@@ -50,6 +50,8 @@ def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-08) 
     tensor([0.6000])
     """
     x1, x2 = _both("cosine_similarity", x1, x2)
+    if x1._data.dtype.itemsize == 2 == x2._data.dtype.itemsize:  # The square of a length may be beyond float16.
+        return cosine_similarity(x1.float(), x2.float(), dim, eps).to(x1.dtype)  # type: ignore[attr-defined, no-any-return]
     axis = x1._dim(dim)
     if not x1.ndim:
         return cosine_similarity(x1.reshape(1), x2.reshape(1), 0, eps).reshape(())  # type: ignore[attr-defined, no-any-return]

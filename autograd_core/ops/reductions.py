@@ -354,6 +354,8 @@ def var(
     if isinstance(dim, bool):
         dim, unbiased = None, dim
     x = _need_float("var", input)
+    if x._data.dtype.itemsize == 2:
+        return var(x.float(), dim, unbiased, keepdim, correction=correction).to(x.dtype)  # type: ignore[no-any-return]
     if correction is None:
         correction = 0 if unbiased is False else 1
     axes = axes_of(x, dim)
@@ -372,6 +374,8 @@ def std(
     >>> ag.tensor([1.0, 3.0]).std(correction=0)
     tensor(1.)
     """
+    if input._data.dtype.itemsize == 2 and input._data.dtype.kind == "f":  # Its square may be beyond float16.
+        return std(input.float(), dim, unbiased, keepdim, correction=correction).to(input.dtype)  # type: ignore[no-any-return]
     return e.sqrt(var(input, dim, unbiased, keepdim, correction=correction))  # type: ignore[no-any-return]
 
 
