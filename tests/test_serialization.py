@@ -15,12 +15,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 import autograd_core as ag
 from autograd_core._atomic import write_atomically
 from autograd_core.serialization import CheckpointError, load, save
+
+pytest.importorskip("safetensors", reason="checkpoints need safetensors")
+pytest.importorskip("hypothesis", reason="some of the values that are saved are drawn by hypothesis")
+from hypothesis import given, settings  # noqa: E402
+from hypothesis import strategies as st  # noqa: E402
 
 DTYPES = ("bool", "uint8", "int8", "int16", "int32", "int64", "float16", "float32", "float64")
 Pair = namedtuple("Pair", "a b")
