@@ -12,9 +12,11 @@ import pytest
 from cuda_kernel_cases import KernelBackend, on_device
 from fake_cuda import FakeLauncher, KernelError
 
+import autograd_core as ag
 from autograd_core.backends.cpu import cache
 from autograd_core.backends.cuda import kernels, numba_cuda
 from autograd_core.backends.cuda.launch import Launcher, PointerTable, Unusable, signature_of
+from autograd_core.benchmarks import cuda_kernels
 
 # -- a CuPy that notes what it is asked -------------------------------------------------------------------------------
 
@@ -176,6 +178,30 @@ def test_kernels_can_be_turned_off(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AUTOGRAD_CORE_KERNELS", "numba")
     monkeypatch.setattr(numba_cuda, "missing", lambda: "numba-cuda cannot be imported (ImportError: no)")
     assert kernels.why_off() == "numba-cuda cannot be imported (ImportError: no)"
+
+
+def test_the_benchmark_calls_every_kernel_both_ways(capsys: pytest.CaptureFixture[str]) -> None:
+    ways = [FakeLauncher()]
+    backend = KernelBackend(lambda *args: ways[-1](*args))
+    found = cuda_kernels.calls(backend, 0.01)
+    ways.append(lambda *args: None)  # The numbers do not matter from here on.
+    rows = cuda_kernels.compare(backend, found[::6], seconds=1e-6)
+    assert [row["kernel"] for row in rows] == [name for name, _ in found[::6]]
+    assert all(row["numba"] > 0 and row["cupy"] > 0 for row in rows)
+    assert capsys.readouterr().out.count("\n") == len(rows) + 1
+    for name, args in found:
+        getattr(backend, name)(*args)
+        with kernels.switched_off(backend):
+            getattr(backend, name)(*args)
+    assert not backend.kernels_off
+
+
+def test_without_a_gpu_the_benchmark_says_so(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(ag.devices, "is_available", lambda kind: False)
+    assert cuda_kernels.main() == 1
+    assert capsys.readouterr().err.startswith("no GPU: ")
 
 
 # -- what the interpreter refuses ---------------------------------------------------------------------------------------

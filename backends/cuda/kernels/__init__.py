@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 Array = Any
@@ -70,8 +71,7 @@ def install(backend: Any, launch: Callable[..., None] | None = None) -> None:
     if launch is None:
         from autograd_core.backends.cuda.launch import Launcher
 
-        capability = backend.device.compute_capability
-        launch = Launcher(backend.xp, (int(capability[:-1]), int(capability[-1])))
+        launch = Launcher(backend.xp, divmod(int(backend.device.compute_capability), 10))
     gpu = Gpu(backend, launch)
     for function in (f for family in families() for f in family):
         setattr(backend, function.__name__, _bound(gpu, function))
@@ -96,6 +96,17 @@ def _bound(gpu: Gpu, function: Callable[..., Any]) -> Callable[..., Any]:
 
     call.__name__ = name
     return call
+
+
+@contextmanager
+def switched_off(backend: Any) -> Iterator[None]:
+    """Run the portable bodies inside the block, to compare with."""
+    before = backend.kernels_off
+    backend.kernels_off = "switched off"
+    try:
+        yield
+    finally:
+        backend.kernels_off = before
 
 
 def status(backend: Any) -> str:
