@@ -5,6 +5,7 @@ if __name__ != "autograd_core.nn":
 
 from autograd_core.nn import functional as functional
 from autograd_core.nn import init as init
+from autograd_core.nn import modules as modules
 from autograd_core.nn import utils as utils
 from autograd_core.nn.activation import (
     CELU,
@@ -320,5 +321,6 @@ __all__ = [
     "ZeroPad3d",
     "functional",
     "init",
+    "modules",
     "utils",
 ]
