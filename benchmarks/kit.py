@@ -18,7 +18,7 @@ Step = Callable[[], Any]
 class Kit:
     """Makes the parts of one workload for `lib` on `device`, from one generator of numbers: the same in every library.
 
-    channels_last, compiled, optimizer: how the peer is to run (memory format, `lib.compile`, options of optimisers).
+    channels_last, compiled, optimizer: how the library is to run (memory format, `lib.compile`, options of optimisers).
 
     After the workload's function has returned, `check` (a function without arguments, or None) gives a number that
     all libraries must agree on where the step returns no loss; `flops` and `bytes` are the least arithmetic and memory
@@ -35,6 +35,7 @@ class Kit:
         optimizer: dict[str, Any] | None = None,
     ) -> None:
         self.lib, self.device = lib, device
+        self._is_ours = lib.__name__ == "autograd_core"
         self.channels_last, self.compiled, self.options = channels_last, compiled, optimizer or {}
         self.rng = np.random.default_rng(0)
         self.check: Callable[[], float] | None = None
@@ -85,7 +86,11 @@ class Kit:
 
     def function(self, function: Callable[..., Any]) -> Callable[..., Any]:
         """`function`, or a module, compiled where the peer is to be."""
-        return self.lib.compile(function) if self.compiled else function
+        return self.lib.compile(function) if self.compiled and not self._is_ours else function
+
+    def whole(self, step: Callable[..., Any]) -> Callable[..., Any]:
+        """A whole step, compiled where ours is to be: forward, backward and update are one plan."""
+        return self.lib.compile(step, fullgraph=True) if self.compiled and self._is_ours else step
 
     def training(
         self, model: Any, loss_function: Any, optimizer: Any, x: Any, y: Any, clip: float | None = None
@@ -104,7 +109,7 @@ class Kit:
             optimizer.step()
             return loss
 
-        return step
+        return self.whole(step)
 
     def inference(self, model: Any, x: Any) -> Step:
         """The forward pass alone, in inference mode."""
@@ -113,9 +118,11 @@ class Kit:
         self._count = lambda: products(self.lib, model, x)
         self.check = lambda: float(model(x).detach().square().sum())
 
+        run = self.whole(lambda: forward(x))
+
         def step() -> None:
             with mode():
-                forward(x)
+                run()
 
         return step
 
@@ -128,10 +135,17 @@ class Kit:
             cotangent = cotangent.contiguous(memory_format=self.lib.channels_last)
         self.check = lambda: sum(float(x.grad.square().sum()) for x in leaves)
 
-        def step() -> None:
+        def work() -> Any:
             for x in leaves:
                 x.grad = None
-            forward(*leaves).backward(cotangent)
+            y = forward(*leaves)
+            y.backward(cotangent)
+            return y
+
+        run = self.whole(work)
+
+        def step() -> None:
+            run()
 
         return step
 

@@ -38,6 +38,7 @@ def add_parser(commands: Any) -> None:
         default="torch",
         help=f"peers to compare with, with commas between: {', '.join(_PEERS)} (default: torch)",
     )
+    parser.add_argument("--compile", action="store_true", help="our steps through autograd_core.compile")
     parser.add_argument("--rounds", type=int, default=25, help="alternating blocks of each (default: 25)")
     parser.add_argument("--threads", type=int, help="threads of both sides (default: all)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the results there as well")
@@ -183,6 +184,7 @@ def _measure(shown: _Shown, workload: Any, device: str, peer: str, threads: int,
     tiny = arguments.tiny
     quick: dict[str, Any] = {"block": 1e-4, "warmup": 0.0, "rest": 0.0} if tiny else {}
     environment: dict[str, str] = {}
+    own: dict[str, Any] = {"compiled": True} if arguments.compile and workload.task == "serve" else {}
     if arguments.threads is not None:  # for the BLAS of either side, also without threadpoolctl
         environment = dict.fromkeys(("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), str(threads))
 
@@ -197,9 +199,10 @@ def _measure(shown: _Shown, workload: Any, device: str, peer: str, threads: int,
                     sides.open_side(workload, library, device, threads, options, environment, tiny)
                 )
             ours = stack.enter_context(
-                sides.open_side(workload, "autograd_core", device, threads, {}, environment, tiny)
+                sides.open_side(workload, "autograd_core", device, threads, own, environment, tiny)
             )
             result = harness.measure(workload, ours, other, rounds=arguments.rounds, **quick)
+        result.name += ", compiled" * bool(own)
         result.device, result.beside, result.options = device, None if peer == "none" else peer, options
         return result
 

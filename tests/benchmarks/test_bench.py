@@ -73,6 +73,18 @@ def test_every_variant_of_the_peer_computes_the_same() -> None:
         assert len(numbers) > 1 and numbers == pytest.approx([numbers[0]] * len(numbers), rel=1e-3)
 
 
+@pytest.mark.parametrize("group", ["mlp-small", "lenet", "gpt", "elementwise", "inference"])
+def test_compiled_steps_compute_the_same(group: str) -> None:
+    workload = WORKLOADS[group][0]
+    spec = {"file": workload.file, "function": workload.function, "sizes": workload.tiny, "device": "cpu"}
+    numbers = []
+    for options in ({}, {"compiled": True}):
+        runner = child.Runner(ag, spec | {"options": options}, kit)
+        runner.run(6)
+        numbers.append(runner.finish(6)["number"])
+    assert numbers[0] == pytest.approx(numbers[1], rel=1e-4)
+
+
 def test_the_chain_and_the_mix_have_the_gradients_they_should() -> None:
     torch = pytest.importorskip("torch", reason="comparisons with PyTorch need torch==2.13.0")
     for workload in WORKLOADS["overhead"]:
