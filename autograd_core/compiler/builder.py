@@ -50,6 +50,8 @@ class Builder:
     # -- the whole --------------------------------------------------------------------------------------
 
     def build(self, described: dict[str, tuple[Any, ...]]) -> Entry:
+        for problem in self.after.problems:
+            raise Problem(problem)
         for argument in self.tensors:
             if argument.value._backend is not self.backend:
                 raise Problem(f"the argument {argument.name} lies on {argument.value.device}, the computation does not")
@@ -167,6 +169,10 @@ class Builder:
     def _new_tensor(self, t: Tensor) -> str:
         slot = self.tape.slot_of(t._data)
         assert slot is not None
+        if t._grad is not None:
+            raise Problem(
+                "it returns a tensor with a .grad of its own, as retain_grad() gives; return the .grad itself"
+            )
         made = f"wrap({self._output(slot)}, backend)"
         if t._inference:
             return f"inference({made})"
@@ -411,9 +417,9 @@ class Builder:
         """Conditions on what is set for the thread or the process."""
         add = self.names.add
         state, counter = add(modes.state, "state"), add(modes, "modes")
-        now = modes.state.grad, modes.state.inference
-        text = f"({state}.grad, {state}.inference) == {now}"
-        if now == (True, False):  # As when nothing deviates from the default.
+        now = modes.state.grad, modes.state.inference, False
+        text = f"({state}.grad, {state}.inference, {state}.anomaly) == {now}"
+        if now == (True, False, False):  # As when nothing deviates from the default.
             text = f"(not {counter}.overrides or {text})"
         current, chosen = devices._default.current, add(devices._default, "chosen")
         device = f"{chosen}.current == {add(current, 'device')}"

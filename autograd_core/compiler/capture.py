@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
-from autograd_core import devices, storage
+from autograd_core import devices, dtypes, modes, storage
 from autograd_core.compiler.calls import reads, refs, results, written_by
 from autograd_core.compiler.plan import ARGUMENT, LIVE, MADE, Plan, Slot
 from autograd_core.live import LiveScalar
@@ -182,7 +182,7 @@ def record(function: Callable[[], Any], strict: bool) -> Recording:
     """
     found = Recording()
     found.start = storage.tick()
-    dice = random.getstate()
+    dice, modes_before = _dice(), _modes()
     with ExitStack() as stack:
         found.tapes = [stack.enter_context(Tape(backend, strict)) for backend in list(devices._backends.values())]
         stack.enter_context(_noting_gradients(found))
@@ -192,9 +192,14 @@ def record(function: Callable[[], Any], strict: bool) -> Recording:
     if sum(bool(tape.calls) for tape in found.tapes) > 1:
         names = sorted(str(devices.device_of(tape.backend)) for tape in found.tapes if tape.calls)
         found.problems.append(f"the function computes on several devices ({', '.join(names)}); a plan has one")
-    if random.getstate() != dice:
+    for library, now in _dice().items():
+        if dice.get(library, now) != now:
+            found.problems.append(
+                f"the function draws from {library}, whose numbers a replay would repeat; use ag.rand or ag.randint"
+            )
+    if _modes() != modes_before:
         found.problems.append(
-            "the function draws from Python's `random`, whose numbers a replay would repeat; use ag.rand or ag.randint"
+            "the function leaves gradients, or a default dtype or device, switched; use `with` blocks"
         )
     return found
 
@@ -258,3 +263,16 @@ def plan_of(tape: Tape, arguments: list[Array], outputs: list[int], name: str) -
     for k in given:
         tape.slots[k].kind, tape.slots[k].array = ARGUMENT, None
     return Plan(tape.backend, tape.slots, tape.calls, given, outputs, name)
+
+
+def _dice() -> dict[str, str]:
+    """The states of the random generators of others."""
+    found = {"Python's `random`": str(hash(random.getstate()))}
+    numpy = sys.modules.get("numpy.random")
+    if numpy is not None:
+        found["NumPy's `random`"] = str(numpy.get_state(legacy=False)["state"]["pos"])
+    return found
+
+
+def _modes() -> tuple[Any, ...]:
+    return modes.state.grad, modes.state.inference, dtypes.get_default_dtype(), devices.get_default_device()

@@ -8,13 +8,15 @@ the conditions that a replay checks, as source.
 
 from __future__ import annotations
 
+import collections
+import copy
 import dis
 import functools
 import os
 import sys
 import sysconfig
 import types
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from autograd_core.compiler.signature import is_plain, same
@@ -28,7 +30,10 @@ _OURS = tuple(
 )
 _STANDARD = tuple({os.path.join(sysconfig.get_paths()[key], "") for key in ("stdlib", "platstdlib")})
 _INSTALLED = tuple({os.path.join(sysconfig.get_paths()[key], "") for key in ("purelib", "platlib")})
-_LIMIT = 100_000  # Places; a larger program is not followed further.
+_LIMIT = 100_000  # Places.
+_MANY = 64  # Plain values in one list or dict: from here on compared at once.
+_SMALL = 4096  # Bytes of an array of the host that may be compared at every call.
+_SLOT = type(type("", (), {"__slots__": ("slot",)}).__dict__["slot"])
 _SKIPPED = {"_state_hooks", "_non_persistent_buffers_set"}  # Of a module: they serve saving and loading.
 
 
@@ -68,7 +73,9 @@ class Walk:
         self.optimizers: dict[int, str] = {}
         self.modules: dict[int, str] = {}
         self._attributes: set[str] = set()  # Names in the code that was seen: of objects, only these are followed.
-        self._objects: list[tuple[Any, str, str]] = []
+        # Of plain objects and classes: their attributes, the source that reads one and the source that assigns to one.
+        self._objects: list[tuple[Callable[[], Mapping[str, Any]], str, str | None, str]] = []
+        self.problems: list[str] = []
         self._seen: dict[int, Any] = {}
         code = getattr(root, "__code__", None) or getattr(getattr(type(root), "forward", None), "__code__", None)
         self._root = code.co_filename if code is not None else ""
@@ -84,24 +91,32 @@ class Walk:
     # -- places -----------------------------------------------------------------------------------------
 
     def _put(self, value: Any, expr: str, name: str, store: str | None = None) -> None:
-        if expr not in self.places and len(self.places) < _LIMIT:
+        if len(self.places) >= _LIMIT:
+            if not self.problems:
+                self.problems.append(f"it reaches more than {_LIMIT} values by name; pass what it needs as arguments")
+        elif expr not in self.places:
             self.places[expr] = Place(expr, name, value, store)
             self._follow(value, expr, name)
+
+    def _hold(self, condition: str, name: str) -> None:
+        """A condition that holds now."""
+        self.places[f"({condition})"] = Place(f"({condition})", name, True, None)
 
     def _count(self, value: Any, expr: str, name: str) -> None:
         expr = f"len({expr})"
         self.places[expr] = Place(expr, f"the length of {name}", len(value), None)
 
     def _follow(self, value: Any, expr: str, name: str) -> None:
-        if is_plain(value) or value.__class__ is type:
-            return
+        cls = value.__class__
         if isinstance(value, Tensor):
             self._tensor(value, expr, name)
             return
-        if id(value) in self._seen:
+        if id(value) in self._seen or (is_plain(value) and not isinstance(value, type)):
             return
         self._seen[id(value)] = value
-        cls = value.__class__
+        if isinstance(value, type):
+            self._class(value, name)
+            return
         if cls is dict or cls.__name__ in ("OrderedDict", "defaultdict"):
             self._dict(value, expr, name)
         elif isinstance(value, list | tuple):
@@ -118,7 +133,7 @@ class Walk:
                 self._put(getattr(value, attribute), f"{partial}.{attribute}", name)
         elif cls is types.ModuleType:
             if _is_users(getattr(value, "__file__", None), self._root):
-                self._objects.append((value, self.names.add(value.__dict__, "d"), name))
+                self._object(value, name)
         elif isinstance(value, Generator):
             self.generators[id(value)] = name
             self.arrays[id(value.state)] = (f"{self.names.add(value, 'g')}.state", name)
@@ -126,19 +141,43 @@ class Walk:
             self._module(value, name)
         elif hasattr(value, "param_groups") and hasattr(value, "_live_options"):
             self._optimizer(value, name)
-        elif hasattr(value, "__dict__") and not isinstance(value, type):
-            self._objects.append((value, self.names.add(value.__dict__, "d"), name))
+        elif cls in (set, bytearray, collections.deque) or hasattr(value, "tobytes"):
+            self._contents(value, expr, name)
+        else:
+            self._object(value, name)
             self._class(cls, name)
+
+    def _object(self, value: Any, name: str) -> None:
+        if hasattr(value, "__dict__"):
+            known = self.names.add(value.__dict__, "d")
+            self._objects.append((lambda: value.__dict__, f"{known}[{{!r}}]", f"{known}[{{!r}}] = {{{{}}}}", name))
+        slots = [k for base in type(value).__mro__ for k, v in vars(base).items() if v.__class__ is _SLOT]
+        if slots:
+            known = self.names.add(value, "o")
+            read = lambda: {k: getattr(value, k) for k in slots if hasattr(value, k)}  # noqa: E731
+            self._objects.append((read, f"{known}.{{}}", f"{known}.{{}} = {{{{}}}}", name))
+
+    def _contents(self, value: Any, expr: str, name: str) -> None:
+        """Of what changes in place and is compared as a whole."""
+        if not hasattr(value, "tobytes"):
+            self._count(value, expr, name)
+            if all(is_plain(item) for item in value):
+                self._hold(f"{expr} == {self.names.add(copy.copy(value), 'c')}", name)
+        elif value.nbytes <= _SMALL:
+            self._hold(f"{expr}.tobytes() == {self.names.add(value.tobytes(), 'c')}", name)
+        elif not self.problems:
+            self.problems.append(f"it reads {name}, a {type(value).__name__} of {value.nbytes} bytes; make it a tensor")
 
     def _follow_objects(self) -> None:
         """Of plain objects, the attributes that some code names; code found on the way may name more."""
         before = -1
         while before != len(self.places) + len(self._attributes):
             before = len(self.places) + len(self._attributes)
-            for value, attributes, name in list(self._objects):
-                found = value.__dict__
+            for read, reading, assigning, name in list(self._objects):
+                found = read()
                 for key in self._attributes & found.keys():
-                    self._put(found[key], f"{attributes}[{key!r}]", f"{name}.{key}", f"{attributes}[{key!r}] = {{}}")
+                    store = None if assigning is None else assigning.format(key)
+                    self._put(found[key], reading.format(key), f"{name}.{key}", store)
 
     # -- kinds of values --------------------------------------------------------------------------------
 
@@ -149,7 +188,9 @@ class Walk:
             return
         if by_identity(t):
             expr = self.names.add(t, "t")
-        self.arrays.setdefault(id(array), (f"{expr}._data", name))
+        first = self.arrays.setdefault(id(array), (f"{expr}._data", name))[0]
+        if first != f"{expr}._data":  # The plan reads it in one place.
+            self._hold(f"{expr}._data is {first}", name)
         if id(t) in self._seen:
             return
         self._seen[id(t)] = t
@@ -163,6 +204,9 @@ class Walk:
 
     def _dict(self, value: dict[Any, Any], expr: str, name: str) -> None:
         self._count(value, expr, name)
+        if len(value) > _MANY and all(is_plain(key) and is_plain(item) for key, item in value.items()):
+            self._hold(f"{expr} == {self.names.add(dict(value), 'c')}", name)
+            return
         for key, item in list(value.items()):
             known = repr(key) if is_plain(key) else self.names.add(key, "t" if isinstance(key, Tensor) else "o")
             text = key if isinstance(key, str) else known
@@ -170,9 +214,8 @@ class Walk:
 
     def _sequence(self, value: Any, expr: str, name: str) -> None:
         self._count(value, expr, name)
-        if len(value) > 64 and all(is_plain(item) for item in value):
-            copied = self.names.add(value.__class__(value), "c")
-            self.places[f"({expr} == {copied})"] = Place(f"({expr} == {copied})", name, True, None)
+        if len(value) > _MANY and all(is_plain(item) for item in value):
+            self._hold(f"{expr} == {self.names.add(value.__class__(value), 'c')}", name)
             return
         for i, item in enumerate(value):
             self._put(item, f"{expr}[{i}]", f"{name}[{i}]", f"{expr}[{i}] = {{}}" if isinstance(value, list) else None)
@@ -198,13 +241,20 @@ class Walk:
         used = self.names.add(f.__globals__, "d")
         for key in sorted(named & f.__globals__.keys()):
             self._put(f.__globals__[key], f"{used}[{key!r}]", key, f"{used}[{key!r}] = {{}}")
+        for key in sorted(named - f.__globals__.keys()):  # An import inside the function.
+            if sys.modules.get(key) is not None:
+                self._follow(sys.modules[key], "", key)
 
     def _class(self, cls: type, name: str) -> None:
-        """The methods of a class that is the user's."""
+        """The attributes of a class that is the user's, and what its methods name."""
         for base in cls.__mro__:
             module = sys.modules.get(base.__module__)
             if base is object or not _is_users(getattr(module, "__file__", None) or "<input>", self._root):
                 continue
+            self._seen[id(base)] = base
+            self._attributes |= {"forward", "__call__"}
+            known = f"{self.names.add(base, 'class_')}.__dict__[{{!r}}]"
+            self._objects.append((functools.partial(vars, base), known, None, base.__name__))
             for key, member in list(vars(base).items()):
                 function = getattr(member, "__func__", getattr(member, "fget", member))
                 if function.__class__ is types.FunctionType and id(function) not in self._seen:
@@ -243,8 +293,7 @@ class Walk:
                 expr, text = f"{options}[{key!r}]", f"{name}.param_groups[{i}][{key!r}]"
                 if key == "params":
                     ids = self.names.add(list(map(id, value)), "c")  # By identity: tensors compare by value.
-                    same_list = f"(list(map(id, {expr})) == {ids})"
-                    self.places[same_list] = Place(same_list, text, True, None)
+                    self._hold(f"list(map(id, {expr})) == {ids}", text)
                     for j, p in enumerate(value):
                         self._tensor(p, f"{expr}[{j}]", f"{text}[{j}]")
                 elif key in _SWITCHES:
@@ -341,7 +390,7 @@ def _names_in(code: types.CodeType) -> tuple[set[str], set[str]]:
     variables: set[str] = set()
     attributes: set[str] = set()
     for instruction in dis.get_instructions(code):
-        if instruction.opname in ("LOAD_GLOBAL", "LOAD_NAME"):
+        if instruction.opname in ("LOAD_GLOBAL", "LOAD_NAME", "IMPORT_NAME"):
             variables.add(instruction.argval)
         elif instruction.opname in ("LOAD_ATTR", "LOAD_METHOD", "IMPORT_FROM"):
             attributes.add(instruction.argval)
