@@ -78,12 +78,13 @@ class Launcher:
 
     def _table(self, table: PointerTable) -> Array:
         """The addresses as a device array; kept, since a training step asks for the same ones again."""
-        addresses = tuple([x.data.ptr for x in table.arrays])
+        # By stream, too: on another one the copy may not have arrived.
+        addresses = (self.cupy.cuda.get_current_stream().ptr, *[x.data.ptr for x in table.arrays])
         found = self._tables.get(addresses)
         if found is None:
             if len(self._tables) >= _TABLES_KEPT:
                 del self._tables[next(iter(self._tables))]
-            found = self._tables[addresses] = self.cupy.asarray(np.array(addresses, np.uint64))
+            found = self._tables[addresses] = self.cupy.asarray(np.array(addresses[1:], np.uint64))
         return found
 
     def _load(self, factory: Factory, constants: tuple[Any, ...], signature: Signature) -> Callable[..., None]:

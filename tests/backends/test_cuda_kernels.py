@@ -104,7 +104,17 @@ def token_classifier() -> tuple[Any, Any, Any]:
     return model, optimizer, lambda: nn.functional.cross_entropy(model(x).flatten(0, 1), y.flatten())
 
 
-@pytest.mark.parametrize("made", [image_classifier, token_classifier])
+def sequence_classifier() -> tuple[Any, Any, Any]:
+    nn = ag.nn
+    lstm, gru, last = nn.LSTM(3, 4, bidirectional=True), nn.GRU(8, 4), nn.Linear(4, 2)
+    params = [*lstm.parameters(), *gru.parameters(), *last.parameters()]
+    x, y = ag.randn(3, 2, 3), ag.randint(0, 2, (2,))
+    model = nn.ModuleList([lstm, gru, last])
+    optimizer = ag.optim.Adam(params, 0.02)
+    return model, optimizer, lambda: nn.functional.cross_entropy(last(gru(lstm(x)[0])[0][-1]), y)
+
+
+@pytest.mark.parametrize("made", [image_classifier, token_classifier, sequence_classifier])
 def test_training_on_the_kernels_goes_as_on_the_cpu(made: Any) -> None:
     ends = []
     for device in ("cpu", "interpreted"):

@@ -76,6 +76,7 @@ def install(backend: Any, launch: Callable[..., None] | None = None) -> None:
     for function in (f for family in families() for f in family):
         setattr(backend, function.__name__, _bound(gpu, function))
     backend.updates_together = True
+    backend.column_limit = 1 << 25  # Columns of a convolution in one kernel: memory, not cache, is the limit here.
 
 
 def _bound(gpu: Gpu, function: Callable[..., Any]) -> Callable[..., Any]:

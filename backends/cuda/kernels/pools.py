@@ -20,7 +20,6 @@ def max_pool(cuda, real):
             start = plane * height * width
             top, left = r * sh - ph, c * sw - pw
             best, at = real(-math.inf), -1
-            first = 0
             for k in range(kh):
                 y = top + k * dh
                 if y < 0 or y >= height:
@@ -31,8 +30,7 @@ def max_pool(cuda, real):
                         continue
                     v = real(x[start + y * width + z])
                     if at < 0:
-                        first = k * kw + m
-                        at = first
+                        at = k * kw + m
                         best = v
                     # Not (v <= best) is also true where v is NaN; a NaN that leads stays.
                     elif not (v <= best) and best == best:

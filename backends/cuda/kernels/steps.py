@@ -173,15 +173,16 @@ def scale_tensors(cuda, real):
 
 
 def _chunks(gpu: Any, tensors: list[Array]) -> tuple[Array, Array, Array]:
-    """For each chunk its tensor and where it starts in it, and the tensors' sizes: device arrays, kept by sizes."""
+    """For each chunk its tensor and where it starts in it, and the tensors' sizes: device arrays that are kept."""
     sizes = tuple([x.size for x in tensors])
-    found = gpu.layouts.get(sizes)
+    key = (gpu.backend.xp.cuda.get_current_stream().ptr, sizes)  # On another stream the copy may not have arrived.
+    found = gpu.layouts.get(key)
     if found is None:
         pairs = [(k, start) for k, n in enumerate(sizes) for start in range(0, n, _CHUNK)]
         columns = (*zip(*pairs), sizes)
         if len(gpu.layouts) >= 64:
             del gpu.layouts[next(iter(gpu.layouts))]
-        found = gpu.layouts[sizes] = tuple(gpu.backend.from_host(np.array(column, np.int64)) for column in columns)
+        found = gpu.layouts[key] = tuple(gpu.backend.from_host(np.array(column, np.int64)) for column in columns)
     return found  # type: ignore[no-any-return]
 
 
