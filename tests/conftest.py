@@ -9,6 +9,7 @@ On devices that raise errors of values late (`docs/cuda.md`) the suite has them 
 
 from __future__ import annotations
 
+import importlib.util
 import os
 from collections.abc import Iterator
 
@@ -25,6 +26,7 @@ from autograd_core.backends.cuda import kernels
 ag.register_backend("simulated", lambda: simulated_cuda.SimulatedCudaBackend)
 ag.register_backend("strict", lambda: StrictBackend)
 
+HAS_SAFETENSORS = importlib.util.find_spec("safetensors") is not None
 SIMULATED = "SIMULATED: no GPU took part, the CUDA backend ran on stand-ins for CuPy's arrays (tests/simulated_cuda.py)"
 
 
@@ -75,6 +77,17 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             mark = item.get_closest_marker(name)
             if mark is not None and skipped:
                 item.add_marker(pytest.mark.skip(reason=f"{why}: {mark.args[0] if mark.args else item.name}"))
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
+    """A machine with a GPU may have little more than NumPy and CuPy: what needs safetensors is then skipped."""
+    outcome = yield
+    error = outcome.excinfo[1] if outcome.excinfo else None  # type: ignore[attr-defined]
+    while error is not None and not HAS_SAFETENSORS:
+        if isinstance(error, ImportError) and (error.name or "").partition(".")[0] == "safetensors":
+            outcome.force_exception(pytest.skip.Exception("checkpoints need safetensors", _use_item_location=True))  # type: ignore[attr-defined]
+        error = error.__cause__ or error.__context__
 
 
 @pytest.fixture(scope="session")

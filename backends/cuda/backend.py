@@ -7,14 +7,13 @@ way would depend on the order of threads. Files beside this one that bring faste
 from __future__ import annotations
 
 import functools
-import threading
 from collections.abc import Callable
 from typing import Any
 
 from autograd_core.backends.base import Array, Backend
 from autograd_core.backends.cuda import kernels
 from autograd_core.backends.cuda.checks import DeferredChecks
-from autograd_core.backends.cuda.counts import Counts, watched
+from autograd_core.backends.cuda.counts import Counts, reading, watched
 from autograd_core.backends.cuda.indexing import CudaIndexKernels
 from autograd_core.backends.cuda.memory import CudaMemory
 from autograd_core.backends.cuda.views import CudaViewKernels
@@ -55,7 +54,6 @@ class CudaBackend(CudaIndexKernels, CudaViewKernels, CudaMemory, Backend):
         self.counts = Counts()
         self.checks = DeferredChecks(self.xp)
         self._owners: dict[int, Array] = {}
-        self._local = threading.local()
         self._watch_memory()
         self.kernels_off = "the device is simulated"
         if not self.simulated:
@@ -97,16 +95,11 @@ class CudaBackend(CudaIndexKernels, CudaViewKernels, CudaMemory, Backend):
     def raise_pending(self) -> None:
         """Raise what the checks of values have found since the last read-out."""
         if self.checks.pending:
-            self._local.reading = True
+            reading.asked_for = True
             try:
                 self.checks.raise_pending()
             finally:
-                self._local.reading = False
-
-    @property
-    def reading(self) -> bool:
-        """Whether this thread is in a read-out that the program asked for."""
-        return getattr(self._local, "reading", False)
+                reading.asked_for = False
 
     def _stay_on_device(self) -> None:
         """Have every kernel run with this device current. With one device there is nothing to switch."""
@@ -147,12 +140,12 @@ class CudaBackend(CudaIndexKernels, CudaViewKernels, CudaMemory, Backend):
         """The values of `x` as a NumPy array; raises what the checks of values have found since the last read-out."""
         self.counts.to_host += 1
         self.counts.bytes_to_host += x.nbytes
-        self._local.reading = True
+        reading.asked_for = True
         try:
             host = x.get()
             self.checks.raise_pending()
         finally:
-            self._local.reading = False
+            reading.asked_for = False
         return host
 
     def from_backend(self, x: Array, source: Backend) -> Array:

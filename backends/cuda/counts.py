@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -10,6 +11,14 @@ from typing import Any
 _READS = (
     "get", "item", "tolist", "tobytes", "__bool__", "__int__", "__float__", "__index__", "__complex__",
 )  # fmt: skip
+
+
+class _Reading(threading.local):
+    asked_for = False
+
+
+# Whether this thread is in a read-out that the program asked for.
+reading = _Reading()
 
 
 class Counts:
@@ -48,7 +57,7 @@ def watched(backend: Any) -> Iterator[Counts]:
 
 def _counted(read: Callable[..., Any], backend: Any, counts: Counts) -> Callable[..., Any]:
     def call(self: Any, *args: Any, **kwargs: Any) -> Any:
-        if not backend.reading and self.device.id == backend.ordinal:
+        if not reading.asked_for and self.device.id == backend.ordinal:
             counts.hidden += 1
         return read(self, *args, **kwargs)
 
