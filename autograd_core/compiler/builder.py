@@ -80,10 +80,9 @@ class Builder:
         live = self._live(plan)
         self._check_writes(plan)
         plan.refresh()
-        plan = self.optimise(plan)
         backward = None if template is None else Backward(template, self.backend, self.name, self.optimise)
-        entry = Entry(self.name, described, plan, backward)
-        self._write(entry, live, [*stores, *grads], returned, kept, template)
+        entry = Entry(self.name, described, plan, self.optimise, backward)
+        self._write(entry, plan, live, [*stores, *grads], returned, kept, template)
         return entry
 
     def _is_differentiable(self) -> bool:
@@ -318,10 +317,9 @@ class Builder:
     # -- source -----------------------------------------------------------------------------------------
 
     def _write(
-        self, entry: Entry, live: list[tuple[int, str | None]], effects: list[str], returned: str, kept: list[str],
-        template: Template | None,
+        self, entry: Entry, plan: Plan, live: list[tuple[int, str | None]], effects: list[str], returned: str,
+        kept: list[str], template: Template | None,
     ) -> None:  # fmt: skip
-        plan = entry.plan
         arrays = self._argument_conditions()
         used = {id(slot.array) for slot in plan.slots if slot.kind == LIVE}
         self.guards[:0] = self._modes()

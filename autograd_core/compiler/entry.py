@@ -21,8 +21,12 @@ MISS = object()
 class Entry:
     """See the module. `described`: the arguments of the recorded call, by name; `plan`: what a replay runs."""
 
-    def __init__(self, name: str, described: dict[str, tuple[Any, ...]], plan: Plan, backward: Backward | None) -> None:
-        self.name, self.described, self.plan, self.backward = name, described, plan, backward
+    def __init__(
+        self, name: str, described: dict[str, tuple[Any, ...]], plan: Plan, optimise: Callable[[Plan], Plan],
+        backward: Backward | None,
+    ) -> None:  # fmt: skip
+        self.name, self.described, self._recorded, self.backward = name, described, plan, backward
+        self._optimise: Callable[[Plan], Plan] | None = optimise
         self.conditions: list[tuple[str, str]] = []
         self.names: dict[str, Any] = {}
         self.source = ""
@@ -35,6 +39,13 @@ class Entry:
         self.locals: dict[str, str] = {}
         self.changed: list[tuple[str, str]] = []
         self.assigned: list[tuple[str, str, str]] = []
+
+    @property
+    def plan(self) -> Plan:
+        """What a replay runs. Optimised when first asked for: a recording that fits no other call is not worth it."""
+        if self._optimise is not None:
+            self._recorded, self._optimise = self._optimise(self._recorded), None
+        return self._recorded
 
     def first_failing(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
         """What a call differs in from the recorded one."""
@@ -52,10 +63,10 @@ class Entry:
 
     def compile(self, names: dict[str, Any], live: Sequence[int], guards: Sequence[Callable[[], None]]) -> None:
         """Make `attempt` of `source`, which names what `names` has. live: the slots whose arrays it reads each time."""
-        backend = self.plan.backend
+        backend = self._recorded.backend
         names.update(
-            MISS=MISS, wrap=wrap, inference=_inference, backend=backend, edge_of=edge_of, make_node=make_node,
-            pick_node=pick_node, bound=self.bound, written=self.written, marks=self.marks, mark_all=storage.mark_all,
+            __name__=__name__, MISS=MISS, wrap=wrap, inference=_inference, backend=backend, edge_of=edge_of,
+            make_node=make_node, pick_node=pick_node, bound=self.bound, written=self.written, marks=self.marks, mark_all=storage.mark_all,
             mark_mutated=storage.mark_mutated, owner=backend.storage_key, fresh=lambda: is_fresh(guards),
             rebind=lambda arrays: self._rebind(live, arrays),
             compiled=None if self.backward is None else self.backward.primitive,

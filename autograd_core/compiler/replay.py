@@ -24,6 +24,7 @@ _ANEW = ("argument", "made")  # Kinds of slots that each run has of its own.
 def factory(plan: Plan) -> Callable[..., Callable[..., tuple[Any, ...]]]:
     """A function from the arrays that stay (in the order of their slots) to the function that runs `plan` on them."""
     text, names = _written(plan)
+    names["__name__"] = __name__  # NumPy's warnings are filtered for modules of ours.
     exec(compile(text, f"<plan of {plan.name}>", "exec"), names)
     return names["bind"]  # type: ignore[no-any-return]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import gc
 import weakref
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -561,3 +562,14 @@ def test_lazy_modules_and_first_calls() -> None:
     for i in range(4):
         assert model(noise(i, 2, 3)).shape == (2, 4)
     assert len(model._compiled.entries) == 1
+
+
+@pytest.mark.filterwarnings("ignore:ag.compile")
+def test_the_code_in_the_document_runs(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """In a module of its own, since a compiled function is recorded by the names in its code."""
+    text = (Path(__file__).parents[2] / "docs" / "compile.md").read_text()
+    code = "\n".join(part.split("```")[0] for part in text.split("```python")[1:])
+    scope: dict[str, Any] = {"__name__": "document"}
+    exec(compile(code, str(tmp_path / "document.py"), "exec"), scope)
+    assert float(capsys.readouterr().out) > 0
+    assert len(scope["step"].entries) == 1 and len(scope["scaled"].entries) == 1 and scope["checked"].entries
