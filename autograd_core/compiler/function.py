@@ -44,7 +44,8 @@ class Compiled:
         self.function = function
         self.fullgraph, self.check, self.cache_size, self.optimised = fullgraph, check, cache_size, optimised
         self._calls = 0
-        self.name = getattr(function, "__name__", type(function).__name__)
+        name = getattr(function, "__name__", type(function).__name__)
+        self.name = name if name.isidentifier() else "function"
         self.entries: list[Entry] = []  # The one used last comes first.
         self._eager: dict[Any, str] = {}  # Of calls that cannot be replayed: why.
         self._doubts: dict[Any, str] = {}  # What the first recording of such a call objected to.
