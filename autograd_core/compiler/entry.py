@@ -67,8 +67,8 @@ class Entry:
         names.update(
             __name__=__name__, MISS=MISS, wrap=wrap, inference=_inference, backend=backend, edge_of=edge_of,
             make_node=make_node, pick_node=pick_node, bound=self.bound, written=self.written, marks=self.marks,
-            mark_all=storage.mark_all, mark_mutated=storage.mark_mutated, owner=backend.storage_key, fresh=lambda: is_fresh(guards),
-            rebind=lambda arrays: self._rebind(live, arrays),
+            mark_all=storage.mark_all, mark_mutated=storage.mark_mutated, owner=backend.storage_key,
+            fresh=lambda: is_fresh(guards), rebind=lambda arrays: self._rebind(live, arrays),
             compiled=None if self.backward is None else self.backward.primitive,
         )  # fmt: skip
         exec(compile(self.source, f"<compiled {self.name}>", "exec"), names)

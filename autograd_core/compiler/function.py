@@ -14,24 +14,18 @@ from autograd_core.compiler.capture import CompileError, record
 from autograd_core.compiler.checking import checked
 from autograd_core.compiler.entry import MISS, Entry
 from autograd_core.compiler.guards import Names, Walk
+from autograd_core.compiler.optimize import optimize
 from autograd_core.compiler.plan import Plan
 from autograd_core.compiler.signature import Argument, Unsuitable, arguments, differences
 from autograd_core.userline import warn_user
 
 _MOST_NOTICES = 8
+_MOST_KEYS = 1000
 _one_at_a_time = threading.Lock()  # For recordings, in all threads.
 
 
 def _as_it_is(plan: Plan) -> Plan:
     return plan
-
-
-def _optimise(plan: Plan) -> Plan:
-    try:
-        from autograd_core.compiler.optimize import optimize
-    except ImportError:
-        return plan
-    return optimize(plan)  # type: ignore[no-any-return]
 
 
 class Compiled:
@@ -118,6 +112,9 @@ class Compiled:
             self._cannot(str(error), "arguments", CompileError if self.fullgraph else None)
             return function(*args, **kwargs)
         described = {argument.name: argument.describe() for argument in given}
+        if len(self._eager) + len(self._doubts) > _MOST_KEYS:
+            self._eager.clear()
+            self._doubts.clear()
         key = (modes.state.grad, getattr(function, "training", None), tuple(described.items()))
         if key in self._eager:
             return function(*args, **kwargs)
@@ -153,7 +150,7 @@ class Compiled:
             for optimizer in recording.tape.optimizers:
                 after.also(optimizer, type(optimizer).__name__)
             builder = Builder(
-                self.name, given, shape, names, before, after, recording, _optimise if self.optimised else _as_it_is
+                self.name, given, shape, names, before, after, recording, optimize if self.optimised else _as_it_is
             )
             try:
                 entry = builder.build(described)

@@ -246,15 +246,17 @@ def test_a_plan_without_passes_is_eager_mode_bit_for_bit(name: str) -> None:
     assert train(MODELS[name], 8, "aot_eager") == train(MODELS[name], 8, "eager")
 
 
+@pytest.mark.parametrize("steps", [30, pytest.param(200, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("name", MODELS)
-def test_200_steps_in_float64(name: str) -> None:
+def test_many_steps_in_float64(name: str, steps: int) -> None:
     ag.set_default_dtype(ag.float64)
-    assert_close(train(MODELS[name], 200, "inductor"), train(MODELS[name], 200, "eager"), 1e-10)
+    assert_close(train(MODELS[name], steps, "inductor"), train(MODELS[name], steps, "eager"), 1e-10)
 
 
+@pytest.mark.parametrize("steps", [10, pytest.param(50, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("name", MODELS)
-def test_50_steps_in_float32(name: str) -> None:
-    found, expected = train(MODELS[name], 50, "inductor"), train(MODELS[name], 50, "eager")
+def test_many_steps_in_float32(name: str, steps: int) -> None:
+    found, expected = train(MODELS[name], steps, "inductor"), train(MODELS[name], steps, "eager")
     assert_close(found, expected, 1e-4)
     for a, b in zip(found["results"][-1], expected["results"][-1]):
         assert abs(a - b) <= 0.01 * abs(b)
@@ -298,7 +300,7 @@ def test_every_optimiser(name: str, options: dict[str, Any]) -> None:
 
         return [model], [optimizer], step, lambda i: (noise(i, 6, 5), noise(1000 + i, 6, 2))
 
-    assert_close(train(make, 40, "inductor"), train(make, 40, "eager"), 1e-10)
+    assert_close(train(make, 15, "inductor"), train(make, 15, "eager"), 1e-10)
     assert train(make, 4, "aot_eager") == train(make, 4, "eager")
 
 

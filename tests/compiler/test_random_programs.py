@@ -164,11 +164,11 @@ def drawn(count: int, backend: str) -> Callable[[], None]:
 
 
 def test_random_programs_replayed() -> None:
-    drawn(60, "aot_eager")()
+    drawn(30, "aot_eager")()
 
 
 def test_random_programs_optimised() -> None:
-    drawn(15, "inductor")()
+    drawn(5, "inductor")()
 
 
 @pytest.mark.slow
