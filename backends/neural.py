@@ -8,6 +8,7 @@ computed and accumulated in float32.
 from __future__ import annotations
 
 from autograd_core.backends.neural_activation import ActivationKernels
+from autograd_core.backends.neural_attention import AttentionKernels
 from autograd_core.backends.neural_conv import ConvolutionKernels
 from autograd_core.backends.neural_loss import LossKernels
 from autograd_core.backends.neural_norm import NormalizationKernels
@@ -16,6 +17,7 @@ from autograd_core.backends.neural_recurrent import RecurrentKernels
 
 
 class NeuralKernels(
-    ConvolutionKernels, PoolingKernels, NormalizationKernels, ActivationKernels, LossKernels, RecurrentKernels
-):
+    ConvolutionKernels, PoolingKernels, NormalizationKernels, ActivationKernels, LossKernels, RecurrentKernels,
+    AttentionKernels,
+):  # fmt: skip
     """Mixed into `Backend`."""

@@ -1,22 +1,47 @@
-"""Attention, composed of products, a softmax and masks."""
+"""Attention: one primitive, or where the weights are wanted, products, a softmax and masks."""
 
 from __future__ import annotations
 
 import math
+from itertools import zip_longest
 from typing import Any
 
 from autograd_core import dtypes
 from autograd_core.ops.activations import dropout
-from autograd_core.ops.checks import require_same
+from autograd_core.ops.checks import composite, require_same
 from autograd_core.ops.creation import ones, zeros
 from autograd_core.ops.joining import cat, chunk
 from autograd_core.ops.linear import linear
 from autograd_core.ops.padding import pad
-from autograd_core.primitive import V, broadcast_error
+from autograd_core.primitive import V, edge_of, primitive
 from autograd_core.tensor import Tensor
 
 _F: Any = V
 _FLOAT32 = dtypes.float32.native
+
+
+def _attention_rule(F: Any, g: Any, ctx: Any) -> tuple[Any, ...]:
+    q, k, v, mask, y, logsum = ctx.saved
+    gradients = F.attention_backward(g, q, k, v, mask, y, logsum, *ctx.params)
+    return (*[None if edge is None else gradient for edge, gradient in zip(ctx.inputs, gradients)], None)
+
+
+_attention = primitive("attention", _attention_rule, inputs=4, saves=(0, 1, 2, 3), saves_output=True, extras=1)
+
+
+@composite
+def attention_backward(
+    g: Tensor, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, y: Any, logsum: Any, causal: bool, scale: float
+) -> tuple[Tensor, Tensor, Tensor]:
+    """What the backend's kernel of this name returns, from primitives; the weights are computed once more."""
+    weights = _weights(q, k, mask, causal, scale)
+    slope = _F.softmax_backward(_F.matmul(g, v.transpose(-2, -1)), weights, weights.ndim - 1)
+    slope = _F.mul(slope, scale)
+    return (
+        _F.matmul(slope, k),
+        _F.matmul(slope.transpose(-2, -1), q),
+        _F.matmul(weights.transpose(-2, -1), g),
+    )
 
 
 def scaled_dot_product_attention(
@@ -41,7 +66,7 @@ def scaled_dot_product_attention(
     >>> ag.nn.functional.scaled_dot_product_attention(ag.zeros(1, 2), ag.zeros(2, 2), ag.tensor([[1.0], [3.0]]))
     tensor([[2.]])
     """
-    return _attend(query, key, value, attn_mask, dropout_p, is_causal, scale, enable_gqa)[0]
+    return _attend(query, key, value, attn_mask, dropout_p, is_causal, scale, enable_gqa, False)[0]
 
 
 def _attend(
@@ -53,16 +78,17 @@ def _attend(
     is_causal: bool,
     scale: float | None,
     enable_gqa: bool,
-) -> tuple[Tensor, Tensor]:
-    """The attention's result, and its weights."""
+    need_weights: bool,
+) -> tuple[Tensor, Tensor | None]:
+    """The attention's result, and its weights, if they are needed."""
     name = "scaled_dot_product_attention"
     require_same(name, query=query, key=key, value=value)
     if query._data.dtype.itemsize == 2:  # Computed in float32, rounded once.
         q, k, v = (_F.cast(t, _FLOAT32) for t in (query, key, value))
         added = mask is not None and mask._data.dtype.kind == "f"
         wide = _F.cast(mask, _FLOAT32) if added else mask
-        y, weights = _attend(q, k, v, wide, dropout_p, is_causal, scale, enable_gqa)
-        return y.to(query.dtype), weights.to(query.dtype)  # type: ignore[attr-defined]
+        y, weights = _attend(q, k, v, wide, dropout_p, is_causal, scale, enable_gqa, need_weights)
+        return y.to(query.dtype), None if weights is None else weights.to(query.dtype)  # type: ignore[attr-defined]
     shapes = f"query {tuple(query.shape)}, key {tuple(key.shape)}, value {tuple(value.shape)}"
     if min(query.ndim, key.ndim, value.ndim) < 2:
         raise RuntimeError(f"{name}: expected query, key and value of at least 2 dimensions, got {shapes}")
@@ -82,17 +108,28 @@ def _attend(
         key = key.repeat_interleave(heads[0] // heads[1], -3)  # type: ignore[attr-defined]
         value = value.repeat_interleave(heads[0] // heads[2], -3)  # type: ignore[attr-defined]
     factor = 1.0 / math.sqrt(query.shape[-1]) if scale is None and query.shape[-1] else scale or 0.0
-    scores = _F.matmul(_F.mul(query, factor), key.transpose(-2, -1))
-    if is_causal:
-        visible = ones(query.shape[-2], key.shape[-2], dtype=_boolean(), device=query.device).tril()  # type: ignore[attr-defined]
-        weights = _F.softmax(_F.where(visible, scores, _F.fill(scores, -math.inf)), scores.ndim - 1)
-    elif mask is None:
-        weights = _F.softmax(scores, scores.ndim - 1)
-    else:
-        weights = _masked_softmax(name, scores, mask)
+    lead = query.shape[:-2]
+    alike = tuple(lead) == tuple(key.shape[:-2]) == tuple(value.shape[:-2]) and query._data.size and key._data.size
+    if mask is not None:
+        _check_mask(name, mask, query, key, value)
+    if alike and not need_weights and not dropout_p and not (mask is not None and _records(mask)):
+        return _attention(query, key, value, mask, is_causal, factor), None
+    weights = _weights(query, key, mask, is_causal, factor)
     if dropout_p:
         weights = dropout(weights, dropout_p)
     return _F.matmul(weights, value), weights
+
+
+def _weights(query: Tensor, key: Tensor, mask: Tensor | None, causal: bool, factor: float) -> Tensor:
+    scores = _F.matmul(_F.mul(query, factor), key.transpose(-2, -1))
+    if causal:
+        visible = ones(query.shape[-2], key.shape[-2], dtype=_boolean(), device=query.device).tril()  # type: ignore[attr-defined]
+        scores = _F.where(visible, scores, _F.fill(scores, -math.inf))
+    return _F.softmax(scores, scores.ndim - 1) if mask is None else _masked_softmax(scores, mask)  # type: ignore[no-any-return]
+
+
+def _records(t: Tensor) -> bool:
+    return edge_of(t) is not None
 
 
 def _boolean() -> Any:
@@ -101,15 +138,20 @@ def _boolean() -> Any:
     return bool_
 
 
-def _masked_softmax(name: str, scores: Tensor, mask: Tensor) -> Tensor:
-    """Softmax of the masked scores, with zeros instead of NaN in a row where all are masked."""
+def _check_mask(name: str, mask: Tensor, query: Tensor, key: Tensor, value: Tensor) -> None:
     if mask._data.dtype.kind not in "bf":
         raise RuntimeError(
             f"{name}: expected attn_mask of dtype ag.bool (True where a query may look) or floating point, got "
             f"{mask.dtype}"
         )
-    if any(a not in (1, b) for a, b in zip(mask.shape[::-1], scores.shape[::-1])) or mask.ndim > scores.ndim:
-        raise broadcast_error(f"{name}: attn_mask and scores", mask, scores)
+    lead = [max(sizes) for sizes in zip_longest(query.shape[-3::-1], key.shape[-3::-1], fillvalue=1)]
+    shape = (*lead[::-1], query.shape[-2], key.shape[-2])
+    if mask.ndim > len(shape) or any(a not in (1, b) for a, b in zip(mask.shape[::-1], shape[::-1])):
+        raise RuntimeError(f"{name}: attn_mask of shape {tuple(mask.shape)} does not broadcast to the scores, {shape}")
+
+
+def _masked_softmax(scores: Tensor, mask: Tensor) -> Tensor:
+    """Softmax of the masked scores, with zeros instead of NaN in a row where all are masked."""
     if mask._data.dtype.kind == "b":
         scores = _F.where(mask, scores, _F.fill(scores, -math.inf))
     else:
@@ -213,9 +255,9 @@ def multi_head_attention_forward(
         return t.reshape(t.shape[0], n, num_heads, size // num_heads).permute(1, 2, 0, 3)  # type: ignore[no-any-return]
 
     drop = dropout_p if training else 0.0
-    y, attention = _attend(heads(q), heads(k), heads(v), hide, drop, False, None, False)
+    y, attention = _attend(heads(q), heads(k), heads(v), hide, drop, False, None, False, need_weights)
     y = linear(y.permute(2, 0, 1, 3).reshape(length, n, size), out_proj_weight, out_proj_bias)
-    if not need_weights:
+    if attention is None or not need_weights:
         return (y.squeeze(1) if single else y), None
     if average_attn_weights:
         attention = attention.mean(1)

@@ -1,9 +1,9 @@
-"""The pointwise half of a recurrent step, a vector of units at a time, in LLVM's own language (see `micro.py`).
+"""The pointwise half of a recurrent step and of attention, in vector instructions of LLVM (see `micro.py`).
 
 Written as loops of Numba these have more arrays than LLVM checks for overlap, and would not vectorise. The exponential
 is Cephes' (Moshier, "Methods and Programs for Mathematical Functions", 1989), as in `vector_math.py`.
 
-In each, `z` holds the gates of a unit, `step` elements apart; positions count elements, arrays are 1-D.
+In a step `z` holds the gates of a unit, `step` elements apart; positions count elements, arrays are 1-D.
 """
 
 from __future__ import annotations
@@ -82,6 +82,37 @@ class _Math(micro.Emitter):
         large = self.sub(self.number(1.0), self._builder.fdiv(self.number(2.0), e))
         large = self.choose(negative, self.sub(self.zero, large), large)
         return self.choose(self.less(size, self.number(0.625)), small, large)
+
+    def scalar(self, value: float) -> Any:
+        return self._ir.Constant(self._ir.FloatType(), value)
+
+    def largest(self, x: Any, y: Any) -> Any:
+        """Lane by lane; of a number and NaN the number."""
+        return self._builder.call(self._declared("maxnum", self.vector, [self.vector] * 2), [x, y])
+
+    def over_lanes(self, name: str, vector: Any) -> Any:
+        reduce = self._declared(f"vector.reduce.{name}", self._ir.FloatType(), [self.vector])
+        return self._builder.call(reduce, [vector])
+
+    def loop(self, n: Any, start: list[Any], body: Any) -> list[Any]:
+        """`values = body(i, values)` for i = 0, lanes, ... below n, of which there is one at least."""
+        b = self._builder
+        entry, inside = b.block, b.append_basic_block("row")
+        after = b.append_basic_block("row.end")
+        b.branch(inside)
+        b.position_at_end(inside)
+        i, values = b.phi(self.size), [b.phi(self.vector) for _ in start]
+        i.add_incoming(self.integer(0), entry)
+        for value, first in zip(values, start):
+            value.add_incoming(first, entry)
+        results = body(i, values)
+        following = b.add(i, self.integer(self._lanes))
+        i.add_incoming(following, inside)
+        for value, result in zip(values, results):
+            value.add_incoming(result, inside)
+        b.cbranch(b.icmp_signed("<", following, n), inside, after)
+        b.position_at_end(after)
+        return results
 
     def slope(self, y: Any) -> Any:
         """y (1 - y): the derivative of y = sigmoid."""
@@ -171,10 +202,10 @@ def forward(mode: int) -> Any:
 def backward(mode: int) -> Any:
     """`cell(step, z, side, old, dz, dh, carry, sums)`, each array with its position.
 
-    z: the gates' values (plain: h). dh: the gradient by the new h. LSTM: `side` is the new c, `old` the old one; `carry`
-    the gradient by c, of the new one before and the old one after. GRU: `side` as in `forward`, `old` is the old h,
-    `carry` gets the part of the gradient by the old h that passes the gates by; of `dz`, the third is for the state and
-    the fourth for the input. `sums` += dz.
+    z: the gates' values (plain: h). dh: the gradient by the new h. LSTM: `side` is the new c, `old` the old one;
+    `carry` the gradient by c, of the new one before and the old one after. GRU: `side` as in `forward`, `old` is the
+    old h, `carry` gets the part of the gradient by the old h that passes the gates by; of `dz`, the third is for the
+    state and the fourth for the input. `sums` += dz.
     """
 
     def body(out: Any, at: Any) -> None:
@@ -210,3 +241,78 @@ def backward(mode: int) -> Any:
             out.store(out.add(out.load(at(sums, k)), value), at(sums, k))
 
     return _intrinsic(7, body)
+
+
+# -- rows of attention ------------------------------------------------------------------------------------------------
+
+
+@cache
+def softmax_row() -> Any:
+    """`row(n, s, s_at, stats, stats_at)`: s <- exp(s - max), and stats <- max, sum; `n` is a multiple of the lanes.
+
+    Of a row of minus infinities all become zero.
+    """
+    from numba import types
+    from numba.extending import intrinsic
+
+    size = types.int64
+
+    @intrinsic
+    def row(context, n, s, s_at, stats, stats_at):  # type: ignore[no-untyped-def]
+        def emit(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+            n, s, s_at, stats, stats_at = values
+            out = _Math(context, builder, micro.shape()[0])
+            s = out.address(signature.args[1], s, s_at)
+            stats = out.address(signature.args[3], stats, stats_at)
+            lowest = out.number(float("-inf"))
+            (largest,) = out.loop(n, [lowest], lambda i, old: [out.largest(old[0], out.load(builder.gep(s, [i])))])
+            top = out.over_lanes("fmax", largest)
+            finite = builder.fcmp_ordered(">", top, out.scalar(float("-inf")))
+            shift = out.spread(builder.select(finite, top, out.scalar(0.0)))
+
+            def one(i: Any, old: Any) -> list[Any]:
+                place = builder.gep(s, [i])
+                e = out.exp(out.sub(out.load(place), shift))
+                out.store(e, place)
+                return [out.add(old[0], e)]
+
+            (total,) = out.loop(n, [out.zero], one)
+            builder.store(top, stats)
+            builder.store(out.total(total), builder.gep(stats, [out.integer(1)]))
+            return context.get_dummy_value()
+
+        return types.void(size, s, size, stats, size), emit
+
+    return row
+
+
+@cache
+def softmax_row_backward() -> Any:
+    """`row(n, s, s_at, d, d_at, logsum, mean)`: s <- exp(s - logsum), then d <- s (d - mean)."""
+    from numba import types
+    from numba.extending import intrinsic
+
+    size, number = types.int64, types.float32
+
+    @intrinsic
+    def row(context, n, s, s_at, d, d_at, logsum, mean):  # type: ignore[no-untyped-def]
+        def emit(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+            n, s, s_at, d, d_at, logsum, mean = values
+            out = _Math(context, builder, micro.shape()[0])
+            s = out.address(signature.args[1], s, s_at)
+            d = out.address(signature.args[3], d, d_at)
+            shift, middle = out.spread(logsum), out.spread(mean)
+
+            def one(i: Any, old: Any) -> list[Any]:
+                place, slope = builder.gep(s, [i]), builder.gep(d, [i])
+                p = out.exp(out.sub(out.load(place), shift))
+                out.store(p, place)
+                out.store(out.mul(p, out.sub(out.load(slope), middle)), slope)
+                return []
+
+            out.loop(n, [], one)
+            return context.get_dummy_value()
+
+        return types.void(size, s, size, d, size, number, number), emit
+
+    return row

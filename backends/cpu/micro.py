@@ -229,6 +229,40 @@ def turn_tile() -> Any:
     return tile
 
 
+@cache
+def memory() -> tuple[Any, Any]:
+    """`fetch(address, i)` and `put(address, i, number)`: element i of float32 in memory at an address.
+
+    For arrays of any strides: as arrays, each combination of layouts would be compiled anew.
+    """
+    from numba import types
+    from numba.extending import intrinsic
+
+    size, number = types.int64, types.float32
+
+    def place(builder: Any, address: Any, i: Any) -> Any:
+        from llvmlite import ir
+
+        return builder.gep(builder.inttoptr(address, ir.FloatType().as_pointer()), [i])
+
+    @intrinsic
+    def fetch(context, address, i):  # type: ignore[no-untyped-def]
+        def emit(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+            return builder.load(place(builder, *values))
+
+        return number(size, size), emit
+
+    @intrinsic
+    def put(context, address, i, value):  # type: ignore[no-untyped-def]
+        def emit(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+            builder.store(values[2], place(builder, *values[:2]))
+            return context.get_dummy_value()
+
+        return types.void(size, size, number), emit
+
+    return fetch, put
+
+
 def _sizes(most: int) -> list[tuple[int, int]]:
     """The tiles that are emitted, as (rows, the fewest rows it serves): one for each number would compile for long."""
     sizes = [rows for rows in (1, 3, 6, 8) if rows < most] + [most]

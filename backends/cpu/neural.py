@@ -11,7 +11,14 @@ from typing import Any
 
 import numpy as np
 
-from autograd_core.backends.cpu import conv_kernels, norm_kernels, pool_kernels, recurrent_kernels, softmax_kernels
+from autograd_core.backends.cpu import (
+    attention_kernels,
+    conv_kernels,
+    norm_kernels,
+    pool_kernels,
+    recurrent_kernels,
+    softmax_kernels,
+)
 from autograd_core.backends.cpu.products import dot
 from autograd_core.backends.neural import NeuralKernels
 from autograd_core.backends.neural_conv import _output_shape
@@ -66,7 +73,7 @@ def install(backend: Any) -> None:
         conv2d, conv2d_input_grad, conv2d_weight_grad, max_pool2d, max_pool2d_backward, batch_norm_stats, batch_norm,
         batch_norm_backward, layer_norm, layer_norm_backward, cross_entropy, cross_entropy_backward, embedding_backward,
         softmax, softmax_backward, log_softmax, log_softmax_backward,
-        recurrent_scan, recurrent_scan_backward,
+        recurrent_scan, recurrent_scan_backward, attention, attention_backward,
     ):  # fmt: skip
         setattr(backend, function.__name__, _bound(function, backend))
 
@@ -229,3 +236,12 @@ def recurrent_scan(portable: Any, z: Array, h0: Array, *rest: Any) -> tuple[Arra
 def recurrent_scan_backward(portable: Any, g: Array, gh: Array, gc: Array, h0: Array, *rest: Any) -> Any:
     run = recurrent_kernels.scan_backward if recurrent_kernels.usable(h0, rest[2]) else portable
     return run(g, gh, gc, h0, *rest)
+
+
+def attention(portable: Any, q: Array, k: Array, v: Array, *rest: Any) -> tuple[Array, Array]:
+    return (attention_kernels.forward if attention_kernels.usable(q, k, v) else portable)(q, k, v, *rest)
+
+
+def attention_backward(portable: Any, g: Array, q: Array, k: Array, v: Array, *rest: Any) -> Any:
+    run = attention_kernels.backward if attention_kernels.usable(g, q, k, v) else portable
+    return run(g, q, k, v, *rest)

@@ -173,3 +173,62 @@ def test_gradients_do_not_vary_from_run_to_run():
         F.conv2d(F.embedding(index, w).permute(2, 0, 1).unsqueeze(1), k, stride=2).square().mean().backward()
         seen.add((w.grad.numpy().tobytes(), k.grad.numpy().tobytes()))
     assert len(seen) == 1
+
+
+def attention_arrays(lead, length, source, inner, features, kind="normal"):
+    rng = np.random.default_rng(0)
+    shapes = (*lead, length, inner), (*lead, source, inner), (*lead, source, features), (*lead, length, features)
+    return [rng.standard_normal(shape).astype("float32") for shape in shapes]
+
+
+@pytest.mark.parametrize("mask", [None, "causal", "bool", "added", "row", "whole"])
+@pytest.mark.parametrize("lead, length, source, inner, features", [
+    ((3, 2), 64, 64, 32, 32), ((2,), 70, 33, 5, 40), ((), 9, 130, 16, 3), ((1, 3), 1, 1, 1, 1), ((2, 2), 129, 200, 64, 48),
+])  # fmt: skip
+def test_attention_kernels_equal_the_portable_ones(lead, length, source, inner, features, mask):
+    backend = cpu()
+    q, k, v, g = attention_arrays(lead, length, source, inner, features)
+    rng = np.random.default_rng(1)
+    added = {
+        "bool": rng.random((length, source)) < 0.7,
+        "added": rng.standard_normal((*lead[:1], *(1,) * len(lead[1:]), length, source)).astype("float32"),
+        "row": rng.random((1, source)) < 0.5,
+        "whole": np.arange(length)[:, None] % 2 < np.ones(source),  # No query hides all, ...
+    }.get(mask)
+    if mask == "whole":
+        added[::3] = False  # ... but these do.
+    rest = (added, mask == "causal", 0.3)
+    y, logsum = backend.attention(q, k, v, *rest)
+    wide = [a.astype("float64") for a in (q, k, v, g)]
+    exact, exact_logsum = NeuralKernels.attention(backend, *wide[:3], *rest)
+    np.testing.assert_allclose(y, exact, rtol=1e-4, atol=2e-6)
+    np.testing.assert_allclose(logsum, exact_logsum, rtol=1e-5, atol=1e-5)
+    found = backend.attention_backward(g, q, k, v, rest[0], y, logsum, *rest[1:])
+    expected = NeuralKernels.attention_backward(backend, wide[3], *wide[:3], rest[0], exact, exact_logsum, *rest[1:])
+    for a, b in zip(found, expected):
+        assert a.shape == b.shape and a.dtype == np.float32
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=2e-5)
+
+
+@pytest.mark.parametrize("value", [math.nan, INF, -INF, 1e30, 1e-42])
+@pytest.mark.parametrize("where", [0, 1, 2])
+def test_attention_of_extreme_numbers(where, value):
+    backend = cpu()
+    arrays = attention_arrays((2,), 7, 9, 4, 5)
+    arrays[where][1, 2, ::2] = value
+    q, k, v, g = arrays
+    y, _ = backend.attention(q, k, v, None, False, 0.5)
+    expected, _ = NeuralKernels.attention(backend, q, k, v, None, False, 0.5)
+    np.testing.assert_allclose(y, expected, rtol=1e-4, atol=1e-6)
+
+
+def test_attention_of_strided_arrays():
+    backend = cpu()
+    q, k, v, g = (a.transpose(0, 2, 1, 3)[:, ::-1] for a in attention_arrays((2, 20), 3, 3, 8, 8))
+    y, logsum = backend.attention(q, k, v, None, True, 1.0)
+    copies = [np.ascontiguousarray(a) for a in (g, q, k, v)]
+    again, _ = backend.attention(*copies[1:], None, True, 1.0)
+    np.testing.assert_array_equal(y, again)
+    found = backend.attention_backward(g, q, k, v, None, y, logsum, True, 1.0)
+    for a, b in zip(found, backend.attention_backward(*copies, None, np.ascontiguousarray(y), logsum, True, 1.0)):
+        np.testing.assert_array_equal(a, b)
