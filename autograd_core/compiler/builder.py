@@ -43,6 +43,7 @@ class Builder:
         self.effects: list[str] = []
         self.shared: dict[int, str] = {}  # Tensors made for the result and for effects, by id: one each.
         self.changing: set[str] = set()
+        self.released: list[str] = []  # Lets go of old gradients, which no call reads, before the plan runs.
         self.assigned: list[tuple[str, str, str]] = []
         self.guards: list[tuple[str, str]] = []
         self.histories: list[Tensor] = []  # Results whose gradient may still be asked for.
@@ -140,6 +141,8 @@ class Builder:
             if now is was:
                 continue
             self.assigned.append((name, f"{known}._grad", f"{known}._grad = value"))
+            if leaf in found.cleared and (was is None or self.tape.slot_of(was._data) is None):
+                self.released.append(f"{known}._grad = None")
             if now is None:
                 lines.append(f"{known}._grad = None")
             elif now._node is not None or self._made(now) is None:
@@ -354,6 +357,7 @@ class Builder:
         if self.tape.guards:
             lines.append("if not fresh(): return MISS")
         returns = f"({''.join(f'r{i}, ' for i in range(len(self.outputs)))}) = " if self.outputs else ""
+        lines += self.released  # As in eager mode, before there are new ones.
         lines.append(f"{returns}run({', '.join(arrays)})")
         if written:
             lines.append("mark_all(marks)")

@@ -573,3 +573,22 @@ def test_the_code_in_the_document_runs(capsys: pytest.CaptureFixture[str], tmp_p
     exec(compile(code, str(tmp_path / "document.py"), "exec"), scope)
     assert float(capsys.readouterr().out) > 0
     assert len(scope["step"].entries) == 1 and len(scope["scaled"].entries) == 1 and scope["checked"].entries
+
+
+def test_old_gradients_are_forgotten_before_new_ones_need_memory() -> None:
+    training = Training(compiled=True)
+    seen: list[bool] = []
+    plan_run: Any = None
+    for i in range(3):
+        training.step(noise(i, 4, 3))
+        (entry,) = training.step.entries
+        old = weakref.ref(training.model[0].weight.grad._data)
+        if i == 1:
+            plan_run = entry.bound[0]
+
+            def watching(*arrays: Any, run: Any = plan_run) -> Any:
+                seen.append(old() is None)
+                return run(*arrays)
+
+            entry.bound[0] = watching
+    assert seen == [True]
