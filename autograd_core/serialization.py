@@ -4,14 +4,16 @@ A file is `tensors + structure`. The tensors stand in it as in any safetensors f
 them; the structure is JSON in the file's metadata, and refers to the tensors by name. Checksums cover both.
 """
 
+import io
 import json
 import math
 import os
+import tempfile
 import zlib
 from collections import OrderedDict
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -48,15 +50,17 @@ class CheckpointError(RuntimeError):
     """A file that cannot be loaded: damaged, cut short, of another kind, or of a version not known here."""
 
 
-def save(obj: Any, f: str | os.PathLike[str]) -> None:
-    """Save `obj` to the file `f`: tensors, and dicts (keys str or int), lists, tuples, numbers, str, None of them.
+def save(obj: Any, f: "str | os.PathLike[str] | BinaryIO") -> None:
+    """Save `obj` to `f`, a path or a binary file object.
+
+    `obj`: tensors, and dicts (keys str or int), lists, tuples, numbers, str, None of them.
 
     Tensors keep dtype, values, `requires_grad`, device and memory order, but no graph and no `.grad`; a Parameter
     comes back as a Tensor. The same tensor in two places, or tensors that share memory, are stored once and share
     memory again after `load`. NumPy numbers become Python numbers, OrderedDict and Size become dict and tuple.
 
-    The file is complete or not there: it is written beside `f`, flushed to disk and renamed, so that a failure or
-    a power cut leaves the old file as it was.
+    A path is complete or not there: it is written beside `f`, flushed to disk and renamed, so that a failure or
+    a power cut leaves the old file as it was. To a file object (`io.BytesIO`) the bytes are written where it stands.
 
     Raises TypeError naming the place of a value that cannot be saved, ValueError for an object that contains itself,
     OSError if the disk refuses.
@@ -65,8 +69,7 @@ def save(obj: Any, f: str | os.PathLike[str]) -> None:
     >>> ag.load("model.safetensors")  # doctest: +SKIP
     {'weight': tensor([1., 1.]), 'step': 3}
     """
-    if not isinstance(f, str | os.PathLike):
-        raise TypeError(f"ag.save: f must be a path, got a {type(f).__name__}; files are written atomically by name")
+    _check_file("save", f, "write")
     packer = _Packer()
     packed = packer.pack(obj, ())
     blobs, entries = _lay_out(packer.tensors)
@@ -91,11 +94,25 @@ def save(obj: Any, f: str | os.PathLike[str]) -> None:
             f"ag.save: apart from its tensors the object takes {len(text)} bytes of text, more than {_MAX_HEADER}; "
             "put long lists of numbers into tensors"
         )
-    write_atomically(f, [len(text).to_bytes(8, "little"), text, *(blob.bytes() for blob in blobs)])
+    parts = [len(text).to_bytes(8, "little"), text, *(blob.bytes() for blob in blobs)]
+    if isinstance(f, str | os.PathLike):
+        write_atomically(f, parts)
+    else:
+        for part in parts:
+            f.write(part)
 
 
-def load(f: str | os.PathLike[str], map_location: Any = None, *, weights_only: bool | None = None) -> Any:
-    """Load what `save` stored in `f`; a safetensors file of other origin gives a flat dict of its tensors.
+def _check_file(name: str, f: Any, method: str) -> None:
+    if isinstance(f, io.TextIOBase):
+        raise TypeError(f"ag.{name}: the file object must be opened in binary mode, got a {type(f).__name__}")
+    if not isinstance(f, str | os.PathLike) and not hasattr(f, method):
+        raise TypeError(f"ag.{name}: f must be a path or a binary file object, got a {type(f).__name__}")
+
+
+def load(f: "str | os.PathLike[str] | BinaryIO", map_location: Any = None, *, weights_only: bool | None = None) -> Any:
+    """Load what `save` stored in `f`, a path or a binary file object, which is read to its end.
+
+    A safetensors file of other origin gives a flat dict of its tensors.
 
     Tensors return to the device they were saved from, or to `map_location`: a device, or a dict from saved device to
     device, such as {"cuda:0": "cpu"}. `weights_only` means nothing here: no file can make `load` run code.
@@ -108,10 +125,14 @@ def load(f: str | os.PathLike[str], map_location: Any = None, *, weights_only: b
     >>> ag.load("model.safetensors", map_location="cpu")  # doctest: +SKIP
     {'weight': tensor([1., 1.]), 'step': 3}
     """
-    if not isinstance(f, str | os.PathLike):
-        raise TypeError(f"ag.load: f must be a path, got a {type(f).__name__}")
+    _check_file("load", f, "read")
     if map_location is not None and not isinstance(map_location, str | dict | ag.device):
         raise TypeError(f"ag.load: map_location must be a device or a dict of devices, got {map_location!r}")
+    if not isinstance(f, str | os.PathLike):
+        with tempfile.TemporaryDirectory() as folder:
+            copy = Path(folder, type(f).__name__)
+            copy.write_bytes(f.read())
+            return load(copy, map_location, weights_only=weights_only)
     path = Path(f)
     metadata, arrays = _read(path)
     structure = _structure(path, metadata)

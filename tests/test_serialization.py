@@ -1,5 +1,6 @@
 """ag.save and ag.load: what comes back, what is refused, and that no failure loses a file."""
 
+import io
 import json
 import math
 import os
@@ -643,3 +644,20 @@ def test_pytorch_reads_our_files_and_we_read_its(path):
     torch.save({"weight": torch.ones(2)}, path)
     with pytest.raises(CheckpointError, match="safetensors.torch.save_file"):
         load(path)
+
+
+def test_file_objects() -> None:
+    buffer = io.BytesIO(b"before")
+    buffer.seek(6)
+    ag.save({"weight": ag.arange(3), "step": 3}, buffer)
+    buffer.seek(6)
+    loaded = ag.load(buffer)
+    assert loaded["weight"].tolist() == [0, 1, 2] and loaded["step"] == 3
+    for damaged in (b"", buffer.getvalue()[6:-2]):
+        with pytest.raises(ag.serialization.CheckpointError, match="BytesIO cannot be loaded"):
+            ag.load(io.BytesIO(damaged))
+    for use in (lambda f: ag.save({}, f), ag.load):
+        with pytest.raises(TypeError, match="binary mode, got a StringIO"):
+            use(io.StringIO())
+        with pytest.raises(TypeError, match="a path or a binary file object, got a int"):
+            use(3)

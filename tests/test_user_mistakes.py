@@ -129,7 +129,7 @@ MISTAKES: tuple[tuple[str, Callable[[], Any], type[Exception] | tuple[type[Excep
     ("forward that is not static", lambda: NotStatic.apply(leaf()), RuntimeError, "@staticmethod"),
     ("a Function called", lambda: NotStatic()(leaf()), RuntimeError, r"NotStatic\.apply"),
     # Names and losses.
-    ("what is not there yet", lambda: ag.compile, AttributeError, "differences-from-pytorch"),
+    ("what is not there yet", lambda: ag.bfloat16, AttributeError, "differences-from-pytorch"),
     ("what will never be", lambda: ag.jit, AttributeError, "never.*differences-from-pytorch"),
     ("loss made of its inputs", lambda: nn.MSELoss(ag.ones(2), ag.ones(2)), RuntimeError, r"MSELoss\(\)\(input, target\)"),
     ("one-hot targets of integers", lambda: F.cross_entropy(ag.ones(2, 3), ag.eye(3).long()[:2]), ValueError, "argmax"),

@@ -6,7 +6,7 @@ from typing import Any
 
 from autograd_core.ops import elementwise as e
 from autograd_core.ops.shape import _reshape
-from autograd_core.primitive import binary, device_error
+from autograd_core.primitive import array_operand, binary, device_error
 from autograd_core.tensor import Tensor
 
 
@@ -42,6 +42,9 @@ def _mismatch(name: str, x: Tensor, y: Tensor) -> RuntimeError:
 def _check(name: str, floating: bool, x: Any, y: Any) -> tuple[Tensor, Tensor, bool]:
     """Products do not promote: an error unless the operands are of one dtype, not bool, and on one device."""
     if not (isinstance(x, Tensor) and isinstance(y, Tensor)):
+        array = array_operand(x, y) if isinstance(x, Tensor) else None
+        if array is not None:
+            return _check(name, floating, x, array)
         raise TypeError(f"{name}: expected two Tensors, got {type(x).__name__} and {type(y).__name__}")
     if x._data.dtype != y._data.dtype:
         raise RuntimeError(
@@ -76,7 +79,7 @@ def matmul(input: Tensor, other: Tensor) -> Tensor:
             return _matmul(input, other)  # type: ignore[no-any-return]
     except AttributeError:
         pass
-    _check("matmul", True, input, other)
+    input, other, _ = _check("matmul", True, input, other)
     a, b = input._data.shape, other._data.shape
     if not a or not b:
         raise RuntimeError(
