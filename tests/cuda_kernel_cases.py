@@ -119,7 +119,7 @@ def cross_entropies(rng: np.random.Generator) -> Iterator[Case]:
 
 def layer_norms(rng: np.random.Generator) -> Iterator[Case]:
     for dtype in FLOATS:
-        for shape, dims in (((3, 5), 1), ((2, 300), 1), ((2, 3, 4), 2), ((40, 3), 1), ((0, 3), 1), ((4,), 1)):
+        for shape, dims in (((3, 5), 1), ((2, 300), 1), ((2, 3, 4), 2), ((45, 3), 1), ((0, 3), 1), ((4,), 1)):
             x, g = (rng.standard_normal(shape).astype(dtype) * 2 + 1 for _ in range(2))
             inner = shape[len(shape) - dims :]
             w, b = (rng.standard_normal(inner).astype("f" if dtype == "e" else dtype) for _ in range(2))
@@ -146,6 +146,7 @@ def batch_norms(rng: np.random.Generator) -> Iterator[Case]:
             if max(shape) > 100 and dtype != "f":
                 continue
             x, g = (rng.standard_normal(shape).astype(dtype) * 2 + 30 for _ in range(2))
+            x[shape[0] // 2 :] -= 20  # So that the parts of a channel differ.
             w, b = (rng.standard_normal(shape[1]).astype("f" if dtype == "e" else dtype) for _ in range(2))
             mean = rng.standard_normal(shape[1]).astype(w.dtype) + 30
             var = rng.random(shape[1]).astype(w.dtype) + 3
@@ -175,6 +176,8 @@ def _pools(rng: np.random.Generator) -> Iterator[tuple[Any, ...]]:
         ):
             yield x, kernel, stride, padding, dilation, size
     yield _special(rng, (1, 2, 6, 6), "f"), (2, 2), (2, 2), (0, 0), (1, 1), (3, 3)
+    late = np.where(np.arange(16).reshape(1, 1, 4, 4) % 5 == 0, np.nan, 1.0).astype("f")
+    yield late[..., ::-1], (2, 2), (2, 2), (0, 0), (1, 1), (2, 2)
     yield np.full((1, 1, 4, 4), -np.inf, "f"), (3, 3), (2, 2), (1, 1), (1, 1), (2, 2)
     yield np.full((1, 1, 4, 4), np.nan, "f"), (3, 3), (2, 2), (1, 1), (1, 1), (2, 2)
     yield rng.standard_normal((1, 1, 20, 18)).astype("f"), (17, 16), (1, 1), (0, 0), (1, 1), (4, 3)

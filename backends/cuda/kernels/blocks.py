@@ -63,9 +63,9 @@ def real_of(*arrays: Array) -> Any:
 
 def row_threads(length: int) -> int:
     """How many threads share a row: a warp for short ones."""
-    return 32 if length <= 128 else 128 if length <= 1024 else _BLOCK
+    return 32 if length <= 128 else 128 if length <= 1024 else 256
 
 
-def spread(n: int, block: int = _BLOCK) -> tuple[int, int]:
+def spread(n: int) -> tuple[int, int]:
     """(blocks, threads) for n elements, which the threads take a stride of the whole grid apart."""
-    return min(-(-n // block), _BLOCKS), block
+    return min(-(-n // _BLOCK), _BLOCKS), _BLOCK
