@@ -73,11 +73,12 @@ class Backend(
         """The device's name as a person knows it."""
         return self.name
 
-    def fuse(self, steps: Any, inputs: Any, outputs: Any) -> Any:
-        """A function from the arrays of `inputs` to those of `outputs` that does several elementwise kernels in one pass.
+    def fuse(self, steps: Any, inputs: Any, outputs: Any, into: Any) -> Any:
+        """A function from the arrays of `inputs` to those of `outputs`: several elementwise kernels in one pass.
 
         steps: a kernel's name, its arguments (names of arrays and earlier results, or numbers), its result's name.
         inputs, outputs: name, shape, strides in elements, dtype. All broadcast to the one shape of the outputs.
+        into: output -> the input whose memory it takes over, of the same layout.
         """
         raise NotImplementedError(f"{self.name} has no generated kernels")
 

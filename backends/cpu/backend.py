@@ -68,10 +68,10 @@ class CpuBackend(CpuNeuralKernels, Backend):
 
         return platform.processor() or platform.machine()
 
-    def fuse(self, steps: Any, inputs: Any, outputs: Any) -> Any:
+    def fuse(self, steps: Any, inputs: Any, outputs: Any, into: Any) -> Any:
         from autograd_core.backends.cpu import fused
 
-        return fused.fuse(steps, inputs, outputs)
+        return fused.fuse(steps, inputs, outputs, into)
 
     # -- memory -----------------------------------------------------------------------------------------
 

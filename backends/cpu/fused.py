@@ -8,7 +8,7 @@ step of 0.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -32,10 +32,17 @@ class FusedLoop:
     """The source of the loop that makes `steps`, and the function that runs it.
 
     All arrays broadcast to the one shape of the outputs. `function(*inputs)` returns the output, or a tuple of several.
+    into: output -> the input whose memory it takes over, of the same layout; the others get memory of their own.
     """
 
-    def __init__(self, steps: Sequence[Step], inputs: Sequence[Layout], outputs: Sequence[Layout]) -> None:
-        self.steps, self.inputs, self.outputs = steps, inputs, outputs
+    def __init__(
+        self,
+        steps: Sequence[Step],
+        inputs: Sequence[Layout],
+        outputs: Sequence[Layout],
+        into: Mapping[str, str] | None = None,
+    ) -> None:
+        self.steps, self.inputs, self.outputs, self.into = steps, inputs, outputs, dict(into or {})
         _, self.shape, first, _ = outputs[0]
         # Axes from the slowest to the fastest in the first output's memory.
         self._order = sorted((a for a, n in enumerate(self.shape) if n > 1), key=lambda a: -first[a])
@@ -101,14 +108,20 @@ class FusedLoop:
         for function, arguments, result in self.steps:
             operands = [held[a] if isinstance(a, str) else body.constant(a) for a in arguments]
             held[result] = body.call(function, operands)
-        stores = [f"{self._element(name, indices, rows)} = {held[name]}" for name, *_ in self.outputs]
-        lines = [*body.define_constants(), "", "", f"def kernel({', '.join(name for name, *_ in self._arrays)}):"]
+        # All is read before anything is written: an output may lie where an input was.
+        stores = [
+            f"{self._element(self.into.get(name, name), indices, rows)} = {held[name]}" for name, *_ in self.outputs
+        ]
+        rows = list(dict.fromkeys(rows))
+        given = [name for name, *_ in self._arrays if name not in self.into]
+        lines = [*body.define_constants(), "", "", f"def kernel({', '.join(given)}):"]
         lines += [f"    {line}" for line in before]
         for depth, (index, n) in enumerate(zip(indices, self.dims)):
             if depth == len(self.dims) - 1:
                 lines += ["    " * (depth + 1) + line for line in rows]
             # The size of a single loop is the array's, so that one file serves all sizes.
-            bound = f"{self.outputs[0][0]}.size" if len(self.dims) == 1 else str(n)
+            first = self.outputs[0][0]
+            bound = f"{self.into.get(first, first)}.size" if len(self.dims) == 1 else str(n)
             lines.append(f"{'    ' * (depth + 1)}for {index} in {'prange' if depth == 0 else 'range'}({bound}):")
         lines += ["    " * (len(self.dims) + 1) + line for line in (*loads, *body.lines, *stores)]
         return "\n".join(lines) + "\n"
@@ -149,6 +162,8 @@ class FusedLoop:
             else:
                 passed.append(self._flattened(name, shape))
         for name, shape, strides, dtype in self.outputs:
+            if name in self.into:
+                continue
             order = sorted(range(len(shape)), key=lambda a: -strides[a] if shape[a] > 1 else 0)
             in_memory = tuple(shape[a] for a in order)
             names[f"{name}_dtype"] = dtype
@@ -156,7 +171,7 @@ class FusedLoop:
             back = tuple(order.index(a) for a in range(len(shape)))
             lines.append(f"    {name} = {made}" + ("" if order == list(range(len(shape))) else f".transpose({back!r})"))
             passed.append(self._flattened(name, shape))
-        results = [name for name, *_ in self.outputs]
+        results = [self.into.get(name, name) for name, *_ in self.outputs]
         lines += [f"    run({', '.join(passed)})", f"    return {', '.join(results)}"]
         text = "\n".join(lines) + "\n"
         exec(compile(text, f"<{self.name}>", "exec"), names)
@@ -174,6 +189,8 @@ class FusedLoop:
         return f"{name}.reshape(-1)" if axes == sorted(axes) else f"{name}.transpose({tuple(axes)!r}).reshape(-1)"
 
 
-def fuse(steps: Sequence[Step], inputs: Sequence[Layout], outputs: Sequence[Layout]) -> Callable[..., Any]:
+def fuse(
+    steps: Sequence[Step], inputs: Sequence[Layout], outputs: Sequence[Layout], into: Mapping[str, str]
+) -> Callable[..., Any]:
     """The function that makes `steps` in one loop; see `FusedLoop`."""
-    return FusedLoop(steps, inputs, outputs).function
+    return FusedLoop(steps, inputs, outputs, into).function

@@ -107,3 +107,16 @@ def test_one_source_serves_all_sizes_of_flat_arrays():
         x = np.ones((n, 3), "f")
         sources.add(FusedLoop([("exp", ["x0"], "y0")], [layout("x0", x)], [layout("y0", x)]).source)
     assert len(sources) == 1
+
+
+def test_a_result_takes_over_the_memory_of_an_input():
+    rng = np.random.default_rng(0)
+    x, y, row = (rng.standard_normal(shape).astype("f") for shape in ((70, 30), (70, 30), (30,)))
+    steps = [("mul", ["x0", "x1"], "a"), ("add", ["a", "x2"], "b"), ("sub", ["x0", "b"], "c")]
+    inputs, outputs = [layout("x0", x), layout("x1", y), layout("x2", row)], [layout("b", x), layout("c", x)]
+    expected = [x * y + row, x - (x * y + row)]
+    loop = FusedLoop(steps, inputs, outputs, {"c": "x0", "b": "x1"})
+    b, c = loop.function(x, y, row)
+    assert b is y and c is x
+    np.testing.assert_allclose(b, expected[0], rtol=1e-6, atol=1e-6)
+    np.testing.assert_allclose(c, expected[1], rtol=1e-6, atol=1e-6)

@@ -173,3 +173,26 @@ def test_explain_and_draw():
     recorded, left = p.report[0][1], p.report[-1][1]
     assert left < recorded and f"{recorded:>6} calls" in text
     assert p.draw().svg.startswith("<svg") and "argument" in p.draw().text
+
+
+def test_memory_is_taken_over_only_where_nobody_needs_it():
+    pytest.importorskip("numba", reason="generated loops need numba")
+    big = (100, 100)
+
+    def taken(lines, outputs, **options):
+        p = plan(lines, list(outputs), dict.fromkeys("abcdvw", big), **options)
+        fuse_elementwise(p)
+        made = results_of_size(p, big)
+        return [call.kernel.loop.into for call in p.calls if hasattr(call.kernel, "loop")], made
+
+    def results_of_size(p, shape):
+        rng = np.random.default_rng(0)
+        arrays = [rng.standard_normal(shape).astype("f") for _ in p.arguments]
+        return [r.copy() for r in p.run([a.copy() for a in arrays])]
+
+    assert taken(["b = matmul a w", "c = exp b"], "c")[0] == [{"y0": "x0"}]
+    assert taken(["b = exp a"], "b")[0] == []  # The caller's.
+    assert taken(["b = matmul a w", "c = exp b"], "bc")[0] == []  # Returned.
+    assert taken(["b = matmul a w", "c = exp b", "d = matmul b c"], "d")[0] == []  # Read later.
+    seen = taken(["b = matmul a w", "v = reshape b (100,100)", "c = exp b", "d = matmul v c"], "d", bases={"v": "b"})
+    assert seen[0] == []  # Read later through a view.

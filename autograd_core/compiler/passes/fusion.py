@@ -11,6 +11,7 @@ from typing import Any
 from autograd_core.compiler.calls import reads, results
 from autograd_core.compiler.passes.elementwise import is_elementwise
 from autograd_core.compiler.passes.grouping import Groups
+from autograd_core.compiler.passes.reuse import Loop, generate_loops
 from autograd_core.compiler.plan import Plan
 from autograd_core.recorder import Call, Ref
 
@@ -51,21 +52,20 @@ def fuse_elementwise(plan: Plan) -> None:
         for k in reads(call):
             used_by.setdefault(k, set()).add(groups.of[i])
     seen = {*plan.outputs, *(slot.base for slot in slots if slot.base != slot.index)}
-    calls = []
+    calls: list[Call] = []
+    loops: dict[int, Loop] = {}
     for members in groups.order():
-        if not fusible[members[0]] or not _worth_it(plan, members):
-            calls += [plan.calls[i] for i in members]
+        if len(members) == 1:
+            calls.append(plan.calls[members[0]])
             continue
         group = groups.of[members[0]]
         made = [k for i in members for k in results(plan.calls[i])]
         kept = [k for k in made if k in seen or used_by.get(k, set()) - {group}]
-        calls.append(_fused(plan, [plan.calls[i] for i in members], kept))
+        loops[len(calls)] = Loop(plan, [plan.calls[i] for i in members], kept)
+        # Stands for the loop until it is generated.
+        calls.append(Call("loop", tuple(Ref(k) for k in loops[len(calls)].inputs), {}, tuple(Ref(k) for k in kept)))
     plan.calls = calls
-
-
-def _worth_it(plan: Plan, members: list[int]) -> bool:
-    """Alone, a call is better off as a loop only if NumPy has no loop for it that is as good."""
-    return len(members) > 1
+    generate_loops(plan, loops)
 
 
 def _arrays(plan: Plan, members: list[int]) -> int:
@@ -74,23 +74,3 @@ def _arrays(plan: Plan, members: list[int]) -> int:
     read = {k for i in members for k in reads(plan.calls[i])} - made
     inside = {k for i in members for k in reads(plan.calls[i])} & made
     return len(read) + len(made - inside)
-
-
-def _fused(plan: Plan, calls: list[Call], kept: list[int]) -> Call:
-    made = {k for call in calls for k in results(call)}
-    inputs = list(dict.fromkeys(k for call in calls for k in reads(call) if k not in made))
-    place = {k: f"x{n}" for n, k in enumerate(inputs)}
-    place |= {k: f"y{n}" for n, k in enumerate(k for call in calls for k in results(call))}
-    steps = [
-        (str(call.kernel), [place[a.index] if isinstance(a, Ref) else a for a in call.args], place[results(call)[0]])
-        for call in calls
-    ]
-
-    def layout(k: int) -> Any:
-        slot = plan.slots[k]
-        return place[k], slot.shape, tuple(n // slot.dtype.itemsize for n in slot.strides), slot.dtype
-
-    function = plan.backend.fuse(steps, [layout(k) for k in inputs], [layout(k) for k in kept])
-    plan.spared[id(function)] = sum(plan.slots[k].nbytes for k in made if k not in kept)
-    result: Any = Ref(kept[0]) if len(kept) == 1 else tuple(Ref(k) for k in kept)
-    return Call(function, tuple(Ref(k) for k in inputs), {}, result)
