@@ -277,6 +277,11 @@ def scatters(rng: np.random.Generator) -> Iterator[Case]:
         yield "gather_backward", (value[:, :, 0], rng.integers(0, 4, (6, 3)), (6, 5), 1)
         yield "index_put", (x, value, (rows,), True)
     yield "embedding_backward", (_special(rng, (8, 4), "f"), rng.integers(0, 3, (8,)), 3, -1)
+    # Runs that end with a chunk, begin with one, fill several, and are skipped.
+    g = rng.standard_normal((100, 2)).astype("d")
+    for index in (np.full(100, 3), np.arange(100) // 8, np.arange(100) // 16, np.arange(100) // 27, np.arange(100) % 7):
+        yield "embedding_backward", (g, index, 13, -1)
+        yield "embedding_backward", (g, index, 13, 3)
 
 
 def _buffer(value: float) -> Any:

@@ -1,4 +1,4 @@
-"""Additions at indices that repeat: sorted by index, then a thread for each run of equal ones adds it up in order."""
+"""Additions at indices that repeat: sorted by index, then runs of equal ones are added up in an order that is fixed."""
 
 from __future__ import annotations
 
@@ -14,21 +14,56 @@ Array = Any
 def add_runs(cuda, real):
     """`out` (outer, rows, inner) += `values` (outer, m, inner) at `places` (m), which `order` sorts into `ordered`.
 
-    Nothing is added to row `skipped`.
+    A thread adds up a chunk of `per` places. What belongs to a run that began in an earlier chunk it leaves in `heads`,
+    and the begin of one that goes on in the next in `tails`, both (outer, chunks, inner). Row `skipped` gets nothing.
     """
 
-    def body(out, values, order, ordered, n, m, rows, inner, skipped):
+    def body(out, heads, tails, values, order, ordered, n, m, rows, inner, chunks, per, skipped):
         i = cuda.grid(1)
         while i < n:
-            f, p, o = i % inner, i // inner % m, i // (inner * m)
-            row = ordered[p]
-            if row != skipped and (p == 0 or ordered[p - 1] != row):
+            f, chunk, o = i % inner, i // inner % chunks, i // (inner * chunks)
+            first, last = chunk * per, min((chunk + 1) * per, m)
+            earlier = first > 0 and ordered[first - 1] == ordered[first]
+            total = real(0)
+            for p in range(first, last):
+                row = ordered[p]
+                total += real(values[(o * m + order[p]) * inner + f])
+                if p + 1 == last or ordered[p + 1] != row:
+                    if earlier:
+                        heads[i] = total
+                    elif p + 1 == last and p + 1 < m and ordered[p + 1] == row:
+                        tails[i] = total
+                    elif row != skipped:
+                        at = (o * rows + row) * inner + f
+                        out[at] = real(out[at]) + total
+                    earlier = False
+                    total = real(0)
+            i += cuda.gridsize(1)
+
+    return body
+
+
+def join_runs(cuda, real):
+    """Add the runs that go on over several chunks: a thread for each chunk in which one begins."""
+
+    def body(out, heads, tails, ordered, n, m, rows, inner, chunks, per, skipped):
+        i = cuda.grid(1)
+        while i < n:
+            f, chunk, o = i % inner, i // inner % chunks, i // (inner * chunks)
+            first, end = chunk * per, (chunk + 1) * per
+            row = ordered[min(end, m) - 1]
+            whole = ordered[first] == row and first > 0 and ordered[first - 1] == row
+            if end < m and ordered[end] == row and not whole and row != skipped:
+                total = tails[i]
+                k = i
+                going = True
+                while going:
+                    k += inner
+                    total += heads[k]
+                    end += per
+                    going = end < m and ordered[end] == row
                 at = (o * rows + row) * inner + f
-                total = real(out[at])
-                while p < m and ordered[p] == row:
-                    total += real(values[(o * m + order[p]) * inner + f])
-                    p += 1
-                out[at] = total
+                out[at] = real(out[at]) + total
             i += cuda.gridsize(1)
 
     return body
@@ -43,10 +78,16 @@ def _add(gpu: Any, real: Any, out: Array, values: Array, places: Array, outer: i
     rows = out.size // (outer * inner)
     places = places.reshape((-1,)).astype("int64") % rows  # As CuPy, an index out of range wraps around.
     order = xp.argsort(places)
-    n = outer * m * inner
-    gpu.launch(
-        add_runs, (real,), *spread(n), out, gpu.contiguous(values), order, places[order], n, m, rows, inner, skipped
-    )
+    ordered = places[order]
+    # A run of equal places may be all of them: a thread then adds up one chunk, or one number of each chunk.
+    per = 1 << min(8, max(3, m.bit_length() // 2))
+    chunks = -(-m // per)
+    n = outer * chunks * inner
+    heads, tails = gpu.empty((n,), real), gpu.empty((n,), real)
+    shape = (n, m, rows, inner, chunks, per, skipped)
+    gpu.launch(add_runs, (real,), *spread(n), out, heads, tails, gpu.contiguous(values), order, ordered, *shape)
+    if chunks > 1:
+        gpu.launch(join_runs, (real,), *spread(n), out, heads, tails, ordered, *shape)
 
 
 def add_at(gpu: Any, portable: Any, x: Array, indices: Any, value: Array) -> None:
