@@ -111,10 +111,15 @@ def _forward(batch, heads, length, source, inner, features, places, masked, caus
     width = 2 * _LANES
     wide = (source + width - 1) // width * width
     deep = (features + width - 1) // width * width
-    by_key, by_value = np.arange(inner) * wide, np.arange(source) * deep
     for task in prange(batch * heads):
         b, h = task // heads, task % heads
-        start = places[:, 1] * b + places[:, 2] * h
+        start, by_key, by_value = np.empty(5, np.int64), np.empty(inner, np.int64), np.empty(source, np.int64)
+        for i in range(5):
+            start[i] = places[i, 1] * b + places[i, 2] * h
+        for i in range(inner):
+            by_key[i] = i * wide
+        for i in range(source):
+            by_value[i] = i * deep
         queries = np.empty(length * inner, np.float32)
         keys = np.zeros(inner * wide, np.float32)
         values = np.zeros(source * deep, np.float32)
@@ -164,11 +169,15 @@ def _backward(batch, heads, length, source, inner, features, places, masked, cau
     wide = (source + width - 1) // width * width
     deep = (features + width - 1) // width * width
     thick = (inner + width - 1) // width * width
-    by_key, by_value, by_row = np.arange(inner) * wide, np.arange(features) * wide, np.arange(source) * thick
-    by_query, by_cotangent = np.arange(_BLOCK) * thick, np.arange(_BLOCK) * deep
     for task in prange(batch * heads):
         b, h = task // heads, task % heads
-        start = places[:, 1] * b + places[:, 2] * h
+        start, most = np.empty(9, np.int64), max(source, inner, features, _BLOCK)
+        for i in range(9):
+            start[i] = places[i, 1] * b + places[i, 2] * h
+        # Where rows of the three widths begin.
+        by_wide, by_deep, by_thick = np.empty(most, np.int64), np.empty(most, np.int64), np.empty(most, np.int64)
+        for i in range(most):
+            by_wide[i], by_deep[i], by_thick[i] = i * wide, i * deep, i * thick
         keys = np.zeros(inner * wide, np.float32)
         rows = np.zeros(source * thick, np.float32)
         values = np.zeros(features * wide, np.float32)
@@ -202,9 +211,9 @@ def _backward(batch, heads, length, source, inner, features, places, masked, cau
                 seen = min(source, top + first + high) if causal else source
                 reach = (seen + width - 1) // width * width
                 for j in range(0, reach, width):
-                    _two(high, queries, first * thick, thick, 1, keys, j, by_key, 0, inner,
+                    _two(high, queries, first * thick, thick, 1, keys, j, by_wide, 0, inner,
                          scores, first * wide + j, wide, 0)  # fmt: skip
-                    _two(high, cotangents, first * deep, deep, 1, values, j, by_value, 0, features,
+                    _two(high, cotangents, first * deep, deep, 1, values, j, by_wide, 0, features,
                          slopes, first * wide + j, wide, 0)  # fmt: skip
                 for r in range(first, first + high):
                     i, at = top + r, r * wide
@@ -223,7 +232,7 @@ def _backward(batch, heads, length, source, inner, features, places, masked, cau
                         scores[at + j] = 0
                         slopes[at + j] = 0
                 for e in range(0, thick, width):
-                    _two(high, slopes, first * wide, wide, 1, rows, e, by_row, 0, seen, result, e, thick, 0)
+                    _two(high, slopes, first * wide, wide, 1, rows, e, by_thick, 0, seen, result, e, thick, 0)
                 for r in range(high):
                     for e in range(inner):
                         _put(
@@ -234,9 +243,9 @@ def _backward(batch, heads, length, source, inner, features, places, masked, cau
             for j in range(0, whole, _ROWS):
                 high = min(_ROWS, whole - j)
                 for e in range(0, deep, width):
-                    _two(high, scores, j, 1, wide, cotangents, e, by_cotangent, 0, count, by_v, j * deep + e, deep, 1)
+                    _two(high, scores, j, 1, wide, cotangents, e, by_deep, 0, count, by_v, j * deep + e, deep, 1)
                 for e in range(0, thick, width):
-                    _two(high, slopes, j, 1, wide, queries, e, by_query, 0, count, by_k, j * thick + e, thick, 1)
+                    _two(high, slopes, j, 1, wide, queries, e, by_thick, 0, count, by_k, j * thick + e, thick, 1)
         for j in range(source):
             for e in range(inner):
                 _put(places[7, 0], start[7] + j * places[7, 3] + e * places[7, 4], by_k[j * thick + e])

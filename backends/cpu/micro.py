@@ -52,14 +52,8 @@ def product_tile(vectors: int) -> Any:
         n = types.int64
         signature = types.void(n, a, n, n, n, b, n, offsets, n, n, c, n, n, n)
 
-        def emit(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-            rows, a, a_at, a_row, a_step, b, b_at, offsets, o_at, k, c, c_at, c_row, add = values
-            kinds = signature.args
-            out = Emitter(context, builder, lanes)
-            a = out.address(kinds[1], a, a_at)
-            b = out.address(kinds[5], b, b_at)
-            offsets = out.address(kinds[7], offsets, o_at)
-            c = out.address(kinds[10], c, c_at)
+        def write(out: Any, builder: Any, values: Any) -> None:
+            rows, a, a_row, a_step, b, offsets, k, c, c_row, add = values
             done = builder.append_basic_block("done")
             choice = builder.switch(rows, done)
             for m, least in _sizes(most):
@@ -103,6 +97,17 @@ def product_tile(vectors: int) -> Any:
                     out.store(result, target)
                 builder.branch(done)
             builder.position_at_end(done)
+            builder.ret_void()
+
+        def emit(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+            rows, a, a_at, a_row, a_step, b, b_at, offsets, o_at, k, c, c_at, c_row, add = values
+            kinds = signature.args
+            out = Emitter(context, builder, lanes)
+            a = out.address(kinds[1], a, a_at)
+            b = out.address(kinds[5], b, b_at)
+            offsets = out.address(kinds[7], offsets, o_at)
+            c = out.address(kinds[10], c, c_at)
+            out.call(f"product{vectors}", write, [rows, a, a_row, a_step, b, offsets, k, c, c_row, add])
             return context.get_dummy_value()
 
         return signature, emit
@@ -279,6 +284,19 @@ class Emitter:
         self.size = ir.IntType(64)
         self.vector = ir.VectorType(ir.FloatType(), lanes)
         self.zero = ir.Constant(self.vector, [0.0] * lanes)
+
+    def call(self, name: str, write: Any, values: list[Any]) -> None:
+        """Call a function that `write(emitter, builder, arguments)` fills: one for all uses, to compile but once."""
+        ir, module = self._ir, self._builder.module
+        full = f"autograd_core_{name}_{self._lanes}_{SOURCE}"
+        function = module.globals.get(full)
+        if function is None:
+            function = ir.Function(module, ir.FunctionType(ir.VoidType(), [value.type for value in values]), full)
+            function.linkage = "linkonce_odr"
+            function.attributes.add("noinline")
+            builder = ir.IRBuilder(function.append_basic_block("entry"))
+            write(Emitter(self._context, builder, self._lanes), builder, function.args)
+        self._builder.call(function, values)
 
     def integer(self, n: int) -> Any:
         return self._ir.Constant(self.size, n)
