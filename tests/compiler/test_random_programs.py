@@ -163,12 +163,34 @@ def drawn(count: int, backend: str) -> Callable[[], None]:
     return test
 
 
+def interpreted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run the fused loops as the Python that they are written in: compiling each would take most of the time."""
+    from autograd_core.backends.cpu import fused
+
+    def as_it_is(**options: Any) -> Callable[..., Any]:
+        def decorate(loop: Callable[..., Any]) -> Callable[..., Any]:
+            def run(*arrays: Any) -> Any:
+                return loop(*arrays)
+
+            run.serial = run  # type: ignore[attr-defined]
+            return run
+
+        return decorate
+
+    monkeypatch.setattr(fused, "kernel", as_it_is)
+
+
 def test_random_programs_replayed() -> None:
-    drawn(30, "aot_eager")()
+    drawn(20, "aot_eager")()
 
 
-def test_random_programs_optimised() -> None:
-    drawn(5, "inductor")()
+def test_random_programs_optimised(monkeypatch: pytest.MonkeyPatch) -> None:
+    interpreted(monkeypatch)
+    drawn(20, "inductor")()
+
+
+def test_random_programs_compiled() -> None:
+    drawn(2, "inductor")()
 
 
 @pytest.mark.slow
@@ -177,5 +199,11 @@ def test_two_thousand_random_programs_replayed() -> None:
 
 
 @pytest.mark.slow
-def test_two_thousand_random_programs_optimised() -> None:
+def test_two_thousand_random_programs_optimised(monkeypatch: pytest.MonkeyPatch) -> None:
+    interpreted(monkeypatch)
     drawn(2000, "inductor")()
+
+
+@pytest.mark.slow
+def test_a_hundred_random_programs_compiled() -> None:
+    drawn(100, "inductor")()
