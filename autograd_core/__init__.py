@@ -93,6 +93,12 @@ _LAZY_NAMES = {
         "set_autocast_enabled",
     ),
     "amp.state",
+) | dict.fromkeys(
+    (
+        "BoolTensor", "ByteTensor", "CharTensor", "DoubleTensor", "FloatTensor", "HalfTensor", "IntTensor",
+        "LongTensor", "ShortTensor",
+    ),
+    "tensor_types",
 )  # fmt: skip
 
 if TYPE_CHECKING:

@@ -203,3 +203,12 @@ def get_device_capability(device: Any = None) -> tuple[int, int]:
     """
     found = get_device_properties(device)
     return found.major, found.minor
+
+
+def __getattr__(name: str) -> Any:
+    if name.endswith("Tensor"):
+        from autograd_core.tensor_types import TYPES
+
+        if ("cuda", name) in TYPES:
+            return TYPES["cuda", name]
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

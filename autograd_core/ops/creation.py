@@ -339,8 +339,16 @@ CONVERSIONS = {
 
 
 def type_(self: Tensor, dtype: Any = None) -> Any:
-    """The dtype's name, or this tensor as `dtype`."""
-    return f"ag.{self.dtype.name}" if dtype is None else to(self, dtype)
+    """Dtype and kind of device as PyTorch names them ('torch.FloatTensor'), or this tensor as `dtype`, which may be
+    such a name or type, too. Raises `ValueError` for a name that says nothing."""
+    from autograd_core import tensor_types
+
+    if dtype is None:
+        return tensor_types.name_of(self.dtype, self.device.type)
+    found = tensor_types.find(dtype)
+    if found is None:
+        return to(self, dtype)
+    return to(self, found.dtype) if found.kind == self.device.type else to(self, found.kind, found.dtype)
 
 
 def type_as(self: Tensor, other: Tensor) -> Tensor:
