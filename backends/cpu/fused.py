@@ -131,7 +131,7 @@ class FusedLoop:
 
         An index that counts from 0 needs no test for Python's negative ones, which keeps loops from vectorising.
         """
-        if name not in self._flat or len(indices) == 1:
+        if name not in self._flat or len(indices) < 2:
             return f"{name}[{self._index(name, indices)}]"
         outer = self._index(name, indices[:-1])
         rows.append(f"{name}_row = {name}[{outer} : {outer} + {self.dims[-1]}]")
