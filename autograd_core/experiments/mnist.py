@@ -65,7 +65,7 @@ def act(relu: bool) -> nn.Module:
 
 # His weight decay of 0.1 a pass, over the 5000 steps of a pass; with five times the images, five times the steps.
 _DECAY = 0.1 / 5000
-_SHIFTED = {"lr": 0.03, "decay": _DECAY / 5, "relu": True, "expanded": True}
+_SHIFTED: dict[str, Any] = {"lr": 0.03, "decay": _DECAY / 5, "relu": True, "expanded": True}
 RUNGS = {
     "fully connected": Rung(connected, 97.80),
     "one convolution": Rung(one_convolution, 98.78),
@@ -80,7 +80,7 @@ RUNGS = {
 }
 PARTS = tuple(name for name in RUNGS if name != "dropout") + tuple(f"dropout, network {i}" for i in range(1, 6))
 ENSEMBLE = 99.67
-QUICK = ("fully connected", "one convolution", "ReLU and L2")
+QUICK = ("fully connected", "ReLU and L2")
 
 
 def initialise(network: nn.Module) -> nn.Module:
@@ -143,7 +143,8 @@ def climb(name: str, rung: Rung, data: Any, epochs: int, settings: Settings) -> 
     network = initialise(rung.network(rung.relu)).to(ag.get_default_device())
     weights = [p for p in network.parameters() if p.ndim > 1]
     biases = [p for p in network.parameters() if p.ndim == 1]
-    optimizer = optim.SGD([{"params": weights, "weight_decay": rung.decay}, {"params": biases}], lr=rung.lr)
+    groups: list[dict[str, Any]] = [{"params": weights, "weight_decay": rung.decay}, {"params": biases}]
+    optimizer = optim.SGD(groups, lr=rung.lr)
     images, labels = images[:learned], labels[:learned]
     if rung.expanded:
         images, labels = shifted((images * 255).to(ag.uint8)), labels.repeat(5)

@@ -140,9 +140,8 @@ def draw(result: dict[str, Any], folder: Path) -> list[Path]:
     axes.set(yscale="log", xlabel="passes over the images", ylabel="test error, %")
     axes.grid(alpha=0.3, which="both")
     axes.legend(fontsize="small")
-    errors = folder / "errors.png"
-    made.savefig(errors, dpi=120)
-    pictures = [errors]
+    pictures = [folder / "errors.png"]
+    made.savefig(pictures[0], dpi=120)
     shown = {"distorted": [(image, "") for image in result["distorted"]]}
     shown["wrong"] = [(row["image"], f"{row['answer']} for {row['label']}") for row in result["wrong"]]
     for name, images in shown.items():

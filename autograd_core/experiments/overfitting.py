@@ -46,8 +46,11 @@ def learn(name: str, passes: int, settings: Settings) -> dict[str, Any]:
     model: Any = network(name)
     weights = [model[0].weight, model[-1].weight]
     decay = 0.1 / count  # lambda over the number of images
-    groups = [{"params": weights, "weight_decay": decay if name == "L2" else 0.0}]
-    optimizer = optim.SGD([*groups, {"params": [model[0].bias, model[-1].bias]}], lr=0.5)
+    groups: list[dict[str, Any]] = [
+        {"params": weights, "weight_decay": decay if name == "L2" else 0.0},
+        {"params": [model[0].bias, model[-1].bias]},
+    ]
+    optimizer = optim.SGD(groups, lr=0.5)
     training = Training(settings, name, model=model)
     notes = training.notes
     if not notes:

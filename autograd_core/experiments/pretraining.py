@@ -37,7 +37,7 @@ class Plan:
     fine_batch: int = 200
 
 
-QUICK_PLAN = Plan((784, 100, 50, 3), 1000, 10, 20, 20, 20)
+QUICK_PLAN = Plan((784, 64, 32, 3), 1000, 10, 20, 24, 20)
 
 
 class Autoencoder(nn.Module):

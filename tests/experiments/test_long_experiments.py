@@ -19,6 +19,10 @@ from autograd_core.experiments import char_gpt, char_rnn, long_memory, mnist, mn
 from autograd_core.experiments.resume import Training, Unfinished, seed_of
 from autograd_core.experiments.settings import Settings
 
+# The finding does not depend on the device, and trainings on the arrays of `strict` take minutes; the tests of killed
+# runs go through the same code there.
+trains = pytest.mark.host("trains for some seconds")
+
 
 @pytest.fixture(scope="module")
 def sentences(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -36,6 +40,7 @@ def sentences(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@trains
 def test_char_gpt(tmp_path: Path, sentences: Path) -> None:
     result = run_quick("char-gpt", tmp_path, "--data", str(sentences))
     (row,) = result["rows"]
@@ -50,6 +55,7 @@ def test_char_gpt(tmp_path: Path, sentences: Path) -> None:
     assert sum(word in known for word in written) > 0.7 * len(written)
 
 
+@trains
 def test_char_rnn(tmp_path: Path, sentences: Path) -> None:
     result = run_quick("char-rnn", tmp_path, "--data", str(sentences))
     (row,) = result["rows"]
@@ -105,6 +111,7 @@ def test_a_text_that_is_not_there(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert "input.txt: any text will do" in message and "--data FOLDER" in message and "mnist" not in message
 
 
+@trains
 def test_long_memory(tmp_path: Path) -> None:
     result = run_quick("long-memory", tmp_path)
     rows = {row["name"]: row for row in result["rows"]}
@@ -137,6 +144,7 @@ def test_open_gates_begin_by_remembering() -> None:
         assert 1.99 < steps.min().item() and 50 < steps.max().item() < 101
 
 
+@trains
 def test_pretraining(tmp_path: Path, digits: Path) -> None:
     result = run_quick("pretraining", tmp_path, "--data", str(digits))
     error = {row["name"]: row["test"] for row in result["rows"]}
@@ -186,18 +194,33 @@ def moved_digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@trains
 def test_mnist(tmp_path: Path, moved_digits: Path) -> None:
     result = run_quick("mnist", tmp_path, "--data", str(moved_digits))
     rows = {row["name"]: row for row in result["rows"]}
     accuracy = {name: row["accuracy"] for name, row in rows.items()}
     assert accuracy["fully connected"] > 0.5
     assert accuracy["ReLU and L2"] > accuracy["fully connected"] + 0.04
-    assert accuracy["one convolution"] > 0.3
     for row in rows.values():  # of the pass that does best on the held-out images
         assert row["held_out"][row["epoch"] - 1] == max(row["held_out"])
         assert row["test"][row["epoch"] - 1] == row["accuracy"] and len(row["test"]) == 8
-    assert rows["fully connected"]["parameters"] == 785 * 100 + 101 * 10
-    assert rows["one convolution"]["parameters"] == 26 * 20 + 2881 * 100 + 101 * 10
+
+
+@pytest.mark.parametrize(
+    "name, parameters",
+    [
+        ("fully connected", 785 * 100 + 101 * 10),
+        ("one convolution", 26 * 20 + 2881 * 100 + 101 * 10),
+        ("one convolution, L2 pooling", 26 * 20 + 2881 * 100 + 101 * 10),
+        ("ReLU and L2", 26 * 20 + 501 * 40 + 641 * 100 + 101 * 10),
+        ("dropout", 26 * 20 + 501 * 40 + 641 * 1000 + 1001 * 1000 + 1001 * 10),
+    ],
+)
+def test_the_networks_of_the_ladder(name: str, parameters: int) -> None:
+    rung = mnist.RUNGS[name]
+    network = mnist.initialise(rung.network(rung.relu))
+    assert text.parameters_of(network) == parameters
+    assert ag.equal(network(ag.rand(2, 1, 28, 28)), ag.zeros(2, 10))  # no answer is preferred at first
 
 
 def test_images_moved_by_a_pixel() -> None:
@@ -218,6 +241,7 @@ def test_the_vote_of_five() -> None:
     assert mnist.vote(["7"], [7]) == 1.0 and mnist.vote(["7"], [1]) == 0.0
 
 
+@trains
 def test_mnist_best(tmp_path: Path, moved_digits: Path) -> None:
     result = run_quick("mnist-best", tmp_path, "--data", str(moved_digits))
     single = [row["accuracy"] for row in result["rows"]]
@@ -239,6 +263,7 @@ def test_distortion_keeps_the_digit_and_moves_every_one_differently() -> None:
     assert middle.mean().item() == pytest.approx(13.5, abs=0.5) and 0.3 < middle.std().item() < 2
 
 
+@trains
 def test_learning_slowdown(tmp_path: Path, moved_digits: Path) -> None:
     result = run_quick("learning-slowdown", tmp_path, "--data", str(moved_digits))
     neurons = {(row["cost"], row["start"]): row for row in result["neurons"]}
@@ -254,6 +279,7 @@ def test_learning_slowdown(tmp_path: Path, moved_digits: Path) -> None:
     assert len(after_one) == 2 and min(after_one.values()) > 0.1
 
 
+@trains
 def test_overfitting(tmp_path: Path, moved_digits: Path) -> None:
     result = run_quick("overfitting", tmp_path, "--data", str(moved_digits))
     rows = {row["name"]: row for row in result["rows"]}
