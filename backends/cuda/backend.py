@@ -25,13 +25,14 @@ _INSTALL = (
 _NOT_ON_THE_DEVICE = {"device_count", "unavailable_reason", "library", "describe", "storage_key", "address"}
 
 
-@functools.cache
-def _cupy() -> tuple[Any, int, str]:
+def find_cupy() -> tuple[Any, int, str]:
     """CuPy, the number of devices, and why there are none."""
     try:
         import cupy
     except ImportError as error:
         return None, 0, f"CuPy cannot be imported ({error}); {_INSTALL}"
+    if int(cupy.__version__.split(".")[0]) < 14:
+        return cupy, 0, f"CuPy {cupy.__version__} is too old: it takes dtypes for other ones than CuPy 14; {_INSTALL}"
     try:
         count = int(cupy.cuda.runtime.getDeviceCount())
     except Exception as error:  # CuPy raises its own class, which needs a driver to be named.
@@ -39,10 +40,14 @@ def _cupy() -> tuple[Any, int, str]:
     return cupy, count, "" if count else "CuPy finds no GPU; check the driver with nvidia-smi"
 
 
+_cupy = functools.cache(find_cupy)
+
+
 class CudaBackend(CudaIndexKernels, CudaViewKernels, CudaMemory, Backend):
     """Array operations on an NVIDIA GPU through CuPy."""
 
     name = "cuda"
+    column_limit = 1 << 25  # 128 MiB of float32: a GPU wants few and large products.
     # Whether the arrays only stand for those of a GPU, in tests: then no kernel of our own is launched.
     simulated = False
 

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 from typing import Any
 
@@ -12,6 +13,7 @@ import numpy as np
 import pytest
 from cuda_kernel_cases import FAMILIES, KernelBackend, cases, on_device
 
+from autograd_core.backends import scalars
 from autograd_core.backends.cuda import numba_cuda
 from autograd_core.backends.cuda.launch import signature_of
 
@@ -64,4 +66,33 @@ def test_every_kernel_compiles(family: str, cc: tuple[int, int]) -> None:
             assert not double, f"{factory.__name__}{constants} computes in float64: {double[:3]}"
         if family == "draws":  # A joined product and sum is rounded once: other bits than everywhere else.
             assert not re.search(r"\bfma\.", ptx), f"{factory.__name__}{constants} has fused multiply-adds"
+        numba_cuda.link_cubin(ptx.encode(), cc)
+
+
+@pytest.mark.parametrize("cc", CAPABILITIES, ids=lambda cc: f"sm_{cc[0]}{cc[1]}")
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_fused_kernels_compile(dtype: str, cc: tuple[int, int]) -> None:
+    """With every function of scalars, masks, numbers, and arrays that are broadcast, permuted or have gaps."""
+    real = np.dtype(dtype)
+    compiler = Compiler()
+    backend = KernelBackend(compiler)
+    calls = [
+        (name, ["x0", "x1", *[0.5] * 3][: len(inspect.signature(f).parameters)])
+        for name, f in scalars.FUNCTIONS.items()
+    ]
+    calls += [(name, ["x0"]) for name in ("exp", "expm1", "log", "log1p", "tanh", "erf", "sqrt", "abs", "isnan")]
+    steps = [(name, arguments, f"y{k}") for k, (name, arguments) in enumerate(calls) if name != "where"]
+    inputs = [("x0", (3, 4), (4, 1), real), ("x1", (4,), (1,), real), ("x2", (3, 4), (1, 3), np.dtype(bool))]
+    inputs += [("x3", (3, 4), (8, 2), real), ("x4", (), (), real)]
+    steps += [("where", ["x2", "x3", "x4"], "z")]
+    masks = {"eq", "ne", "lt", "le", "gt", "ge", "isnan"}
+    outputs = [(y, (3, 4), (4, 1), np.dtype(bool) if name in masks else real) for name, _, y in steps]
+    for few in (outputs[k : k + 8] for k in range(0, len(outputs), 8)):
+        made = {name for name, *_ in few}
+        function = backend.fuse([step for step in steps if step[2] in made], inputs, few, {})
+        function(*[on_device(np.ones(shape, dtype)) for _, shape, _, dtype in inputs])
+    assert len(compiler.asked) == -(-len(outputs) // 8)
+    for factory, constants, signature in compiler.asked:
+        ptx = compile_ptx(factory, constants, signature, cc).decode()
+        assert dtype == "float64" or not re.search(r"\.f64\b", ptx), factory.__name__
         numba_cuda.link_cubin(ptx.encode(), cc)

@@ -31,6 +31,18 @@ class Gpu:
     def contiguous(self, x: Array) -> Array:
         return x if x.flags.c_contiguous else self.backend.clone(x)
 
+    def fuse(self, steps: Any, inputs: Any, outputs: Any, into: Any) -> Any:
+        """`Backend.fuse`."""
+        from autograd_core.backends.cuda.fused import CudaFusedLoop
+
+        return CudaFusedLoop(steps, inputs, outputs, into).function_on(self)
+
+    def give_up(self, error: Exception) -> None:
+        """From here on the portable bodies run."""
+        self.backend.kernels_off = str(error)
+        self.backend.updates_together = self.backend.can_fuse = False
+        warnings.warn(f"Numba's CUDA kernels are off, CuPy's operations take their place: {error}", stacklevel=3)
+
 
 def families() -> tuple[tuple[Callable[..., Any], ...], ...]:
     """The host's sides of all kernels."""
@@ -75,7 +87,8 @@ def install(backend: Any, launch: Callable[..., None] | None = None) -> None:
     gpu = Gpu(backend, launch)
     for function in (f for family in families() for f in family):
         setattr(backend, function.__name__, _bound(gpu, function))
-    backend.updates_together = True
+    backend.updates_together = backend.can_fuse = True
+    backend.fuse = gpu.fuse
     backend.column_limit = 1 << 25  # Columns of a convolution in one kernel: memory, not cache, is the limit here.
 
 
@@ -91,8 +104,7 @@ def _bound(gpu: Gpu, function: Callable[..., Any]) -> Callable[..., Any]:
         try:
             return function(gpu, portable, *args)
         except Unusable as error:
-            backend.kernels_off, backend.updates_together = str(error), False
-            warnings.warn(f"Numba's CUDA kernels are off, CuPy's operations take their place: {error}", stacklevel=2)
+            gpu.give_up(error)
             return portable(*args)
 
     call.__name__ = name

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import linecache
 import math
 from collections.abc import Callable
@@ -55,9 +56,10 @@ def map_kernel(name: str, arrays: int, dtype: str) -> Callable[..., Any]:
     return define(f"{name}_map", map_source(name, arrays, dtype))
 
 
+@cache
 def define(name: str, source: str) -> Callable[..., Any]:
-    """The kernel called `name` that the text `source` defines."""
-    file = f"<{name} {len(linecache.cache)}>"
+    """The kernel called `name` that the text `source` defines; the same one for the same text."""
+    file = f"<{name} {hashlib.sha256(source.encode()).hexdigest()[:12]}>"
     # So that whoever asks for its lines (Numba's errors, the tests' interpreter) finds them.
     linecache.cache[file] = (len(source), None, source.splitlines(keepends=True), file)
     namespace: dict[str, Any] = {
