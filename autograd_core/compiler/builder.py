@@ -351,6 +351,7 @@ class Builder:
             lines += [f"if id(owner({x})) in written: return MISS" for x in arrays]
         changed = [x for x, k in zip(arrays, plan.arguments) if plan.slots[k].base in written]
         for x in changed:
+            lines.append(f"if {x.removesuffix('_data')}._inference: return MISS")
             lines += [f"if owner({x}) is owner({y}): return MISS" for y in arrays if y != x]
             lines.append(f"if any(owner({x}) is owner(y) for y in now): return MISS")
         lines += [f"{self.names.add(scalar, 'scalar')}.refresh()" for scalar in self.tape.lives]

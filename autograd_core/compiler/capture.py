@@ -8,13 +8,14 @@ from __future__ import annotations
 import random
 import sys
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
-from autograd_core import devices, dtypes, modes, storage
+from autograd_core import devices, dtypes, engine, modes, storage
 from autograd_core.compiler.calls import reads, refs, results, written_by
 from autograd_core.compiler.plan import ARGUMENT, LIVE, MADE, Plan, Slot
+from autograd_core.engine import Node
 from autograd_core.live import LiveScalar
 from autograd_core.recorder import Call, Recorder, Ref
 from autograd_core.tensor import Tensor
@@ -235,9 +236,25 @@ def _noting_gradients(found: Recording) -> Iterator[None]:
             found.grads.setdefault(self, self._grad)
         grad.fset(self, value)
 
-    changed: list[tuple[Any, str, Any]] = [(Tensor, "_accumulate_grad", accumulate), (Tensor, "grad", grad)]
-    Tensor.grad = grad.setter(assigning)  # type: ignore[misc]
-    setattr(Tensor, "_accumulate_grad", noting)  # noqa: B010 - for mypy, which knows it as a method
+    walk = engine.run_backward
+
+    def walking(roots: Sequence[Any], *args: Any, wanted: Any = None, **kwargs: Any) -> Any:
+        if tapes and tapes[0]._is_mine() and _leads_outside(roots, wanted, found.start):
+            found.problems.append(
+                f"its backward goes on into a history from outside, at {user_line()}: detach() what it is given, or "
+                "call backward() outside"
+            )
+        return walk(roots, *args, wanted=wanted, **kwargs)
+
+    changed: list[tuple[Any, str, Any]] = []
+
+    def put(owner: Any, name: str, value: Any) -> None:
+        changed.append((owner, name, owner.__dict__[name]))
+        setattr(owner, name, value)
+
+    put(engine, "run_backward", walking)
+    put(Tensor, "grad", grad.setter(assigning))
+    put(Tensor, "_accumulate_grad", noting)
     for module, name, parameters in (
         (
             "autograd_core.optim.optimizer",
@@ -248,13 +265,30 @@ def _noting_gradients(found: Recording) -> Iterator[None]:
     ):
         if module in sys.modules:
             owner = getattr(sys.modules[module], name)
-            changed.append((owner, "zero_grad", owner.zero_grad))
-            owner.zero_grad = clearing(owner.zero_grad, parameters)
+            put(owner, "zero_grad", clearing(owner.zero_grad, parameters))
     try:
         yield
     finally:
         for owner, name, before in changed:
             setattr(owner, name, before)
+
+
+def _leads_outside(roots: Sequence[Any], wanted: Any, start: int) -> bool:
+    """Whether backward from `roots` comes to a node that was made before `start`."""
+    needed = None if wanted is None else engine._on_a_path(roots, wanted)
+    stack = [root for root in roots if root.__class__ is Node]
+    seen = set(stack)
+    while stack:
+        node = stack.pop()
+        if needed is not None and node not in needed:
+            continue
+        if abs(node.stamp) < start:
+            return True
+        for edge in node.inputs:
+            if edge.__class__ is Node and edge not in seen:
+                seen.add(edge)
+                stack.append(edge)
+    return False
 
 
 def plan_of(tape: Tape, arguments: list[Array], outputs: list[int], name: str) -> Plan:

@@ -586,7 +586,7 @@ def test_old_gradients_are_forgotten_before_new_ones_need_memory() -> None:
         if i == 1:
             plan_run = entry.bound[0]
 
-            def watching(*arrays: Any, run: Any = plan_run) -> Any:
+            def watching(*arrays: Any, run: Any = plan_run, old: Any = old) -> Any:
                 seen.append(old() is None)
                 return run(*arrays)
 

@@ -227,6 +227,17 @@ def history_on_grad() -> Any:
     return f, (x_of(3).requires_grad_(),), "it leaves the gradient of x with a history"
 
 
+def backward_to_the_outside() -> Any:
+    w = ag.ones(3, requires_grad=True)
+
+    def f(x: ag.Tensor) -> ag.Tensor:
+        w.grad = None
+        (x * w).sum().backward()
+        return w.grad
+
+    return f, (lambda: x_of(3) + w * 2,), "its backward goes on into a history from outside, at .*detach"
+
+
 def shared_results() -> Any:
     def f(x: ag.Tensor) -> tuple[ag.Tensor, ag.Tensor]:
         y = x * 2
@@ -264,7 +275,7 @@ def lbfgs() -> Any:
 CASES = [
     item, branch, host, printing, shape_by_value, mask, unique_values, appends, counter, module_counter,
     nonlocal_counter, scheduler, python_random, returns_object, hidden_tensor, alias_of_parameter, parameter_itself, alias_of_argument,
-    changes_trained_argument, changes_history, custom_function, hook_inside, history_on_grad, shared_results,
+    changes_trained_argument, changes_history, custom_function, hook_inside, history_on_grad, backward_to_the_outside, shared_results,
     replaced_memory, lbfgs,
 ]  # fmt: skip
 
