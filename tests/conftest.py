@@ -9,8 +9,10 @@ On devices that raise errors of values late (`docs/cuda.md`) the suite has them 
 
 from __future__ import annotations
 
+import importlib.metadata
 import importlib.util
 import os
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -27,7 +29,8 @@ ag.register_backend("simulated", lambda: simulated_cuda.SimulatedCudaBackend)
 ag.register_backend("strict", lambda: StrictBackend)
 
 HAS_SAFETENSORS = importlib.util.find_spec("safetensors") is not None
-SIMULATED = "SIMULATED: no GPU took part, the CUDA backend ran on stand-ins for CuPy's arrays (tests/simulated_cuda.py)"
+TORCH = "2.13."  # The release that the comparisons are with.
+SIMULATED = "SIMULATED: no GPU took part, the CUDA backend ran on stand-ins for CuPy's arrays"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -47,6 +50,15 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "gpu(reason): needs a real GPU; skipped on the simulated device")
     if config.getoption("--device") == "cuda" and not ag.devices.is_available("cuda"):
         simulated_cuda.use_as_cuda()
+    if "torch" not in sys.modules and not _torch_version().startswith(TORCH):
+        sys.modules["torch"] = None  # type: ignore[assignment]  # Another release's answers are other ones.
+
+
+def _torch_version() -> str:
+    try:
+        return importlib.metadata.version("torch")
+    except importlib.metadata.PackageNotFoundError:
+        return TORCH
 
 
 def where_it_runs(config: pytest.Config) -> str:
@@ -55,7 +67,7 @@ def where_it_runs(config: pytest.Config) -> str:
         return "CPU; the tables of operations also on the simulated CUDA device"
     backend = ag.devices.backend_of("cuda")
     if backend.simulated:
-        return f"device cuda: {SIMULATED}"
+        return f"device cuda: {SIMULATED} ({simulated_cuda.real_reason()})"
     return f"device cuda: {backend.describe()}, CuPy {backend.xp.__version__}; {kernels.status(backend)}"
 
 

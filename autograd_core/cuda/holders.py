@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import sys
+import weakref
 from collections.abc import Iterator
 from typing import Any
 
@@ -81,6 +82,8 @@ def _arrays(backend: Any) -> Iterator[tuple[Any, str]]:
     names: dict[int, str] = {}
     tensors: list[Tensor] = []
     for thing in gc.get_objects():
+        if type(thing) in weakref.ProxyTypes:  # isinstance would ask an object that may be gone.
+            continue
         if isinstance(thing, Tensor):
             tensors.append(thing)
         elif isinstance(thing, Node):

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import copy
 import math
+import re
+import sys
+import types
 from typing import Any
 
 import numpy as np
@@ -12,6 +15,7 @@ import simulated_cuda
 
 import autograd_core as ag
 from autograd_core import nn
+from autograd_core.backends.cuda import backend as cuda_backend
 from autograd_core.backends.cuda.counts import watched
 
 
@@ -323,3 +327,41 @@ class TestSimulated:
             assert counts.hidden == before + 6
         x.get()
         assert counts.hidden == before + 6
+
+
+# -- finding CuPy -------------------------------------------------------------------------------------------
+
+
+def found_with(monkeypatch: pytest.MonkeyPatch, version: str, devices: Any) -> tuple[Any, int, str]:
+    def count() -> int:
+        if isinstance(devices, Exception):
+            raise devices
+        return int(devices)
+
+    runtime = types.SimpleNamespace(getDeviceCount=count)
+    module = types.SimpleNamespace(__version__=version, cuda=types.SimpleNamespace(runtime=runtime))
+    monkeypatch.setitem(sys.modules, "cupy", module)
+    return cuda_backend.find_cupy()
+
+
+@pytest.mark.parametrize(
+    ("version", "devices", "count", "reason"),
+    [
+        ("14.2.0", 2, 2, ""),
+        ("15.0.0a1", 1, 1, ""),
+        ("13.6.0", 1, 0, "13.6.0 is too old.*pip install"),
+        ("14.0.0", RuntimeError("cudaErrorNoDevice"), 0, "no usable GPU.*cudaErrorNoDevice.*nvidia-smi"),
+        ("14.0.0", 0, 0, "finds no GPU"),
+    ],
+)
+def test_which_cupy_is_used(
+    version: str, devices: Any, count: int, reason: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, n, why = found_with(monkeypatch, version, devices)
+    assert n == count and re.search(reason, why) is not None and bool(why) == (count == 0)
+
+
+def test_without_cupy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "cupy", None)
+    module, n, why = cuda_backend.find_cupy()
+    assert module is None and n == 0 and "pip install" in why
