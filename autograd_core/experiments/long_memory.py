@@ -82,7 +82,7 @@ def reach(model: Adder, length: int, count: int = 100) -> list[float]:
     x, target = sequences(count, length)
     x.requires_grad_()
     F.mse_loss(model(x), target).backward()
-    norms = x.grad.square().sum((0, 2)).sqrt().flip(0).tolist()  # type: ignore[union-attr]
+    norms = x.grad.double().square().sum((0, 2)).sqrt().flip(0).tolist()  # type: ignore[union-attr]
     model.zero_grad()
     return [value / norms[0] for value in norms]
 
@@ -188,7 +188,7 @@ def draw(result: dict[str, Any], folder: Path) -> list[Path]:
         end.set(title="gradient after training", xlabel="distance in time")
         for axes in (errors, start, end):
             axes.grid(alpha=0.3)
-        errors.legend(loc="lower left", fontsize="small")
+        errors.legend(loc="lower right", fontsize="small")
     path = folder / "adding.png"
     made.savefig(path, dpi=120)
     return [path]

@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 import random
 from pathlib import Path
 from typing import Any
@@ -290,6 +291,37 @@ def test_overfitting(tmp_path: Path, moved_digits: Path) -> None:
     assert rows["dropout"]["test_costs"][-1] < nothing["test_costs"][-1]
     assert rows["L1"]["zeros"] > 0.15 > 10 * nothing["zeros"]  # L1 empties weights, L2 shrinks them
     assert rows["L2"]["zeros"] < 0.1
+
+
+def real(name: str, file: str) -> str:
+    """The folder above the data set `name`, or the test is skipped."""
+    places = [os.environ.get("AUTOGRAD_CORE_DATA"), Path(__file__).resolve().parents[3] / "shared" / "data"]
+    for place in filter(None, places):
+        if list(Path(place, name).glob(f"{file}*")):
+            return str(place)
+    pytest.skip(f"no {name}/{file}; set AUTOGRAD_CORE_DATA to the folder that holds {name}")
+
+
+@trains
+@pytest.mark.slow
+def test_on_mnist_itself(tmp_path: Path) -> None:
+    data = real("mnist", "train-images-idx3-ubyte")
+    ladder = {row["name"]: row["accuracy"] for row in run_quick("mnist", tmp_path / "a", "--data", data)["rows"]}
+    assert ladder["ReLU and L2"] > ladder["fully connected"] + 0.04
+    result = run_quick("pretraining", tmp_path / "b", "--data", data)
+    error = {row["name"]: row["test"] for row in result["rows"]}
+    assert error["pre-trained, sigmoid"] < result["PCA"] < 0.9 * error["small random weights, sigmoid"]
+
+
+@trains
+@pytest.mark.slow
+def test_on_shakespeare_himself(tmp_path: Path) -> None:
+    data = real("tinyshakespeare", "input.txt")
+    for name in ("char-gpt", "char-rnn"):
+        result = run_quick(name, tmp_path / name, "--data", data)
+        assert len(result["characters"]) > 50
+        (row,) = result["rows"]
+        assert row["held_out"] < result["counted"]["frequencies"] - 0.5
 
 
 # -- continuing --------------------------------------------------------------------------------------------
