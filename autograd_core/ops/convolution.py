@@ -6,6 +6,7 @@ are one another's gradients. One-dimensional convolution is the two-dimensional 
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 from autograd_core import dtypes
@@ -126,8 +127,11 @@ def _convolve(
     name: str, dims: int, x: Tensor, w: Tensor, b: Tensor | None, stride: Any, padding: Any, dilation: Any, groups: int
 ) -> Tensor:
     _check_types(name, x, w, b)
-    stride = pair(name, "stride", stride, 1, dims)
-    dilation = pair(name, "dilation", dilation, 1, dims)
+    kernel = tuple(w.shape[2:])
+    try:
+        stride, dilation, sides = _cached_geometry(name, dims, kernel, stride, padding, dilation)
+    except TypeError:  # A list, which cannot be looked up, or a mistake, which is told by its name.
+        stride, dilation, sides = _geometry(name, dims, kernel, stride, padding, dilation)
     _check_shapes(name, dims, x, w, w.shape[:1], b, groups)
     channels = x.shape[x.ndim - dims - 1]
     if w.shape[1] * groups != channels:
@@ -141,12 +145,11 @@ def _convolve(
         raise RuntimeError(
             f"{name}: the {w.shape[0]} output channels of the weight are not divisible by groups={groups}"
         )
-    kernel = w.shape[2:]
-    sides = _sides(name, dims, padding, kernel, stride, dilation)
+    shape = tuple(x.shape)[x.ndim - dims :]
     for axis in range(dims):
-        size = x.shape[x.ndim - dims + axis] + sides[2 * axis] + sides[2 * axis + 1]
+        size = shape[axis] + sides[2 * axis] + sides[2 * axis + 1]
         if size < dilation[axis] * (kernel[axis] - 1) + 1:
-            padded = tuple(x.shape[x.ndim - dims + a] + sides[2 * a] + sides[2 * a + 1] for a in range(dims))
+            padded = tuple(shape[a] + sides[2 * a] + sides[2 * a + 1] for a in range(dims))
             raise RuntimeError(
                 f"{name}: padded input size per channel {padded} is smaller than the kernel {tuple(kernel)} with "
                 f"dilation {dilation}; use a smaller kernel, or more padding"
@@ -159,6 +162,16 @@ def _convolve(
     if dims == 1:
         y = y.squeeze(2)
     return y if x.ndim == dims + 2 else y.squeeze(0)  # type: ignore[no-any-return]
+
+
+def _geometry(name: str, dims: int, kernel: Any, stride: Any, padding: Any, dilation: Any) -> tuple[Any, Any, Any]:
+    """Stride, dilation and padding on each side, axis by axis."""
+    stride = pair(name, "stride", stride, 1, dims)
+    dilation = pair(name, "dilation", dilation, 1, dims)
+    return stride, dilation, _sides(name, dims, padding, kernel, stride, dilation)
+
+
+_cached_geometry = lru_cache(maxsize=256, typed=True)(_geometry)
 
 
 def _check_types(name: str, x: Tensor, w: Tensor, b: Tensor | None) -> None:

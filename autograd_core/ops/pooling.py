@@ -7,6 +7,7 @@ and write at those places. One-dimensional pooling is the two-dimensional one on
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 from typing import Any
 
 from autograd_core import dtypes
@@ -75,6 +76,20 @@ def _geometry(
         raise RuntimeError(f"{name}: expected input of shape (N, C, {sizes}) or (C, {sizes}), got {tuple(x.shape)}")
     if not x._data.size and 0 in x.shape[x.ndim - dims - 1 :]:
         raise RuntimeError(f"{name}: expected input with non-zero channels and sizes, got shape {tuple(x.shape)}")
+    shape = tuple(x.shape)[x.ndim - dims :]
+    try:
+        geometry = _cached_windows(name, dims, shape, kernel, stride, padding, dilation, ceil_mode)
+    except TypeError:  # A list, which cannot be looked up, or a mistake, which is told by its name.
+        geometry = _windows(name, dims, shape, kernel, stride, padding, dilation, ceil_mode)
+    if dims == 1:
+        x = x.unsqueeze(-2)
+    return (x if x.ndim == max(dims, 2) + 2 else x.unsqueeze(0)), geometry
+
+
+def _windows(
+    name: str, dims: int, shape: Any, kernel: Any, stride: Any, padding: Any, dilation: Any, ceil_mode: bool
+) -> tuple[Any, ...]:
+    """(kernel, stride, padding, dilation, size) as tuples, for planes of `shape`."""
     k = pair(name, "kernel_size", kernel, 1, dims)
     s = k if stride is None or stride == () or stride == [] else pair(name, "stride", stride, 1, dims)
     p = pair(name, "padding", padding, 0, dims)
@@ -88,15 +103,17 @@ def _geometry(
             )
     if dims == 1:
         k, s, p, d = (1, *k), (1, *s), (0, *p), (1, *d)
-        x = x.unsqueeze(-2)
-    n = x.shape[-len(k) :]
+    n = shape if dims > 1 else (1, *shape)
     size = tuple(_size(n[a], k[a], s[a], p[a], d[a], ceil_mode) for a in range(len(k)))
     if min(size) < 1:
         raise RuntimeError(
             f"{name}: input of size {tuple(n[-dims:])} gives an output of size {size[-dims:]}: too small for "
             f"kernel_size={kernel}, stride={stride}, padding={padding}, dilation={dilation}"
         )
-    return (x if x.ndim == len(k) + 2 else x.unsqueeze(0)), (k, s, p, d, size)
+    return k, s, p, d, size
+
+
+_cached_windows = lru_cache(maxsize=256, typed=True)(_windows)
 
 
 def _restored(y: Tensor, x: Tensor, dims: int) -> Tensor:

@@ -33,7 +33,7 @@ _PARALLEL = 1 << 18  # Multiplications from which several threads are faster tha
 
 def usable(*arrays: Array) -> bool:
     """Whether the kernels take these: float32, none empty, and heads in at most two dimensions."""
-    return all(a.dtype == np.float32 and a.size and 2 <= a.ndim <= 4 for a in arrays)
+    return all(a.dtype.char == "f" and a.size and 2 <= a.ndim <= 4 for a in arrays)
 
 
 def _prepare() -> None:
