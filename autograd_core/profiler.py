@@ -130,10 +130,10 @@ class profile:
             _active = self
         self._thread = threading.get_ident()
         for backend in list(devices._backends.values()):
-            counts = getattr(backend, "counts", None)
-            if counts is not None:
+            counts, watched = getattr(backend, "counts", None), getattr(backend, "watched", None)
+            if counts is not None and watched is not None:
                 self._counts.append((counts, counts.as_dict()))
-                self._watches.enter_context(backend.watched())
+                self._watches.enter_context(watched())
             for name, kernel in list(_kernels(backend)):
                 shadow = self._timed(backend, name, kernel)
                 self._shadowed.append((backend, name, backend.__dict__.get(name, _MISSING), shadow))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from autograd_core.backends.cuda import matmul
+
 _precision = "highest"
 _deterministic = False
 _warn_only = False
@@ -10,8 +12,8 @@ _warn_only = False
 def set_float32_matmul_precision(precision: str) -> None:
     """Allow products of float32 matrices less precision: "highest" (the default), "high" or "medium".
 
-    It is a permission, as in PyTorch. No backend takes it so far: products are computed in float32 throughout. Raises
-    `RuntimeError` for another word.
+    Other than "highest" lets CUDA devices use TF32, as `backends.cuda.matmul.allow_tf32 = True` does; on the CPU all is
+    computed in float32. Raises `RuntimeError` for another word.
 
     >>> import autograd_core as ag
     >>> ag.set_float32_matmul_precision("highest")
@@ -22,6 +24,7 @@ def set_float32_matmul_precision(precision: str) -> None:
             f"set_float32_matmul_precision: expected 'highest', 'high' or 'medium', but got {precision!r}"
         )
     _precision = precision
+    matmul.allow_tf32 = precision != "highest"
 
 
 def get_float32_matmul_precision() -> str:

@@ -145,6 +145,18 @@ def _hold(view: ndarray, owner: ndarray) -> None:
     weakref.finalize(view, lambda kept: None, owner).atexit = False
 
 
+class _ComputeTypes:
+    """Of `cupy._core._routines_linalg`: how cuBLAS may compute products, for each device."""
+
+    COMPUTE_TYPE_DEFAULT, COMPUTE_TYPE_TF32 = 1, 6
+
+    def __init__(self) -> None:
+        self.chosen: dict[tuple[int, str], int] = {}
+
+    def set_compute_type(self, dtype: Any, compute_type: int) -> None:
+        self.chosen[runtime.current.device, np.dtype(dtype).name] = compute_type
+
+
 class CuPy(_Namespace):
     """The stand-in for the module `cupy`."""
 
@@ -156,6 +168,7 @@ class CuPy(_Namespace):
         super().__init__(np)
         self.lib = types.SimpleNamespace(stride_tricks=_Strides)
         self._pool = runtime.Pool()
+        self._core = types.SimpleNamespace(_routines_linalg=_ComputeTypes())
 
     def get_default_memory_pool(self) -> runtime.Pool:
         return self._pool

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from autograd_core.backends.base import Array, Backend
-from autograd_core.backends.cuda import kernels
+from autograd_core.backends.cuda import kernels, matmul
 from autograd_core.backends.cuda.checks import DeferredChecks
 from autograd_core.backends.cuda.counts import Counts, reading, watched
 from autograd_core.backends.cuda.indexing import CudaIndexKernels
@@ -64,6 +64,9 @@ class CudaBackend(CudaIndexKernels, CudaViewKernels, CudaMemory, Backend):
         if not self.simulated:
             kernels.install(self)
         self._stay_on_device()
+        matmul.listeners.append(self.set_tf32)
+        if matmul.allow_tf32:
+            self.set_tf32(True)
 
     # -- device -----------------------------------------------------------------------------------------
 
@@ -105,6 +108,13 @@ class CudaBackend(CudaIndexKernels, CudaViewKernels, CudaMemory, Backend):
                 self.checks.raise_pending()
             finally:
                 reading.asked_for = False
+
+    def set_tf32(self, allowed: bool) -> None:
+        """Whether cuBLAS may round the factors of float32 products to TF32."""
+        linalg = self.xp._core._routines_linalg
+        kind = linalg.COMPUTE_TYPE_TF32 if allowed else linalg.COMPUTE_TYPE_DEFAULT
+        with self.device:
+            linalg.set_compute_type("float32", kind)
 
     def _stay_on_device(self) -> None:
         """Have every kernel run with this device current. With one device there is nothing to switch."""

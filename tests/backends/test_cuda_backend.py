@@ -329,6 +329,49 @@ class TestSimulated:
         assert counts.hidden == before + 6
 
 
+# -- TF32 ---------------------------------------------------------------------------------------------------
+
+
+def test_tf32_is_a_switch_of_every_device_in_use(monkeypatch: pytest.MonkeyPatch) -> None:
+    first, second = (simulated_cuda.SimulatedCudaBackend(i) for i in (0, 1))
+    monkeypatch.setattr(cuda_backend.matmul, "listeners", [first.set_tf32, second.set_tf32])
+    types_ = simulated_cuda.CUPY._core._routines_linalg
+    try:
+        ag.backends.cuda.matmul.allow_tf32 = True
+        assert types_.chosen == {(0, "float32"): types_.COMPUTE_TYPE_TF32, (1, "float32"): types_.COMPUTE_TYPE_TF32}
+        assert ag.backends.cuda.matmul.allow_tf32 is True
+        types_.chosen.clear()
+        simulated_cuda.SimulatedCudaBackend(1)
+        assert types_.chosen == {(1, "float32"): types_.COMPUTE_TYPE_TF32}
+        with pytest.raises(RuntimeError, match="expected a bool, got 1"):
+            ag.backends.cuda.matmul.allow_tf32 = 1
+    finally:
+        ag.backends.cuda.matmul.allow_tf32 = False
+    assert set(types_.chosen.values()) == {types_.COMPUTE_TYPE_DEFAULT}
+
+
+def test_the_precision_of_products_sets_it() -> None:
+    try:
+        for word, allowed in (("high", True), ("highest", False), ("medium", True)):
+            ag.set_float32_matmul_precision(word)
+            assert ag.backends.cuda.matmul.allow_tf32 is allowed
+    finally:
+        ag.set_float32_matmul_precision("highest")
+
+
+@pytest.mark.gpu("rounds on tensor cores")
+def test_tf32_rounds_products(where: str) -> None:
+    x = ag.randn(512, 512, device=where)
+    exact = x.double() @ x.double()
+    off = (x @ x - exact).abs().max().item()
+    try:
+        ag.backends.cuda.matmul.allow_tf32 = True
+        on = (x @ x - exact).abs().max().item()
+    finally:
+        ag.backends.cuda.matmul.allow_tf32 = False
+    assert off < 1e-3 < on
+
+
 # -- finding CuPy -------------------------------------------------------------------------------------------
 
 
