@@ -14,10 +14,10 @@ __all__ = ["Distribution"]
 class Distribution:
     """A batch of distributions of one kind: `batch_shape` is the shape of the parameters.
 
-    `sample(shape)` draws a tensor of shape `shape + batch_shape` without gradients, `rsample(shape)` one through which
-    gradients reach the parameters. `log_prob(value)` broadcasts `value` with the parameters; with `validate_args` (the
-    default) it raises ValueError for a value that the distribution cannot give, as the constructor does for parameters
-    out of range.
+    `sample(shape)` draws a tensor of shape `shape + batch_shape + event_shape` without gradients, `rsample(shape)` one
+    through which gradients reach the parameters. `log_prob(value)` broadcasts `value` with the parameters; with
+    `validate_args` (the default) it raises ValueError for a value that the distribution cannot give, as the constructor
+    does for parameters out of range.
 
     >>> import autograd_core as ag
     >>> ag.distributions.Normal(ag.zeros(3), 1.0).sample((2,)).shape
@@ -26,8 +26,11 @@ class Distribution:
 
     has_rsample = False
 
-    def __init__(self, batch_shape: Sequence[int], validate_args: bool | None = None) -> None:
+    def __init__(
+        self, batch_shape: Sequence[int], validate_args: bool | None = None, event_shape: Sequence[int] = ()
+    ) -> None:
         self._batch_shape = ag.Size(batch_shape)
+        self._event_shape = ag.Size(event_shape)
         self._validate_args = validate_args is not False
 
     @property
@@ -37,8 +40,8 @@ class Distribution:
 
     @property
     def event_shape(self) -> Any:
-        """The shape of one draw: always (), these are distributions of single numbers."""
-        return ag.Size([])
+        """The shape of one draw: () for distributions of single numbers."""
+        return self._event_shape
 
     @property
     def mean(self) -> Tensor:
@@ -54,7 +57,7 @@ class Distribution:
         return self.variance.sqrt()
 
     def sample(self, sample_shape: Sequence[int] = ()) -> Tensor:
-        """Draws of shape `sample_shape + batch_shape`, without gradients."""
+        """Draws of shape `sample_shape + batch_shape + event_shape`, without gradients."""
         with ag.no_grad():
             return self.rsample(sample_shape)
 
@@ -87,7 +90,7 @@ class Distribution:
         return f"{type(self).__name__}({', '.join(shown)})"
 
     def _shape(self, sample_shape: Sequence[int]) -> tuple[int, ...]:
-        return (*sample_shape, *self._batch_shape)
+        return (*sample_shape, *self._batch_shape, *self._event_shape)
 
     def _check(self, ok: Tensor, what: str, expected: str) -> None:
         """Raise ValueError unless all of `ok`. Comparisons are false for NaN, so that a NaN never passes."""

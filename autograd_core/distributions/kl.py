@@ -5,7 +5,10 @@ from __future__ import annotations
 import autograd_core as ag
 from autograd_core.distributions.bernoulli import Bernoulli
 from autograd_core.distributions.categorical import Categorical
+from autograd_core.distributions.continuous import Exponential, Laplace, LogNormal
+from autograd_core.distributions.discrete import Geometric, OneHotCategorical
 from autograd_core.distributions.distribution import Distribution
+from autograd_core.distributions.multivariate import Independent, MultivariateNormal
 from autograd_core.distributions.normal import Normal
 from autograd_core.distributions.uniform import Uniform
 from autograd_core.ops.activations import logsigmoid
@@ -42,4 +45,27 @@ def kl_divergence(p: Distribution, q: Distribution) -> Tensor:
         terms = ag.where((q.probs == 0).expand(terms.shape), ag.zeros_like(terms) + float("inf"), terms)
         terms = ag.where((p.probs == 0).expand(terms.shape), ag.zeros_like(terms), terms)
         return terms.sum(-1)
+    if isinstance(p, OneHotCategorical) and isinstance(q, OneHotCategorical):
+        return kl_divergence(p._categorical, q._categorical)
+    if isinstance(p, LogNormal) and isinstance(q, LogNormal):
+        return kl_divergence(p._normal, q._normal)
+    if isinstance(p, Exponential) and isinstance(q, Exponential):
+        ratio = q.rate / p.rate
+        return ratio - 1 - ratio.log()
+    if isinstance(p, Laplace) and isinstance(q, Laplace):
+        ratio, away = p.scale / q.scale, (p.loc - q.loc).abs()
+        return -ratio.log() + ratio * (-away / p.scale).exp() + away / q.scale - 1
+    if isinstance(p, Geometric) and isinstance(q, Geometric):
+        return -p.entropy() - (-q.probs).log1p() / p.probs - q.logits
+    if isinstance(p, Independent) and isinstance(q, Independent):
+        if p.reinterpreted_batch_ndims == q.reinterpreted_batch_ndims:
+            return p._summed(kl_divergence(p.base_dist, q.base_dist))
+    if isinstance(p, MultivariateNormal) and isinstance(q, MultivariateNormal):
+        n = p.loc.shape[-1]
+        if q.loc.shape[-1] != n:
+            raise ValueError(f"kl_divergence: KL between normal vectors of {n} and {q.loc.shape[-1]} numbers")
+        inner = ag.linalg.solve_triangular(q.scale_tril, p.scale_tril, upper=False)
+        away = ag.linalg.solve_triangular(q.scale_tril, (q.loc - p.loc).unsqueeze(-1), upper=False)
+        squares = inner.square().sum((-2, -1)) + away.square().sum((-2, -1))
+        return q._half_log_det() - p._half_log_det() + 0.5 * (squares - n)
     raise NotImplementedError(f"kl_divergence: no formula for {type(p).__name__} and {type(q).__name__}")
