@@ -94,7 +94,7 @@ def save(obj: Any, f: "str | os.PathLike[str] | BinaryIO") -> None:
             f"ag.save: apart from its tensors the object takes {len(text)} bytes of text, more than {_MAX_HEADER}; "
             "put long lists of numbers into tensors"
         )
-    parts = [len(text).to_bytes(8, "little"), text, *(blob.bytes() for blob in blobs)]
+    parts: list[Any] = [len(text).to_bytes(8, "little"), text, *(blob.bytes() for blob in blobs)]
     if isinstance(f, str | os.PathLike):
         write_atomically(f, parts)
     else:

@@ -100,8 +100,8 @@ class MultivariateNormal(Distribution):
             raise ValueError("MultivariateNormal: loc must be at least one-dimensional")
         if len(named) != 1:
             raise ValueError(
-                "MultivariateNormal: exactly one of covariance_matrix, precision_matrix and scale_tril may be given, got "
-                f"{len(named)}"
+                "MultivariateNormal: exactly one of covariance_matrix, precision_matrix and scale_tril may be given, "
+                f"got {len(named)}"
             )
         name, matrix = named[0]
         if matrix.ndim < 2 or tuple(matrix.shape[-2:]) != (loc.shape[-1],) * 2:
