@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import functools
+import inspect
 import sys
 import threading
 from collections.abc import Callable
@@ -72,6 +74,22 @@ class Compiled:
     def anew(self, function: Callable[..., Any]) -> Compiled:
         """`function` compiled with the same options."""
         return Compiled(function, self.fullgraph, self.check, self.cache_size, self.optimised)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Compiled:
+        """Compiled anew: recordings belong to the objects that they were made with."""
+        return self.anew(copy.deepcopy(self.function, memo))
+
+    def __reduce__(self) -> Any:
+        owner = getattr(self.function, "__self__", None)
+        if isinstance(inspect.getattr_static(type(owner), self.name, None), Compiled):
+            return _method, (owner, self.name)
+        name = getattr(self.function, "__qualname__", "")
+        found: Any = sys.modules.get(getattr(self.function, "__module__", ""))
+        for part in name.split("."):
+            found = getattr(found, part, None)
+        if found is self:
+            return name  # A decorated function is found by its name.
+        return Compiled, (self.function, self.fullgraph, self.check, self.cache_size, self.optimised)
 
     def _is_due(self) -> bool:
         self._calls += 1
@@ -212,3 +230,9 @@ class Compiled:
             )
         elif count < _MOST_NOTICES:
             warn_user(f"ag.compile: {text}. {advice}")
+
+
+def _method(owner: Any, name: str) -> Compiled:
+    """The compiled method of an object that may be in the making."""
+    decorated: Compiled = inspect.getattr_static(type(owner), name)
+    return decorated.anew(decorated.function.__get__(owner))

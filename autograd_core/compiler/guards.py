@@ -131,6 +131,8 @@ class Walk:
             partial = self.names.add(value, "f")
             for attribute in ("func", "args", "keywords"):
                 self._put(getattr(value, attribute), f"{partial}.{attribute}", name)
+        elif cls.__module__ == "autograd_core.compiler.function":  # Another compiled function.
+            self._put(value.function, f"{self.names.add(value, 'f')}.function", name)
         elif cls is types.ModuleType:
             if _is_users(getattr(value, "__file__", None), self._root):
                 self._object(value, name)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import gc
+import pickle
 import weakref
 from pathlib import Path
 from typing import Any
@@ -547,6 +548,41 @@ def test_a_compiled_module_is_its_module() -> None:
     compiled.requires_grad_(False)
     assert not model[0].weight.requires_grad
     assert "(_orig_mod): Sequential(" in repr(compiled)
+
+
+class WithCompiledForward(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear = nn.Linear(3, 2)
+
+    @ag.compile(fullgraph=True)
+    def forward(self, x: ag.Tensor) -> ag.Tensor:
+        return self.linear(x).tanh()
+
+
+@ag.compile
+def doubled(x: ag.Tensor) -> ag.Tensor:
+    return x * 2
+
+
+def test_a_compiled_forward_is_copied_and_pickled_with_its_module() -> None:
+    model = WithCompiledForward()
+    for _ in range(3):
+        model(ones(4, 3)).sum().backward()
+    assert list(model.state_dict()) == ["linear.weight", "linear.bias"]
+    for other in (copy.deepcopy(model), pickle.loads(pickle.dumps(model))):
+        with ag.no_grad():
+            other.linear.weight.zero_()
+            other.linear.bias.zero_()
+        for _ in range(3):
+            assert other(ones(4, 3)).abs().sum().item() == 0.0
+        assert other.forward.entries and other.forward is not model.forward
+    assert model(ones(4, 3)).abs().sum().item() > 0.0
+    assert pickle.loads(pickle.dumps(doubled)) is doubled
+    method = pickle.loads(pickle.dumps(ag.compile(nn.Linear(3, 2).extra_repr)))
+    assert method() == "in_features=3, out_features=2, bias=True"
+    compiled = pickle.loads(pickle.dumps(ag.compile(nn.Linear(2, 1))))
+    assert isinstance(compiled, OptimizedModule) and compiled(ones(1, 2)).shape == (1, 1)
 
 
 @pytest.mark.parametrize("how", [{"disable": True}, {"backend": "eager"}])

@@ -253,6 +253,18 @@ def helper_function() -> Case:
     return lambda x: helper(x) + 1, lambda: box.update(f=lambda x: x * 3)
 
 
+def compiled_helper() -> Case:
+    box = [2.0]
+    helper = ag.compile(lambda x: x * box[0])
+    return lambda x: helper(x) + 1, lambda: box.__setitem__(0, 3.0)
+
+
+def compiled_module() -> Case:
+    m = Named()
+    helper = ag.compile(m)
+    return lambda x: helper(x) + 1, lambda: m.inner[1].update(scale=7.0)
+
+
 def code_of_a_function() -> Case:
     def helper(x: Any) -> Any:
         return x * 2
@@ -300,7 +312,7 @@ CASES = [
     class_attribute, table_of_a_class, slots, attribute_of_a_module_class, enum_member, deep_inside, new_parameter,
     new_buffer, buffer_of_another_dtype, forward_of_the_object, method_of_the_class, two_names,
     two_tensors_on_one_memory, tied_parameters, untied_parameters, other_module, imported_inside, long_list, long_dict,
-    a_set, a_deque, numpy_array, numpy_scalar, a_default, partial, callable_object, bound_method, helper_function,
+    a_set, a_deque, numpy_array, numpy_scalar, a_default, partial, callable_object, bound_method, helper_function, compiled_helper, compiled_module,
     code_of_a_function, none_becomes_a_tensor, float_becomes_an_int, minus_zero, shape_of_a_tensor, trained_or_not,
 ]  # fmt: skip
 
