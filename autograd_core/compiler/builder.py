@@ -395,7 +395,7 @@ class Builder:
                 found.append((f"{known}_data is {arrays[id(value._data)]}", f"{name} and another argument"))
             elif value.requires_grad:
                 found += [(f"{known} is not {x}", "which arguments are the same") for x in given.values()]
-            if value._requires_grad and not self.histories:  # Backward, if any, is within.
+            if value._requires_grad and not self._is_differentiable():
                 found.append((f"{known}._hooks is None and {known}._post_hooks is None", f"the hooks of {name}"))
             given[id(value)] = known
             arrays.setdefault(id(value._data), f"{known}_data")

@@ -69,9 +69,6 @@ class Walk:
         self.places: dict[str, Place] = {}
         self.arrays: dict[int, tuple[str, str]] = {}  # id of an array -> the expression that reads it, its name.
         self.trained: dict[int, tuple[Tensor, Any, str]] = {}  # Tensors that places keep, and their arrays.
-        self.generators: dict[int, str] = {}
-        self.optimizers: dict[int, str] = {}
-        self.modules: dict[int, str] = {}
         self._attributes: set[str] = set()  # Names in the code that was seen: of objects, only these are followed.
         # Of plain objects and classes: their attributes, the source that reads one and the source that assigns to one.
         self._objects: list[tuple[Callable[[], Mapping[str, Any]], str, str | None, str]] = []
@@ -137,7 +134,6 @@ class Walk:
             if _is_users(getattr(value, "__file__", None), self._root):
                 self._object(value, name)
         elif isinstance(value, Generator):
-            self.generators[id(value)] = name
             self.arrays[id(value.state)] = (f"{self.names.add(value, 'g')}.state", name)
         elif hasattr(value, "_parameters") and hasattr(value, "_modules"):
             self._module(value, name)
@@ -264,7 +260,6 @@ class Walk:
                     self._function(function, f"{name}.{key}")
 
     def _module(self, module: Any, name: str) -> None:
-        self.modules[id(module)] = name
         attributes = self.names.add(module.__dict__, "d")
         self._count(module.__dict__, attributes, name)
         for key, value in list(module.__dict__.items()):
@@ -284,7 +279,6 @@ class Walk:
     def _optimizer(self, optimizer: Any, name: str) -> None:
         from autograd_core.optim.optimizer import _NOT_GUARDED, _SWITCHES, _is_zero
 
-        self.optimizers[id(optimizer)] = name
         known = self.names.add(optimizer, "o")
         self._put(optimizer._pre_hooks, f"{known}._pre_hooks", f"the hooks of {name}")
         self._put(optimizer._post_hooks, f"{known}._post_hooks", f"the hooks of {name}")
