@@ -74,6 +74,7 @@ class Walk:
         self._objects: list[tuple[Callable[[], Mapping[str, Any]], str, str | None, str]] = []
         self.problems: list[str] = []
         self._seen: dict[int, Any] = {}
+        self._first: dict[int, str] = {}  # id of a container -> the source that reads it.
         code = getattr(root, "__code__", None) or getattr(getattr(type(root), "forward", None), "__code__", None)
         self._root = code.co_filename if code is not None else ""
         self._follow(root, names.add(root, "f"), getattr(root, "__name__", type(root).__name__))
@@ -108,9 +109,13 @@ class Walk:
         if isinstance(value, Tensor):
             self._tensor(value, expr, name)
             return
-        if id(value) in self._seen or (is_plain(value) and not isinstance(value, type)):
+        if is_plain(value) and not isinstance(value, type):
             return
-        self._seen[id(value)] = value
+        if id(value) in self._seen:
+            if cls in (list, tuple, dict) and self._first[id(value)] != expr:
+                self._hold(f"{expr} is {self._first[id(value)]}", name)  # What is in it is looked at there.
+            return
+        self._seen[id(value)], self._first[id(value)] = value, expr
         if isinstance(value, type):
             self._class(value, name)
             return

@@ -118,6 +118,13 @@ def two_names() -> Case:
     return lambda x: x + a[0] * 10 + b["t"], lambda: b.update(t=ag.full((3,), 4.0))
 
 
+def two_names_of_a_list() -> Case:
+    shared = [2.0, 3.0]
+    a, b = Callable_(), Callable_()
+    a.scale = b.scale = shared
+    return lambda x: x * a.scale[0] + b.scale[1], lambda: setattr(b, "scale", [5.0, 7.0])
+
+
 def two_tensors_on_one_memory() -> Case:
     t = ag.ones(3)
     a, b = [t], [t.detach()]
@@ -310,7 +317,7 @@ def trained_or_not() -> Case:
 
 CASES = [
     class_attribute, table_of_a_class, slots, attribute_of_a_module_class, enum_member, deep_inside, new_parameter,
-    new_buffer, buffer_of_another_dtype, forward_of_the_object, method_of_the_class, two_names,
+    new_buffer, buffer_of_another_dtype, forward_of_the_object, method_of_the_class, two_names, two_names_of_a_list,
     two_tensors_on_one_memory, tied_parameters, untied_parameters, other_module, imported_inside, long_list, long_dict,
     a_set, a_deque, numpy_array, numpy_scalar, a_default, partial, callable_object, bound_method, helper_function, compiled_helper, compiled_module,
     code_of_a_function, none_becomes_a_tensor, float_becomes_an_int, minus_zero, shape_of_a_tensor, trained_or_not,
