@@ -388,6 +388,15 @@ class Module(Stateful, Hooked):
         """Move to a CUDA device. Raises `RuntimeError` where there is none."""
         return self.to(f"cuda:{device}" if isinstance(device, int) else device or "cuda")
 
+    def compile(self, *args: Any, **kwargs: Any) -> None:
+        """Compile this module's forward in place; arguments as of `ag.compile`.
+
+        >>> import autograd_core as ag
+        >>> m = ag.nn.Linear(2, 1); m.compile(); m(ag.zeros(3, 2)).shape
+        ag.Size([3, 1])
+        """
+        self.forward = ag.compile(self.forward, *args, **kwargs)  # type: ignore[method-assign]
+
     # -- text -------------------------------------------------------------------------------------------
 
     def _get_name(self) -> str:

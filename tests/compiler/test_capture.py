@@ -585,6 +585,21 @@ def test_a_compiled_forward_is_copied_and_pickled_with_its_module() -> None:
     assert isinstance(compiled, OptimizedModule) and compiled(ones(1, 2)).shape == (1, 1)
 
 
+def test_a_module_compiled_in_place() -> None:
+    model = nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Linear(4, 2))
+    x = noise(0, 5, 3)
+    expected = model(x).tolist()
+    model.compile(fullgraph=True, backend="aot_eager")
+    for _ in range(4):
+        assert model(x).tolist() == expected
+    assert len(model.forward.entries) == 1 and list(model.state_dict())[0] == "0.weight"
+    for other in (copy.deepcopy(model), pickle.loads(pickle.dumps(model))):
+        with ag.no_grad():
+            other[2].weight.zero_()
+        for _ in range(3):
+            assert other(x).tolist() == [other[2].bias.tolist()] * 5
+
+
 @pytest.mark.parametrize("how", [{"disable": True}, {"backend": "eager"}])
 def test_what_compiles_nothing(how: dict[str, Any]) -> None:
     model = nn.Linear(1, 1)
