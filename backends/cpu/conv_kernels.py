@@ -3,7 +3,8 @@
 A block of images lies in scratch memory as flat lines, one a channel, with zeros between the rows of an image and
 between images. There the pixels that one place of the kernel meets are the line itself, shifted by a constant: so a
 convolution is a product (see `micro.py`) whose rows on the right start at offsets from a table. What is computed for
-the zeros between is thrown away. With a stride s there are s x s lines a channel, each of every s-th pixel. The
+the zeros between is thrown away. With a stride s there are s x s lines a channel, each of every s-th pixel; where rows
+are short, a line for each column of the kernel saves the zeros between them. The
 gradient by the input is the same sum with rows and columns of the weights exchanged, one for each of the s x s phases
 of the input; that by the weight multiplies lines of the cotangent by shifted lines of the input.
 
@@ -30,7 +31,9 @@ Array = Any
 Shape = tuple[int, ...]
 
 # Set before the first kernel is compiled.
-_product: Any = None
+_three: Any = None
+_two: Any = None
+_one: Any = None
 _dot: Any = None
 _ROWS = _LANES = _PANEL = 0
 _DOTS = micro.DOT_COLUMNS
@@ -38,7 +41,8 @@ _DOTS = micro.DOT_COLUMNS
 _BLOCK = 1 << 17  # Elements of a block, source and result: 512 KiB, for the second-level cache.
 _PIXELS = 1024  # So many pixels a block has, where there are so many: what is lost at the ends of lines is then little.
 _SMALL = 1 << 16  # Fewer multiplications than this by one thread.
-_SUMS = 8  # Into which a gradient by the weight is cut.
+_BLOCKS = 8  # Into which a batch is cut at least.
+_SUMS = 8  # Into which a gradient by the weight is cut at most.
 
 
 def usable(*arrays: Array) -> bool:
@@ -50,11 +54,12 @@ def usable(*arrays: Array) -> bool:
 
 
 def _prepare() -> None:
-    global _product, _dot, _ROWS, _LANES, _PANEL
-    if _product is None:
+    global _three, _two, _one, _dot, _ROWS, _LANES, _PANEL
+    if _three is None:
         _LANES, _ROWS = micro.shape()
         _PANEL = 3 * _LANES
-        _dot, _product = micro.dot_tile(), micro.product_tile(3)
+        _dot, _one, _two = micro.dot_tile(), micro.product_tile(1), micro.product_tile(2)
+        _three = micro.product_tile(3)
 
 
 # -- geometry ---------------------------------------------------------------------------------------------------------
@@ -77,14 +82,15 @@ class _Work(NamedTuple):
     """A convolution as the kernels want it."""
 
     block: _Block
+    starts: Array  # columns of the source at which its lines begin; more than one a channel, see `_columns`
     offsets: Array  # where each row on the right begins
     phases: Array  # for each phase of the result: start in the weights and in the offsets, rows on the right, ...
     places: list[tuple[list[int], list[int]]]  # for each phase, which places of the kernel it meets
 
 
-def _block(n: int, lines: int, source: Shape, result: Shape, low: Shape, high: Shape) -> _Block:
+def _block(n: int, lines: int, source: Shape, result: Shape, low: Shape, high: Shape, least: int = _BLOCKS) -> _Block:
     """`lines`: of source and result together; `source`, `result`: their (rows, columns) in one phase; `low`, `high`:
-    the least and the greatest shift along each axis."""
+    the least and the greatest shift along each axis; `least`: how many blocks there are at least, if images are."""
     above, before = max(0, -low[0]), max(0, -low[1])
     width = max(source[1] + before, result[1] + max(0, high[1]))
     height = max(source[0] + above, result[0] + max(0, high[0]))
@@ -95,11 +101,21 @@ def _block(n: int, lines: int, source: Shape, result: Shape, low: Shape, high: S
         lead, rows, height, margin = -low[0], span + reach, span + reach, before
     else:
         span, margin = result[0], above * width + before
-        images = min(_BLOCK // (lines * height * width), -(-_PIXELS // (height * width)), -(-n // _SUMS))
+        images = min(_BLOCK // (lines * height * width), -(-_PIXELS // (height * width)), -(-n // least))
         images = max(1, images)
     # Shifts reach beyond the last pixel, and the last panel of a product too.
     beyond = max(0, high[0] + lead) * width + max(0, high[1]) + _PANEL
     return _Block(images, span, lead, rows, height, width, margin, margin + images * height * width + beyond)
+
+
+def _apart(weight: Shape, groups: int, source: int, result: int, low: int, high: int, more: int) -> bool:
+    """Whether each column of the kernel gets lines of its own, `more` a channel, with zeros where it looks beyond the
+    edge: then nothing is computed for columns between the rows.
+
+    A line more costs half a cycle a pixel, a pixel thrown away a product's share: measured, see docs/performance.md.
+    """
+    width = max(source + max(0, -low), result + max(0, high))
+    return (width - result) * weight[0] // groups * weight[2] * weight[3] > 16 * more * result
 
 
 def _along(kernel: int, stride: int, padding: int, dilation: int) -> list[tuple[int, int]]:
@@ -109,22 +125,27 @@ def _along(kernel: int, stride: int, padding: int, dilation: int) -> list[tuple[
 
 @lru_cache(maxsize=256)
 def _forward_work(
-    shape: Shape, weight: Shape, size: Shape, stride: Shape, padding: Shape, dilation: Shape, groups: int
+    shape: Shape, weight: Shape, size: Shape, stride: Shape, padding: Shape, dilation: Shape, groups: int, least: int
 ) -> _Work:
     """The sum over the input's lines; for the gradient by the weight too."""
     rows, columns = (_along(weight[2 + a], stride[a], padding[2 * a], dilation[a]) for a in (0, 1))
     source = -(-shape[2] // stride[0]), -(-shape[3] // stride[1])
-    phases = stride[0] * stride[1]
     low = min(s for _, s in rows), min(s for _, s in columns)
     high = max(s for _, s in rows), max(s for _, s in columns)
-    block = _block(shape[0], shape[1] * phases + weight[0], source, size, low, high)
-    starts = [
-        (a * stride[1] + b) * block.line + block.margin + (i + block.lead) * block.width + j
+    starts = list(range(stride[1]))
+    if _apart(weight, groups, source[1], size[1], low[1], high[1], len(columns) - len(starts)):
+        starts = [j * dilation[1] - padding[2] for j in range(weight[3])]
+        columns = [(j, 0) for j in range(weight[3])]
+        source, low, high = (source[0], size[1]), (low[0], 0), (high[0], 0)
+    lines = stride[0] * len(starts)
+    block = _block(shape[0], shape[1] * lines + weight[0], source, size, low, high, least)
+    places = [
+        (a * len(starts) + b) * block.line + block.margin + (i + block.lead) * block.width + j
         for a, i in rows
         for b, j in columns
     ]
-    offsets = np.add.outer(np.arange(weight[1]) * (phases * block.line), starts).reshape(-1)
-    return _Work(block, offsets, np.array([[0, 0, offsets.size, 0, 0, *size]]), [])
+    offsets = np.add.outer(np.arange(weight[1]) * (lines * block.line), places).reshape(-1)
+    return _Work(block, np.array(starts), offsets, np.array([[0, 0, offsets.size, 0, 0, *size]]), [])
 
 
 @lru_cache(maxsize=256)
@@ -143,21 +164,32 @@ def _backward_work(
     shifts = [[s for phase in meets[axis] for _, s in phase] for axis in (0, 1)]
     low, high = tuple(min(s) for s in shifts), tuple(max(s) for s in shifts)
     result = -(-shape[2] // stride[0]), -(-shape[3] // stride[1])
-    block = _block(g_shape[0], g_shape[1] + shape[1], g_shape[2:], result, low, high)
+    source, starts = g_shape[2:], [0]
+    by_input = (weight[1] * groups, *weight[1:])
+    apart = _apart(by_input, groups, source[1], result[1], low[1], high[1], len(set(shifts[1])) - 1)
+    if apart:
+        starts = sorted(set(shifts[1]))
+        source, low, high = (source[0], result[1]), (low[0], 0), (high[0], 0)
+    block = _block(g_shape[0], g_shape[1] * len(starts) + shape[1], source, result, low, high)
     per_group = weight[0] // groups
     parts, phases, places, at = [np.zeros(0, np.int64)], [], [], 0
     for a in range(stride[0]):
         for b in range(stride[1]):
             rows, columns = meets[0][a], meets[1][b]
-            starts = [block.margin + (i + block.lead) * block.width + j for _, i in rows for _, j in columns]
-            inner = per_group * len(starts)
+            lines = [(starts.index(j), 0) if apart else (0, j) for _, j in columns]
+            begin = [
+                line * block.line + block.margin + (i + block.lead) * block.width + j
+                for _, i in rows
+                for line, j in lines
+            ]
+            inner = per_group * len(begin)
             if inner:
-                parts.append(np.add.outer(np.arange(per_group) * block.line, starts).reshape(-1))
+                parts.append(np.add.outer(np.arange(per_group) * (len(starts) * block.line), begin).reshape(-1))
             sizes = -(-(shape[2] - a) // stride[0]), -(-(shape[3] - b) // stride[1])
             phases.append([at * shape[1], at, inner, a, b, *sizes])
             places.append(([i for i, _ in rows], [j for j, _ in columns]))
             at += inner
-    return _Work(block, np.concatenate(parts), np.array(phases), places)
+    return _Work(block, np.array(starts), np.concatenate(parts), np.array(phases), places)
 
 
 # -- the three sums ---------------------------------------------------------------------------------------------------
@@ -166,7 +198,7 @@ def _backward_work(
 def forward(x: Array, w: Array, b: Array, size: Any, stride: Any, padding: Any, dilation: Any, groups: int) -> Array:
     """`conv2d`; `size` is the output's (rows, columns)."""
     _prepare()
-    work = _forward_work(x.shape, w.shape, tuple(size), stride, padding, dilation, groups)
+    work = _forward_work(x.shape, w.shape, tuple(size), stride, padding, dilation, groups, _BLOCKS)
     y = np.empty((x.shape[0], w.shape[0], *size), np.float32)
     bias = np.zeros(w.shape[0], np.float32) if b is None else np.ascontiguousarray(b)
     _sum(work, np.ascontiguousarray(x), np.ascontiguousarray(w).reshape(-1), bias, y, stride, (1, 1), groups)
@@ -202,26 +234,28 @@ def _sum(work: _Work, x: Array, w: Array, bias: Array, y: Array, stride: Shape, 
     parts = 1 if items >= 2 * workers else min(units, -(-2 * workers // items))
     workers = min(workers, items * parts)
     run = _correlate.serial if workers == 1 else _correlate
-    run(x, w, work.offsets, work.phases, bias, y, workers, parts, *block, *stride, *step, groups)
+    run(x, w, work.starts, work.offsets, work.phases, bias, y, workers, parts, *block, *stride, *step, groups)
 
 
 def weight_grad(g: Array, x: Array, shape: Any, stride: Any, padding: Any, dilation: Any, groups: int) -> Any:
     """`conv2d_weight_grad`, or None: where there is an infinity or a NaN, zeros between the rows would spread it."""
     _prepare()
     shape = tuple(shape)
-    work = _forward_work(x.shape, shape, tuple(g.shape[2:]), stride, padding, dilation, groups)
+    # Larger blocks than forward: each ends in a sum over lanes.
+    work = _forward_work(x.shape, shape, tuple(g.shape[2:]), stride, padding, dilation, groups, 2)
     out, inner = shape[0], shape[1] * shape[2] * shape[3]
     block, padded = work.block, -(-inner // _DOTS) * _DOTS
     offsets = np.concatenate([work.offsets, np.repeat(work.offsets[-1:], padded - inner)])
     # A sum for each of some parts of the batch, as long as these do not outweigh it; then channels are dealt out, too.
-    sums = max(1, min(_SUMS, (1 << 20) // (out * padded)))
-    parts = 1 if sums >= 4 else min(4 // sums, groups * -(-out // groups // (_ROWS // 2)))
+    items = -(-g.shape[0] // block.images) * -(-g.shape[2] // block.span)
+    sums = max(1, min(_SUMS, items, (1 << 20) // (out * padded)))
+    parts = min(-(-_SUMS // sums), groups * -(-out // groups // (_ROWS // 2)))
     gw = np.zeros((sums, out, padded), np.float32)
     small = g.size * inner < _SMALL
     workers = 1 if small else min(threads.get_num_threads(), sums * parts)
     run = _weights.serial if workers == 1 else _weights
     g, x = np.ascontiguousarray(g), np.ascontiguousarray(x)
-    run(g, x, gw.reshape(-1), offsets, workers, sums, parts, *block, *stride, groups)
+    run(g, x, gw.reshape(-1), work.starts, offsets, workers, sums, parts, *block, *stride, groups)
     total = gw[0]
     for part in gw[1:]:
         total += part
@@ -231,19 +265,20 @@ def weight_grad(g: Array, x: Array, shape: Any, stride: Any, padding: Any, dilat
 
 @kernel(parallel=True, uses=micro.SOURCE)
 def _correlate(
-    x, w, offsets, phases, bias, y, workers, parts,
+    x, w, starts, offsets, phases, bias, y, workers, parts,
     images, span, lead, rows, height, width, margin, line, sh, sw, dh, dw, groups,
 ):  # fmt: skip
     n, channels, tall, wide = x.shape
     out, down, across = y.shape[1], y.shape[2], y.shape[3]
     inside, per_group = channels // groups, out // groups
+    lines_of = sh * starts.size  # of a channel
     per = (per_group + _ROWS - 1) // _ROWS
     bands = (phases[0, 5] + span - 1) // span
     total = (n + images - 1) // images * bands * parts
     pitch = (images * height * width + _PANEL - 1) // _PANEL * _PANEL
     x_flat, y_flat = x.reshape(-1), y.reshape(-1)
     for worker in prange(workers):
-        lines = np.zeros(channels * sh * sw * line, np.float32)
+        lines = np.zeros(channels * lines_of * line, np.float32)
         sums = np.empty(_ROWS * pitch, np.float32)
         at_item = -1
         for index in range(worker * total // workers, (worker + 1) * total // workers):
@@ -253,24 +288,47 @@ def _correlate(
             top = item % bands * span
             if item != at_item:
                 at_item = item
-                for entry in range(channels * sh * sw):
-                    c, a, b = entry // (sh * sw), entry // sw % sh, entry % sw
-                    size = np.uint64((wide - b + sw - 1) // sw)
-                    for image in range(count):
-                        for t in range(rows):
-                            row = (top - lead + t) * sh + a
-                            to = np.uint64(entry * line + margin + (image * height + t) * width)
-                            if 0 <= row < tall:
-                                source = np.uint64((((first + image) * channels + c) * tall + row) * wide + b)
-                                if sw == 1:
-                                    for q in range(size):
-                                        lines[to + q] = x_flat[source + q]
+                for entry in range(channels * lines_of):
+                    c, a, b = entry // lines_of, entry // starts.size % sh, starts[entry % starts.size]
+                    left = max(0, (sw - 1 - b) // sw)
+                    size = np.uint64(max(0, min(width, (wide - 1 - b) // sw + 1) - left))
+                    if sh == 1 and sw == 1 and width == wide:
+                        # Rows follow one another: all in one go, and zeros where a row reaches into the next.
+                        low_row, end_row = max(0, lead - top), min(rows, tall + lead - top)
+                        for image in range(count):
+                            begin = (((first + image) * channels + c) * tall + top - lead) * wide + b
+                            low_at, end_at = max(low_row * wide, -begin), min(end_row * wide, x_flat.size - begin)
+                            base = entry * line + margin + image * height * width
+                            to, source = np.uint64(base + low_at), np.uint64(begin + low_at)
+                            for q in range(np.uint64(max(0, end_at - low_at))):
+                                lines[to + q] = x_flat[source + q]
+                            for t in range(low_row, end_row):
+                                for q in range(left):
+                                    lines[base + t * width + q] = 0
+                                for q in range(left + np.int64(size), width):
+                                    lines[base + t * width + q] = 0
+                            for q in range(base, base + low_row * width):
+                                lines[q] = 0
+                            for q in range(base + max(low_row, end_row) * width, base + rows * width):
+                                lines[q] = 0
+                    else:
+                        for image in range(count):
+                            for t in range(rows):
+                                row = (top - lead + t) * sh + a
+                                to = np.uint64(entry * line + margin + (image * height + t) * width + left)
+                                if 0 <= row < tall:
+                                    source = np.uint64(
+                                        (((first + image) * channels + c) * tall + row) * wide + left * sw + b
+                                    )
+                                    if sw == 1:
+                                        for q in range(size):
+                                            lines[to + q] = x_flat[source + q]
+                                    else:
+                                        for q in range(size):
+                                            lines[to + q] = x_flat[source + q * np.uint64(sw)]
                                 else:
                                     for q in range(size):
-                                        lines[to + q] = x_flat[source + q * np.uint64(sw)]
-                            else:
-                                for q in range(size):
-                                    lines[to + q] = 0
+                                        lines[to + q] = 0
             for unit in range(part * groups * per // parts, (part + 1) * groups * per // parts):
                 group, row_of = unit // per, unit % per * _ROWS
                 high = min(_ROWS, per_group - row_of)
@@ -281,41 +339,50 @@ def _correlate(
                     if k == 0 or tall_here <= 0:
                         continue
                     used = (tall_here - 1) * width + columns
-                    # Where many rows are thrown away, image by image: the panels between are left out.
-                    apart = (used + _PANEL - 1) // _PANEL * _PANEL <= height * width
+                    # Image by image, the zeros between are left out.
+                    apart = (used + _LANES - 1) // _LANES * _LANES < height * width
                     if not apart:
                         used += (count - 1) * height * width
+                    w_at, x_at = phases[phase, 0] + channel * k, group * inside * lines_of * line
                     for image in range(count if apart else 1):
                         begin = image * height * width
                         for start in range(begin, begin + used, _PANEL):
-                            _product(
-                                high, w, phases[phase, 0] + channel * k, k, 1,
-                                lines, group * inside * sh * sw * line + start, offsets, phases[phase, 1], k,
-                                sums, start, pitch, 0,
-                            )  # fmt: skip
+                            rest = begin + used - start
+                            if rest > 2 * _LANES:
+                                _three(high, w, w_at, k, 1, lines, x_at + start, offsets, phases[phase, 1], k,
+                                       sums, start, pitch, 0)  # fmt: skip
+                            elif rest > _LANES:
+                                _two(high, w, w_at, k, 1, lines, x_at + start, offsets, phases[phase, 1], k,
+                                     sums, start, pitch, 0)  # fmt: skip
+                            else:
+                                _one(high, w, w_at, k, 1, lines, x_at + start, offsets, phases[phase, 1], k,
+                                     sums, start, pitch, 0)  # fmt: skip
+                    whole = dh == 1 and dw == 1 and width == columns
+                    across_here, rows_here = (columns * tall_here, 1) if whole else (columns, tall_here)
                     for o in range(high):
                         shift = bias[channel + o]
                         for image in range(count):
-                            for row in range(tall_here):
+                            for row in range(rows_here):
                                 source = np.uint64(o * pitch + (image * height + row) * width)
                                 line_of = ((first + image) * out + channel + o) * down + (top + row) * dh + a
                                 to = np.uint64(line_of * across + b)
                                 if dw == 1:
-                                    for q in range(np.uint64(columns)):
+                                    for q in range(np.uint64(across_here)):
                                         y_flat[to + q] = sums[source + q] + shift
                                 else:
-                                    for q in range(np.uint64(columns)):
+                                    for q in range(np.uint64(across_here)):
                                         y_flat[to + q * np.uint64(dw)] = sums[source + q] + shift
 
 
 @kernel(parallel=True, uses=micro.SOURCE)
 def _weights(
-    g, x, gw, offsets, workers, sums, parts,
+    g, x, gw, starts, offsets, workers, sums, parts,
     images, span, lead, rows, height, width, margin, line, sh, sw, groups,
 ):  # fmt: skip
     n, channels, tall, wide = x.shape
     out, down, across = g.shape[1], g.shape[2], g.shape[3]
     inside, per_group = channels // groups, out // groups
+    lines_of = sh * starts.size  # of a channel
     inner = offsets.size
     half = _ROWS // 2
     per = (per_group + half - 1) // half
@@ -324,7 +391,7 @@ def _weights(
     pitch = (images * height * width + _LANES - 1) // _LANES * _LANES
     x_flat, g_flat = x.reshape(-1), g.reshape(-1)
     for worker in prange(workers):
-        lines = np.zeros(channels * sh * sw * line, np.float32)
+        lines = np.zeros(channels * lines_of * line, np.float32)
         cotangents = np.zeros(out * pitch, np.float32)
         for task in range(worker * sums * parts // workers, (worker + 1) * sums * parts // workers):
             total, part = task // parts, task % parts
@@ -334,24 +401,47 @@ def _weights(
                 count = min(images, n - first)
                 top = item % bands * span
                 high = min(span, down - top)
-                for entry in range(channels * sh * sw):
-                    c, a, b = entry // (sh * sw), entry // sw % sh, entry % sw
-                    size = np.uint64((wide - b + sw - 1) // sw)
-                    for image in range(count):
-                        for t in range(rows):
-                            row = (top - lead + t) * sh + a
-                            to = np.uint64(entry * line + margin + (image * height + t) * width)
-                            if 0 <= row < tall:
-                                source = np.uint64((((first + image) * channels + c) * tall + row) * wide + b)
-                                if sw == 1:
-                                    for q in range(size):
-                                        lines[to + q] = x_flat[source + q]
+                for entry in range(channels * lines_of):
+                    c, a, b = entry // lines_of, entry // starts.size % sh, starts[entry % starts.size]
+                    left = max(0, (sw - 1 - b) // sw)
+                    size = np.uint64(max(0, min(width, (wide - 1 - b) // sw + 1) - left))
+                    if sh == 1 and sw == 1 and width == wide:
+                        # Rows follow one another: all in one go, and zeros where a row reaches into the next.
+                        low_row, end_row = max(0, lead - top), min(rows, tall + lead - top)
+                        for image in range(count):
+                            begin = (((first + image) * channels + c) * tall + top - lead) * wide + b
+                            low_at, end_at = max(low_row * wide, -begin), min(end_row * wide, x_flat.size - begin)
+                            base = entry * line + margin + image * height * width
+                            to, source = np.uint64(base + low_at), np.uint64(begin + low_at)
+                            for q in range(np.uint64(max(0, end_at - low_at))):
+                                lines[to + q] = x_flat[source + q]
+                            for t in range(low_row, end_row):
+                                for q in range(left):
+                                    lines[base + t * width + q] = 0
+                                for q in range(left + np.int64(size), width):
+                                    lines[base + t * width + q] = 0
+                            for q in range(base, base + low_row * width):
+                                lines[q] = 0
+                            for q in range(base + max(low_row, end_row) * width, base + rows * width):
+                                lines[q] = 0
+                    else:
+                        for image in range(count):
+                            for t in range(rows):
+                                row = (top - lead + t) * sh + a
+                                to = np.uint64(entry * line + margin + (image * height + t) * width + left)
+                                if 0 <= row < tall:
+                                    source = np.uint64(
+                                        (((first + image) * channels + c) * tall + row) * wide + left * sw + b
+                                    )
+                                    if sw == 1:
+                                        for q in range(size):
+                                            lines[to + q] = x_flat[source + q]
+                                    else:
+                                        for q in range(size):
+                                            lines[to + q] = x_flat[source + q * np.uint64(sw)]
                                 else:
                                     for q in range(size):
-                                        lines[to + q] = x_flat[source + q * np.uint64(sw)]
-                            else:
-                                for q in range(size):
-                                    lines[to + q] = 0
+                                        lines[to + q] = 0
                 used = (count * height * width + _LANES - 1) // _LANES * _LANES
                 for unit in range(low, end):
                     group, row_of = unit // per, unit % per * half
@@ -359,10 +449,10 @@ def _weights(
                     channel = group * per_group + row_of
                     for o in range(channel, channel + many):
                         for image in range(count):
-                            for row in range(high):
+                            for row in range(1 if across == width else high):
                                 to = np.uint64(o * pitch + (image * height + row) * width)
                                 source = np.uint64((((first + image) * out + o) * down + top + row) * across)
-                                for q in range(np.uint64(across)):
+                                for q in range(np.uint64(across * high if across == width else across)):
                                     cotangents[to + q] = g_flat[source + q]
                             for q in range(o * pitch + (image * height + high) * width,
                                            o * pitch + (image + 1) * height * width):  # fmt: skip
@@ -371,6 +461,6 @@ def _weights(
                             cotangents[np.uint64(q)] = 0
                     for j in range(0, inner, _DOTS):
                         _dot(
-                            many, cotangents, channel * pitch, pitch, lines, group * inside * sh * sw * line,
+                            many, cotangents, channel * pitch, pitch, lines, group * inside * lines_of * line,
                             offsets, j, used, gw, (total * out + channel) * inner + j, inner,
                         )  # fmt: skip
