@@ -434,6 +434,7 @@ class Builder:
             (f"{add(dtypes, 'dtypes')}._default is {add(dtypes._default, 'dtype')}", "the default dtype"),
             (device, "the default device"),
             (f"{add(autocast, 'autocast')}() == {autocast()!r}", "autocast"),
+            (f"not {add(profiling, 'profiling')}()", "a profile"),
         ]
 
 
@@ -443,6 +444,12 @@ def autocast() -> tuple[tuple[str, str], ...]:
     if state is None or not state.state.active:
         return ()
     return tuple((kind, str(dtype)) for kind, dtype in state.state.active.items())
+
+
+def profiling() -> bool:
+    """Whether a profile is being made, which is to see the calls one by one."""
+    profiler = sys.modules.get("autograd_core.profiler")
+    return profiler is not None and profiler._active is not None
 
 
 def _joined(texts: list[str], word: str) -> list[str]:

@@ -16,6 +16,7 @@ _PASSES = {
     "remove_dead_calls": "dead calls removed",
     "fold_constants": "constants computed",
     "share_common_calls": "common calls shared",
+    "recompute_cheap_results": "cheap results computed again",
     "fuse_elementwise": "elementwise calls fused",
 }
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from autograd_core import modes, recorder
-from autograd_core.compiler.builder import Builder, Problem, autocast
+from autograd_core.compiler.builder import Builder, Problem, autocast, profiling
 from autograd_core.compiler.capture import CompileError, record
 from autograd_core.compiler.checking import checked
 from autograd_core.compiler.entry import MISS, Entry
@@ -121,8 +121,7 @@ class Compiled:
     def _eagerly(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Run the function itself; record it where that can help later calls."""
         function = self.function
-        profiler = sys.modules.get("autograd_core.profiler")
-        if recorder.recording or modes.state.anomaly or (profiler is not None and profiler._active is not None):
+        if recorder.recording or modes.state.anomaly or profiling():
             return function(*args, **kwargs)
         try:
             given, shape = arguments(function, args, kwargs)

@@ -11,6 +11,7 @@ from autograd_core.compiler.passes.constants import fold_constants
 from autograd_core.compiler.passes.dead import remove_dead_calls
 from autograd_core.compiler.passes.fusion import fuse_elementwise
 from autograd_core.compiler.passes.grouping import Groups
+from autograd_core.compiler.passes.recompute import recompute_cheap_results
 from autograd_core.compiler.plan import ARGUMENT, CONSTANT, LIVE, MADE, Plan, Slot
 from autograd_core.recorder import Call, Ref
 
@@ -196,3 +197,26 @@ def test_memory_is_taken_over_only_where_nobody_needs_it():
     assert taken(["b = matmul a w", "c = exp b", "d = matmul b c"], "d")[0] == []  # Read later.
     seen = taken(["b = matmul a w", "v = reshape b (100,100)", "c = exp b", "d = matmul v c"], "d", bases={"v": "b"})
     assert seen[0] == []  # Read later through a view.
+
+
+def test_a_cheap_result_is_computed_again_only_where_its_arguments_are_held():
+    pytest.importorskip("numba", reason="generated loops need numba")
+    big = (300, 300)
+
+    def kernels_after(first, *last):
+        filler = [f"c{n + 1} = matmul c{n} w" for n in range(14)]
+        lines = [*first, "c0 = matmul b w", *filler, *last]
+        names = {"a", "b", "w", "v", "d", "e", *(f"c{n}" for n in range(15))}
+        p = plan(lines, ["e"], dict.fromkeys(names, big))
+        before = [np.asarray(r) for r in p.run([np.eye(300, dtype="f") * 0.5 for _ in p.arguments])]
+        p._factory = p._run = None
+        recompute_cheap_results(p)
+        after = [np.asarray(r) for r in p.run([np.eye(300, dtype="f") * 0.5 for _ in p.arguments])]
+        np.testing.assert_array_equal(after, before)
+        return kernels(p)
+
+    # The argument is there anyway; the result of a product only if it is read later still.
+    assert kernels_after(["b = exp a"], "e = matmul b c14").count("exp") == 2
+    assert kernels_after(["v = matmul a w", "b = exp v"], "e = matmul b c14").count("exp") == 1
+    held = kernels_after(["v = matmul a w", "b = exp v"], "d = matmul b c14", "e = matmul d v")
+    assert held.count("exp") == 2 and held.index("exp", 2) == len(held) - 3

@@ -18,6 +18,8 @@ from autograd_core.recorder import Call, Ref
 # A loop with more arrays than this is slower than two: the processor follows only so many streams.
 _MOST_ARRAYS = 12
 _MOST_CALLS = 40
+# Calls that only read the same array are merged if they are so near: else results would be held for longer.
+_NEAR = 12
 
 
 def fuse_elementwise(plan: Plan) -> None:
@@ -39,7 +41,7 @@ def fuse_elementwise(plan: Plan) -> None:
         dtypes = {slots[k].dtype.str for k in reads(call)} | {made.dtype.str}
         key[i] = (made.shape, frozenset(dtypes - {"|b1"}))
         producers = [groups.maker[k] for k in reads(call) if k in groups.maker]
-        siblings = [j for k in reads(call) if slots[k].shape == made.shape for j in readers[k] if j < i]
+        siblings = [j for k in reads(call) if slots[k].shape == made.shape for j in readers[k] if i - _NEAR < j < i]
         for j in dict.fromkeys([*producers, *siblings]):
             a, b = groups.of[i], groups.of[j]
             if a == b or not fusible[j] or key[j] != key[i]:
