@@ -296,6 +296,20 @@ def test_a_compiled_function_inside_another_and_while_others_record() -> None:
     assert [call.kernel for call in tape.calls][-1] == "add"
 
 
+@pytest.mark.filterwarnings("ignore:ag.compile")
+def test_the_function_itself_runs_under_a_profile_and_anomaly_detection() -> None:
+    f = ag.compile(lambda x: (x * 2).sqrt().sum(), fullgraph=True)
+    for _ in range(3):
+        f(ones(2))
+    with ag.profiler.profile() as profile:
+        f(ones(2))
+    assert {"mul", "sqrt", "sum"} <= {event.name for event in profile.events}
+    x = (-ones(2)).requires_grad_()
+    f(x)
+    with ag.autograd.detect_anomaly(), pytest.raises(RuntimeError, match="returned NaN"):
+        f(x).backward()
+
+
 class WithMethod:
     def __init__(self, scale: float) -> None:
         self.scale = scale
