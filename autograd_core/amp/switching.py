@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import threading
 import types
+from functools import cache
 from typing import Any
 
 _lock = threading.Lock()
@@ -38,18 +39,32 @@ def _prepare() -> None:
         copy = types.FunctionType(own, function.__globals__, name, defaults, closure)
         copy.__kwdefaults__ = function.__kwdefaults__
         put: dict[Any, Any] = {"CALL": dispatch.call, "RULE": rule, "COPY": copy}
-        # A function's code can only be exchanged for one of as many free variables; these are not used.
-        standing = _before.__code__.replace(
-            co_consts=tuple(put.get(c, c) for c in _before.__code__.co_consts),
-            co_freevars=own.co_freevars,
-            co_name=own.co_name,
-            co_qualname=own.co_qualname,
+        standing = _standing_before(len(own.co_freevars))
+        standing = standing.replace(
+            co_consts=tuple(put.get(c, c) for c in standing.co_consts), co_name=own.co_name, co_qualname=own.co_qualname
         )
         _codes.append((function, own, standing))
 
 
-def _before(*args: Any, **kwargs: Any) -> Any:
-    call: Any = "CALL"  # Constants that `_prepare` replaces.
-    rule: Any = "RULE"
-    copy: Any = "COPY"
-    return call(rule, copy, args, kwargs)
+@cache
+def _standing_before(free: int) -> types.CodeType:
+    """The code that stands before a function. It must have as many free variables as the function's own: they are
+    named behind its end, and not used."""
+    names = ", ".join(f"free{i}" for i in range(free))
+    made: dict[str, Any] = {}
+    exec(compile(_SOURCE.format(names=names), __file__, "exec"), made)
+    code: types.CodeType = made["around"](*range(free)).__code__
+    return code
+
+
+# The three strings are constants that `_prepare` replaces.
+_SOURCE = """
+def around({names}):
+    def before(*args, **kwargs):
+        call = "CALL"
+        rule = "RULE"
+        copy = "COPY"
+        return call(rule, copy, args, kwargs)
+        ({names})
+    return before
+"""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import sys
-import weakref
 from collections.abc import Iterator
 from typing import Any
 
@@ -81,20 +80,18 @@ def _arrays(backend: Any) -> Iterator[tuple[Any, str]]:
     optimizer = sys.modules.get("autograd_core.optim.optimizer")
     names: dict[int, str] = {}
     tensors: list[Tensor] = []
-    for thing in gc.get_objects():
-        if type(thing) in weakref.ProxyTypes:  # isinstance would ask an object that may be gone.
-            continue
-        if isinstance(thing, Tensor):
+    for thing in gc.get_objects():  # By type: `isinstance` would ask each for its `__class__`, also a proxy of none.
+        if issubclass(type(thing), Tensor):
             tensors.append(thing)
-        elif isinstance(thing, Node):
+        elif type(thing) is Node:
             if thing.backend is backend:
                 for array in thing.saved or ():
                     if isinstance(array, backend.array_type):
                         yield array, f"saved by {thing.primitive.name} for backward,"
-        elif module is not None and isinstance(thing, module.Module):
+        elif module is not None and issubclass(type(thing), module.Module):
             for name, p in (*thing._parameters.items(), *thing._buffers.items()):
                 names[id(p)] = f"{type(thing).__name__}.{name}"
-        elif optimizer is not None and isinstance(thing, optimizer.Optimizer):
+        elif optimizer is not None and issubclass(type(thing), optimizer.Optimizer):
             for state in thing.state.values():
                 names.update({id(v): f"{key} of {type(thing).__name__}" for key, v in state.items()})
     for t in tensors:
