@@ -98,6 +98,7 @@ class RecurrentKernels:
             given = z[t] if b_ih is None else z[t] + b_ih
             own = self.linear(h, w, b_hh)
             new_c = c
+            values: tuple[Any, ...]
             if mode == "LSTM":
                 total = given + own
                 i, f, o = (self.sigmoid(total[:, k * hidden : (k + 1) * hidden]) for k in (0, 1, 3))
@@ -145,6 +146,7 @@ class RecurrentKernels:
                 dh = dh + g[t]
             seen = None if mask is None else mask[t].reshape((-1, 1))
             passed: Any = 0
+            values: tuple[Any, ...]
             if mode == "LSTM":
                 i, f, c, o = (z[t, :, k] for k in range(4))
                 y = self.tanh(side[t])
