@@ -92,13 +92,16 @@ class Tape(Recorder):
     def _refuse_read(self, kernel: Callable[..., Any]) -> Callable[..., Any]:
         def to_host(x: Array) -> Any:
             if not self._inside and self._is_mine():
-                self.refuse(
-                    f"a value is read on the host at {user_line()}. A replay cannot follow what Python makes of it: "
-                    "keep it in a tensor (ag.where instead of if), or read it from what the compiled function returns"
-                )
+                self._refuse_value()
             return kernel(x)
 
         return to_host
+
+    def _refuse_value(self) -> None:
+        self.refuse(
+            f"a value is read on the host at {user_line()}. A replay cannot follow what Python makes of it: keep it in a "
+            "tensor (ag.where instead of if), or read it from what the compiled function returns"
+        )
 
     def _note(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], result: Any) -> None:
         if any(result is a for a in args) and not name.endswith("_") and not (name == "add" and len(args) == 3):
@@ -118,6 +121,9 @@ class Tape(Recorder):
     def _encode(self, value: Any, made: bool = False) -> Any:
         if not (hasattr(value, "dtype") and hasattr(value, "shape")):
             return super()._encode(value, made)
+        if isinstance(value, Tensor):  # The end of a slice, which a kernel reads.
+            self._refuse_value()
+            return None
         index = self._slots.get(id(value))
         if index is None or (made and not isinstance(value, self.backend.array_type)):
             index = self._slots[id(value)] = len(self.slots)

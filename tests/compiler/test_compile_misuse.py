@@ -55,6 +55,11 @@ def printing() -> Any:
     return f, (x_of(3),), r"read on the host at .*repr\(x\)"
 
 
+def end_of_a_slice() -> Any:
+    n = ag.tensor(2)
+    return lambda x: x[:n] * 2, (x_of(3),), r"read on the host at .*x\[:n\]"
+
+
 def shape_by_value() -> Any:
     return lambda x: x.nonzero(), (x_of(3),), r"shape of a result depends on values.*\(nonzero\)"
 
@@ -273,7 +278,7 @@ def lbfgs() -> Any:
 
 
 CASES = [
-    item, branch, host, printing, shape_by_value, mask, unique_values, appends, counter, module_counter,
+    item, branch, host, printing, end_of_a_slice, shape_by_value, mask, unique_values, appends, counter, module_counter,
     nonlocal_counter, scheduler, python_random, returns_object, hidden_tensor, alias_of_parameter, parameter_itself, alias_of_argument,
     changes_trained_argument, changes_history, custom_function, hook_inside, history_on_grad, backward_to_the_outside, shared_results,
     replaced_memory, lbfgs,
@@ -507,7 +512,7 @@ def test_wrong_calls_of_compile(make: Callable[[], Any], error: type[Exception],
 
 
 def test_several_devices() -> None:
-    other = "strict" if ag.get_default_device().type == "cpu" else "cpu"
+    other = "simulated" if ag.get_default_device().type == "cpu" else "cpu"
     there = ag.ones(3, device=other)
     f = ag.compile(lambda x: (x * 2, there * 2), fullgraph=True)
     with pytest.raises(CompileError, match=r"computes on several devices \(.*\); a plan has one"):
