@@ -329,3 +329,74 @@ def test_a_compiled_model_in_an_eager_step(name: str) -> None:
     for a, b in zip(model.state_dict().values(), compiled.state_dict().values()):
         assert ag.allclose(a, b, rtol=1e-9, atol=1e-12)
     assert len(compiled._compiled.plans) == 2
+
+
+# -- layers -----------------------------------------------------------------------------------------------------
+
+
+def layers() -> dict[str, tuple[Callable[[], nn.Module], tuple[Any, ...]]]:
+    """A layer and the shapes of its inputs; a word for token numbers."""
+    sequence = (2, 5, 8)
+    return {
+        "Conv1d": (lambda: nn.Conv1d(3, 4, 3), ((2, 3, 8),)),
+        "Conv3d": (lambda: nn.Conv3d(2, 3, 2), ((1, 2, 4, 4, 4),)),
+        "ConvTranspose2d": (lambda: nn.ConvTranspose2d(3, 2, 3, stride=2), ((2, 3, 4, 4),)),
+        "GroupNorm": (lambda: nn.GroupNorm(2, 4), ((2, 4, 5),)),
+        "InstanceNorm2d": (lambda: nn.InstanceNorm2d(3, affine=True, track_running_stats=True), ((2, 3, 4, 4),)),
+        "RMSNorm": (lambda: nn.RMSNorm(6), ((2, 6),)),
+        "LocalResponseNorm": (lambda: nn.LocalResponseNorm(2), ((1, 4, 3, 3),)),
+        "attention": (lambda: nn.MultiheadAttention(8, 2, batch_first=True), (sequence,) * 3),
+        "encoder": (lambda: nn.TransformerEncoderLayer(8, 2, 16, batch_first=True), (sequence,)),
+        "decoder": (lambda: nn.TransformerDecoderLayer(8, 2, 16, batch_first=True), (sequence, (2, 4, 8))),
+        "GRU": (lambda: nn.GRU(4, 5, 2, batch_first=True, bidirectional=True, dropout=0.2), ((2, 3, 4),)),
+        "RNN": (lambda: nn.RNN(4, 5), ((3, 2, 4),)),
+        "LSTM": (lambda: nn.LSTM(4, 5, proj_size=3), ((3, 2, 4),)),
+        "LSTMCell": (lambda: nn.LSTMCell(4, 5), ((2, 4),)),
+        "activations": (
+            lambda: nn.Sequential(nn.PReLU(), nn.ELU(), nn.SELU(), nn.Mish(), nn.Hardswish(), nn.LogSigmoid()), ((3, 4),),
+        ),
+        "pooling": (
+            lambda: nn.Sequential(nn.AvgPool2d(2), nn.LPPool2d(2, 2), nn.AdaptiveMaxPool2d(1)), ((1, 2, 8, 8),),
+        ),
+        "random pooling": (lambda: nn.FractionalMaxPool2d(2, output_size=2), ((1, 2, 6, 6),)),
+        "upsampling": (lambda: nn.Upsample(scale_factor=2, mode="bilinear"), ((1, 2, 3, 3),)),
+        "Bilinear": (lambda: nn.Bilinear(3, 4, 2), ((2, 3), (2, 4))),
+        "EmbeddingBag": (lambda: nn.EmbeddingBag(10, 3), ("tokens",)),
+        "renormed embedding": (lambda: nn.Embedding(10, 3, max_norm=1.0), ("tokens",)),
+        "AlphaDropout": (lambda: nn.Sequential(nn.AlphaDropout(0.5), nn.Dropout1d(0.5)), ((2, 3, 4),)),
+        "distances": (lambda: nn.CosineSimilarity(), ((3, 4), (3, 4))),
+        "spectral norm": (lambda: nn.utils.parametrizations.spectral_norm(nn.Linear(4, 3)), ((2, 4),)),
+        "weight norm": (lambda: nn.utils.parametrizations.weight_norm(nn.Linear(4, 3)), ((2, 4),)),
+    }  # fmt: skip
+
+
+def tensors(value: Any) -> list[ag.Tensor]:
+    if isinstance(value, list | tuple):
+        return [t for part in value for t in tensors(part)]
+    return [value] if isinstance(value, ag.Tensor) else []
+
+
+@pytest.mark.parametrize("name", layers())
+def test_layers_bit_for_bit(name: str) -> None:
+    """Values, gradients and what the layer keeps, in training; a result that is recorded, then replayed."""
+    make, shapes = layers()[name]
+    ag.manual_seed(0)
+    eager = make()
+    compiled = ag.compile(copy.deepcopy(eager), fullgraph=True, backend="aot_eager")
+    for i in range(4):
+        found = []
+        for m in (eager, compiled):
+            m.zero_grad()
+            ag.manual_seed(i)
+            inputs = [
+                classes(i, 10, 3, 4) if s == "tokens" else noise(i + j, *s).requires_grad_()
+                for j, s in enumerate(shapes)
+            ]
+            outputs = tensors(m(*inputs))
+            sum((t * t).sum() for t in outputs if t.requires_grad).backward()
+            grads = [t.grad for t in (*inputs, *m.parameters())]
+            found.append(
+                [t.tolist() for t in (*outputs, *m.state_dict().values(), *(g for g in grads if g is not None))]
+            )
+        assert found[0] == found[1]
+    assert len(compiled._compiled.plans) == 2
