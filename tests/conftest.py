@@ -20,13 +20,11 @@ import pytest
 os.environ.setdefault("AUTOGRAD_CORE_CHECK", "1")
 
 import simulated_cuda
-from strict_backend import StrictBackend
 
 import autograd_core as ag
 from autograd_core.backends.cuda import kernels
 
 ag.register_backend("simulated", lambda: simulated_cuda.SimulatedCudaBackend)
-ag.register_backend("strict", lambda: StrictBackend)
 
 HAS_SAFETENSORS = importlib.util.find_spec("safetensors") is not None
 TORCH = "2.13."  # The release that the comparisons are with.
@@ -37,14 +35,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--device",
         default="cpu",
-        choices=("cpu", "strict", "cuda"),
-        help="the default device of all tests (cpu); cuda: a GPU, or where there is none a simulated device",
+        choices=("cpu", "simulated", "cuda"),
+        type=lambda name: "simulated" if name == "strict" else name,
+        help="the default device of all tests (cpu); cuda: a GPU, or where there is none the simulated device",
     )
 
 
 def pytest_configure(config: pytest.Config) -> None:
     # Infinities and NaNs are results. (pytest takes away the filter that the CPU backend sets.)
-    for module in ("autograd_core", "simulated_cuda", "strict_backend"):
+    for module in ("autograd_core", "simulated_cuda", "simulated_arrays"):
         config.addinivalue_line("filterwarnings", f"ignore::RuntimeWarning:{module}")
     config.addinivalue_line("markers", "host(reason): needs tensors in host memory; skipped on other devices")
     config.addinivalue_line("markers", "gpu(reason): needs a real GPU; skipped on the simulated device")
@@ -63,11 +62,12 @@ def _torch_version() -> str:
 
 def where_it_runs(config: pytest.Config) -> str:
     """The device in words."""
-    if config.getoption("--device") != "cuda":
+    chosen = config.getoption("--device")
+    if chosen == "cpu":
         return "CPU; the tables of operations also on the simulated CUDA device"
-    backend = ag.devices.backend_of("cuda")
+    backend = ag.devices.backend_of(chosen)
     if backend.simulated:
-        return f"device cuda: {SIMULATED} ({simulated_cuda.real_reason()})"
+        return f"device {chosen}: {SIMULATED} ({simulated_cuda.real_reason()})"
     return f"device cuda: {backend.describe()}, CuPy {backend.xp.__version__}; {kernels.status(backend)}"
 
 
@@ -77,7 +77,7 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    if config.getoption("--device") == "cuda":
+    if config.getoption("--device") != "cpu":
         terminalreporter.write_line(where_it_runs(config))
 
 

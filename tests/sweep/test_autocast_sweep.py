@@ -66,7 +66,7 @@ def _theirs(kind: str, function: Any, call: Any) -> list[str]:
 
 
 def _ours(kind: str, function: Any, call: Any) -> list[str] | str:
-    device = "cpu" if kind == "cpu" else "strict"
+    device = "cpu" if kind == "cpu" else "simulated"
     try:
         args, kwargs = call.arguments(Converter(device))
     except AttributeError as error:  # A constant that ours does not have, such as a layout.
