@@ -128,10 +128,12 @@ def _check_zero_division(name: str, input: Any, other: Any) -> None:
         )
     if not d.is_floating_point:
         zero = other == 0
-        if zero if isinstance(zero, bool) else bool(zero.any()):
-            raise RuntimeError(
-                f"{name}: ZeroDivisionError: an integer was divided by zero; convert one operand with .float()"
-            )
+        message = f"{name}: ZeroDivisionError: an integer was divided by zero; convert one operand with .float()"
+        if isinstance(zero, Tensor):
+            backend: Any = zero._backend
+            backend.check_none(zero._data, RuntimeError, message)
+        elif zero:
+            raise RuntimeError(message)
 
 
 def floor_divide(input: Any, other: Any) -> Tensor:

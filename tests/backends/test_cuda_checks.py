@@ -43,6 +43,7 @@ CHECKS: list[tuple[str, Callable[[], Any], type[Exception], str]] = [
     ("embedding", lambda: F.embedding(bad(1, 3), ag.ones(X)), IndexError, "embedding: index 3 is out of range.*3 rows"),
     ("cross_entropy", lambda: F.cross_entropy(ag.ones(1, 4), bad(4)), IndexError, "cross_entropy: index 4.*ignore_inde"),
     ("nll_loss", lambda: F.nll_loss(ag.ones(1, 4), bad(-1)), IndexError, "nll_loss: index -1"),
+    ("integer division", lambda: ag.ones(2).long() // bad(1, 0), RuntimeError, "floor_divide: ZeroDivisionError"),
     ("one_hot", lambda: F.one_hot(bad(5), 4), RuntimeError, "one_hot"),
     ("max_unpool1d", lambda: F.max_unpool1d(ag.ones(1, 1, 1), bad(9).reshape(1, 1, 1), 2), RuntimeError, "index: 9"),
     ("binary_cross_entropy", lambda: F.binary_cross_entropy(ag.tensor([2.0]), ag.ones(1)), RuntimeError, "between 0"),
