@@ -25,8 +25,8 @@ from autograd_core.userline import user_line
 # What brings memory here or there, or has no values that could be compared.
 _NOT_COMPARED = _NO_KERNELS | {
     "as_array", "as_strided", "empty", "from_backend", "from_host", "from_host_async", "import_dlpack", "library",
-    "memory_held", "memory_info", "memory_peak", "memory_used", "on_device", "pinned_empty", "raise_pending",
-    "release_memory", "reset_memory_peak", "to_host", "to_host_async",
+    "memory_held", "memory_held_peak", "memory_info", "memory_peak", "memory_used", "on_device", "pinned_empty",
+    "raise_pending", "release_memory", "reset_memory_peak", "to_host", "to_host_async",
 }  # fmt: skip
 # Their vectors are unique up to sign only: the values are compared (the result of that position).
 _VALUES_ONLY = {"svd": 1, "eigh": 0}

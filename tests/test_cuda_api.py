@@ -44,6 +44,7 @@ def two(gpu: bool) -> None:
 def test_without_a_device() -> None:
     assert not ag.cuda.is_available() and ag.cuda.device_count() == 0 and not ag.cuda.is_initialized()
     assert ag.cuda.memory_allocated() == ag.cuda.max_memory_allocated() == ag.cuda.memory_reserved() == 0
+    assert ag.cuda.max_memory_reserved() == 0 and ag.cuda.memory_stats() == {}
     for nothing in (ag.cuda.empty_cache, ag.cuda.reset_peak_memory_stats, ag.cuda.seed, ag.cuda.seed_all):
         assert nothing() is None
     ag.cuda.manual_seed(1)
@@ -195,6 +196,11 @@ def test_memory_in_use_and_its_peak(gpu: bool) -> None:
     ag.cuda.reset_max_memory_allocated()
     assert ag.cuda.max_memory_allocated() < before + 2 * size
     assert ag.cuda.memory_reserved() >= ag.cuda.memory_allocated()
+    ag.cuda.empty_cache()
+    assert ag.cuda.max_memory_reserved() >= ag.cuda.memory_reserved()
+    stats = ag.cuda.memory_stats()
+    assert stats["allocated_bytes.all.peak"] >= stats["allocated_bytes.all.current"] == ag.cuda.memory_allocated()
+    assert stats["reserved_bytes.all.peak"] >= stats["reserved_bytes.all.current"] == ag.cuda.memory_reserved()
     del kept, small
     text = ag.cuda.memory_summary()
     assert "most in use" in text and "The largest of" in text

@@ -15,9 +15,11 @@ from autograd_core.cuda import amp as amp
 from autograd_core.cuda.common import backend_of as _backend
 from autograd_core.cuda.memory import empty_cache as empty_cache
 from autograd_core.cuda.memory import max_memory_allocated as max_memory_allocated
+from autograd_core.cuda.memory import max_memory_reserved as max_memory_reserved
 from autograd_core.cuda.memory import mem_get_info as mem_get_info
 from autograd_core.cuda.memory import memory_allocated as memory_allocated
 from autograd_core.cuda.memory import memory_reserved as memory_reserved
+from autograd_core.cuda.memory import memory_stats as memory_stats
 from autograd_core.cuda.memory import memory_summary as memory_summary
 from autograd_core.cuda.memory import reset_max_memory_allocated as reset_max_memory_allocated
 from autograd_core.cuda.memory import reset_peak_memory_stats as reset_peak_memory_stats

@@ -62,6 +62,33 @@ def memory_reserved(device: Any = None) -> int:
     return 0 if _none() else int(backend_of(device).memory_held())
 
 
+def max_memory_reserved(device: Any = None) -> int:
+    """The most that `memory_reserved` was since `reset_peak_memory_stats`; 0 where there is no device.
+
+    >>> import autograd_core as ag
+    >>> ag.cuda.max_memory_reserved() >= ag.cuda.memory_reserved()
+    True
+    """
+    return 0 if _none() else int(backend_of(device).memory_held_peak())
+
+
+def memory_stats(device: Any = None) -> dict[str, int]:
+    """The counts of memory under PyTorch's keys; empty where there is no device.
+
+    >>> import autograd_core as ag
+    >>> ag.cuda.memory_stats().get("allocated_bytes.all.current", 0) == ag.cuda.memory_allocated()
+    True
+    """
+    if _none():
+        return {}
+    return {
+        "allocated_bytes.all.current": memory_allocated(device),
+        "allocated_bytes.all.peak": max_memory_allocated(device),
+        "reserved_bytes.all.current": memory_reserved(device),
+        "reserved_bytes.all.peak": max_memory_reserved(device),
+    }
+
+
 def mem_get_info(device: Any = None) -> tuple[int, int]:
     """The free and the total bytes of a CUDA device, as the driver tells them. Raises `RuntimeError` if there is none.
 

@@ -15,6 +15,8 @@ from typing import Any
 
 import numpy as np
 
+from autograd_core.backends.cuda.counts import reading
+
 Array = Any
 
 
@@ -23,10 +25,11 @@ class OutOfMemoryError(RuntimeError):
 
 
 class _Peaks:
-    """For one device: the most bytes in use, the bytes at the last exact count, and those allocated since."""
+    """For one device: the most bytes in use, the bytes at the last exact count, and those allocated since; `held`, the
+    most that the pool held when last asked."""
 
     def __init__(self) -> None:
-        self.most = self.counted = self.since = 0
+        self.most = self.counted = self.since = self.held = 0
 
 
 _peaks: dict[int, _Peaks] = {}
@@ -125,15 +128,21 @@ class CudaMemory:
         return _peaks[self.ordinal].most
 
     def reset_memory_peak(self) -> None:
-        """Let the peak begin at what is in use now."""
+        """Let the peaks begin at what is in use and held now."""
         with self.device:
-            _peaks[self.ordinal].most = 0
+            _peaks[self.ordinal].most = _peaks[self.ordinal].held = 0
             count(self.xp, _peaks[self.ordinal])
 
     def memory_held(self) -> int:
         """The bytes that CuPy's pool holds, those kept for the next array included."""
         with self.device:
             return int(self.xp.get_default_memory_pool().total_bytes())
+
+    def memory_held_peak(self) -> int:
+        """The most that `memory_held` was: a pool shrinks when its memory is released, and then only."""
+        peaks = _peaks[self.ordinal]
+        peaks.held = max(peaks.held, self.memory_held())
+        return peaks.held
 
     def memory_info(self) -> tuple[int, int]:
         """The device's free and total bytes, as the driver tells them."""
@@ -143,6 +152,7 @@ class CudaMemory:
 
     def release_memory(self) -> None:
         """Give the memory that no array uses back to the driver."""
+        self.memory_held_peak()
         with self.device:
             self.xp.get_default_memory_pool().free_all_blocks()
         self.xp.get_default_pinned_memory_pool().free_all_blocks()
@@ -166,8 +176,7 @@ class CudaMemory:
         out = self.xp.empty(host.shape, host.dtype)
         stream = self.xp.cuda.get_current_stream()
         out.set(host, stream=stream)
-        self._in_flight = [pair for pair in self._in_flight if not pair[0].done]
-        self._in_flight.append((stream.record(), host))
+        self._keep(stream, host)
         return out
 
     def to_host_async(self, x: Array) -> Array:
@@ -177,7 +186,16 @@ class CudaMemory:
         out = self.pinned_empty(x.shape, x.dtype)
         stream = self.xp.cuda.get_current_stream()
         source = self.xp.ascontiguousarray(x)
-        source.get(stream=stream, out=out, blocking=False)
-        self._in_flight = [pair for pair in self._in_flight if not pair[0].done]
-        self._in_flight.append((stream.record(), (source, out)))
+        reading.asked_for = True
+        try:
+            source.get(stream=stream, out=out, blocking=False)
+        finally:
+            reading.asked_for = False
+        self._keep(stream, (source, out))
         return out
+
+    def _keep(self, stream: Any, arrays: Any) -> None:
+        """Keep `arrays` until what has been given to `stream` is done."""
+        with _lock:
+            self._in_flight = [pair for pair in self._in_flight if not pair[0].done]
+            self._in_flight.append((stream.record(), arrays))
