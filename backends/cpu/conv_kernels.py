@@ -88,9 +88,9 @@ class _Work(NamedTuple):
     places: list[tuple[list[int], list[int]]]  # for each phase, which places of the kernel it meets
 
 
-def _block(n: int, lines: int, source: Shape, result: Shape, low: Shape, high: Shape, least: int = _BLOCKS) -> _Block:
+def _block(n: int, lines: int, source: Shape, result: Shape, low: Shape, high: Shape, large: bool) -> _Block:
     """`lines`: of source and result together; `source`, `result`: their (rows, columns) in one phase; `low`, `high`:
-    the least and the greatest shift along each axis; `least`: how many blocks there are at least, if images are."""
+    the least and the greatest shift along each axis; `large`: better few large blocks than one for each thread."""
     above, before = max(0, -low[0]), max(0, -low[1])
     width = max(source[1] + before, result[1] + max(0, high[1]))
     height = max(source[0] + above, result[0] + max(0, high[0]))
@@ -101,7 +101,8 @@ def _block(n: int, lines: int, source: Shape, result: Shape, low: Shape, high: S
         lead, rows, height, margin = -low[0], span + reach, span + reach, before
     else:
         span, margin = result[0], above * width + before
-        images = min(_BLOCK // (lines * height * width), -(-_PIXELS // (height * width)), -(-n // least))
+        pixels, blocks = (4 * _PIXELS, 2) if large else (_PIXELS, _BLOCKS)
+        images = min(_BLOCK // (lines * height * width), -(-pixels // (height * width)), -(-n // blocks))
         images = max(1, images)
     # Shifts reach beyond the last pixel, and the last panel of a product too.
     beyond = max(0, high[0] + lead) * width + max(0, high[1]) + _PANEL
@@ -125,7 +126,7 @@ def _along(kernel: int, stride: int, padding: int, dilation: int) -> list[tuple[
 
 @lru_cache(maxsize=256)
 def _forward_work(
-    shape: Shape, weight: Shape, size: Shape, stride: Shape, padding: Shape, dilation: Shape, groups: int, least: int
+    shape: Shape, weight: Shape, size: Shape, stride: Shape, padding: Shape, dilation: Shape, groups: int, large: bool
 ) -> _Work:
     """The sum over the input's lines; for the gradient by the weight too."""
     rows, columns = (_along(weight[2 + a], stride[a], padding[2 * a], dilation[a]) for a in (0, 1))
@@ -138,7 +139,7 @@ def _forward_work(
         columns = [(j, 0) for j in range(weight[3])]
         source, low, high = (source[0], size[1]), (low[0], 0), (high[0], 0)
     lines = stride[0] * len(starts)
-    block = _block(shape[0], shape[1] * lines + weight[0], source, size, low, high, least)
+    block = _block(shape[0], shape[1] * lines + weight[0], source, size, low, high, large)
     places = [
         (a * len(starts) + b) * block.line + block.margin + (i + block.lead) * block.width + j
         for a, i in rows
@@ -170,7 +171,7 @@ def _backward_work(
     if apart:
         starts = sorted(set(shifts[1]))
         source, low, high = (source[0], result[1]), (low[0], 0), (high[0], 0)
-    block = _block(g_shape[0], g_shape[1] * len(starts) + shape[1], source, result, low, high)
+    block = _block(g_shape[0], g_shape[1] * len(starts) + shape[1], source, result, low, high, False)
     per_group = weight[0] // groups
     parts, phases, places, at = [np.zeros(0, np.int64)], [], [], 0
     for a in range(stride[0]):
@@ -198,7 +199,7 @@ def _backward_work(
 def forward(x: Array, w: Array, b: Array, size: Any, stride: Any, padding: Any, dilation: Any, groups: int) -> Array:
     """`conv2d`; `size` is the output's (rows, columns)."""
     _prepare()
-    work = _forward_work(x.shape, w.shape, tuple(size), stride, padding, dilation, groups, _BLOCKS)
+    work = _forward_work(x.shape, w.shape, tuple(size), stride, padding, dilation, groups, False)
     y = np.empty((x.shape[0], w.shape[0], *size), np.float32)
     bias = np.zeros(w.shape[0], np.float32) if b is None else np.ascontiguousarray(b)
     _sum(work, np.ascontiguousarray(x), np.ascontiguousarray(w).reshape(-1), bias, y, stride, (1, 1), groups)
@@ -241,8 +242,8 @@ def weight_grad(g: Array, x: Array, shape: Any, stride: Any, padding: Any, dilat
     """`conv2d_weight_grad`, or None: where there is an infinity or a NaN, zeros between the rows would spread it."""
     _prepare()
     shape = tuple(shape)
-    # Larger blocks than forward: each ends in a sum over lanes.
-    work = _forward_work(x.shape, shape, tuple(g.shape[2:]), stride, padding, dilation, groups, 2)
+    # In large blocks, since each ends in sums over lanes.
+    work = _forward_work(x.shape, shape, tuple(g.shape[2:]), stride, padding, dilation, groups, True)
     out, inner = shape[0], shape[1] * shape[2] * shape[3]
     block, padded = work.block, -(-inner // _DOTS) * _DOTS
     offsets = np.concatenate([work.offsets, np.repeat(work.offsets[-1:], padded - inner)])

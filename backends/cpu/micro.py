@@ -179,7 +179,7 @@ def dot_tile() -> Any:
                 targets = [builder.gep(c, [builder.add(builder.mul(c_step, r), out.integer(j))])
                            for j in range(DOT_COLUMNS) for r in row_of]  # fmt: skip
                 totals = [
-                    builder.fadd(builder.load(target), out.total(result)) for target, result in zip(targets, results)
+                    builder.fadd(builder.load(target), total) for target, total in zip(targets, out.totals(results))
                 ]
                 for target, total in zip(targets, totals):
                     builder.store(total, target)
@@ -339,6 +339,28 @@ class Emitter:
     def fma(self, x: Any, y: Any, z: Any) -> Any:
         """x y + z, rounded once where the processor can."""
         return self._builder.call(self._declared("fmuladd", self.vector, [self.vector] * 3), [x, y, z])
+
+    def totals(self, vectors: list[Any]) -> list[Any]:
+        """The sum of each one's lanes. `lanes` vectors are summed together: halves are exchanged and added, then
+        quarters, and so on, a third of the work of summing each by itself."""
+        b, n = self._builder, self._lanes
+        sums: list[Any] = []
+        for start in range(0, len(vectors), n):
+            group = vectors[start : start + n]
+            many = len(group)
+            group += [self.zero] * (n - many)
+            apart = 1
+            while len(group) > 1:
+                # Lane i of a result belongs to the vector whose number has the bits of i that were dealt with so far.
+                first = [i if not i & apart else i - apart + n for i in range(n)]
+                second = [i + apart if not i & apart else i + n for i in range(n)]
+                group = [
+                    b.fadd(self.shuffle(x, y, first), self.shuffle(x, y, second))
+                    for x, y in zip(group[::2], group[1::2])
+                ]
+                apart *= 2
+            sums += [b.extract_element(group[0], self._ir.Constant(self._ir.IntType(32), i)) for i in range(many)]
+        return sums
 
     def total(self, vector: Any) -> Any:
         """The sum of the lanes, in the order that is fastest."""
