@@ -123,17 +123,25 @@ class Builder:
         """What the step made of the `.grad` of leaves."""
         lines = []
         found = self.recording
+        # Whether there is a gradient decides what an optimiser does, and may decide what the step itself does.
+        stepped = [p for o in self.tape.optimizers for group in o.param_groups for p in group["params"]]
+        for leaf in dict.fromkeys([*found.looked_at, *(p for p in stepped if p not in found.cleared)]):
+            known = self.local.get(id(leaf)) or (self._reached(leaf) if by_identity(leaf) else None)
+            if known is not None:
+                none = (found.grads[leaf] if leaf in found.grads else leaf._grad) is None
+                condition = f"{known}._grad is {'None' if none else 'not None'}"
+                self.guards.append((condition, f"the gradient of {self._name_of(leaf)}"))
         for leaf, was in found.grads.items():
             known = self.local.get(id(leaf))
             if known is None:
-                if id(leaf) not in self.before._seen and id(leaf) not in self.after._seen:
+                known = self._reached(leaf)
+                if known is None:
                     if self._made(leaf) is None:
                         raise Problem(
                             f"its backward reaches {self._name_of(leaf)} through a history from outside, by no name; "
                             "detach() the argument, or call backward() outside"
                         )
                     continue
-                known = self.names.add(leaf, "t")
             name = f"the gradient of {self._name_of(leaf)}"
             now = leaf._grad
             if leaf not in found.cleared:
@@ -150,6 +158,10 @@ class Builder:
             else:
                 lines.append(f"{known}._grad = {self._tensor(now)}")
         return lines
+
+    def _reached(self, leaf: Tensor) -> str | None:
+        """Source for a tensor that was there before, if the walks have seen it."""
+        return self.names.add(leaf, "t") if id(leaf) in self.before._seen or id(leaf) in self.after._seen else None
 
     def _name_of(self, leaf: Tensor) -> str:
         for argument in self.tensors:

@@ -99,8 +99,8 @@ class Tape(Recorder):
 
     def _refuse_value(self) -> None:
         self.refuse(
-            f"a value is read on the host at {user_line()}. A replay cannot follow what Python makes of it: keep it in a "
-            "tensor (ag.where instead of if), or read it from what the compiled function returns"
+            f"a value is read on the host at {user_line()}. A replay cannot follow what Python makes of it: keep it in "
+            "a tensor (ag.where instead of if), or read it from what the compiled function returns"
         )
 
     def _note(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], result: Any) -> None:
@@ -173,6 +173,7 @@ class Recording:
         self.problems: list[str] = []
         self.start = 0  # The clock when the step began: older graph nodes are not its own.
         self.grads: dict[Tensor, Tensor | None] = {}  # Leaves whose .grad the step changed -> what it was.
+        self.looked_at: dict[Tensor, None] = {}  # Leaves whose .grad it read before it changed it.
         self.cleared: set[Tensor] = set()  # Of these, the ones whose .grad the step forgot first.
 
     @property
@@ -252,6 +253,12 @@ def _noting_gradients(found: Recording) -> Iterator[None]:
             )
         return walk(roots, *args, wanted=wanted, **kwargs)
 
+    def reading(self: Tensor) -> Tensor | None:
+        if tapes and tapes[0]._is_mine() and self not in found.grads:
+            found.looked_at[self] = None
+        value: Tensor | None = grad.fget(self)
+        return value
+
     changed: list[tuple[Any, str, Any]] = []
 
     def put(owner: Any, name: str, value: Any) -> None:
@@ -259,7 +266,7 @@ def _noting_gradients(found: Recording) -> Iterator[None]:
         setattr(owner, name, value)
 
     put(engine, "run_backward", walking)
-    put(Tensor, "grad", grad.setter(assigning))
+    put(Tensor, "grad", property(reading, assigning))
     put(Tensor, "_accumulate_grad", noting)
     for module, name, parameters in (
         (

@@ -267,6 +267,10 @@ class Walk:
     def _module(self, module: Any, name: str) -> None:
         attributes = self.names.add(module.__dict__, "d")
         self._count(module.__dict__, attributes, name)
+        stores = [module._parameters, module._modules, module._buffers]
+        together = " + ".join(f"len({self.names.add(store, 'd')})" for store in stores)
+        text = f"what {name} consists of"
+        self.places[together] = Place(together, text, sum(len(store) for store in stores), None)
         for key, value in list(module.__dict__.items()):
             if key in ("_parameters", "_modules", "_buffers"):
                 store = self.names.add(value, "d")
@@ -336,7 +340,7 @@ def conditions(walk: Walk, changing: set[str], used: set[int], names: Names) -> 
             continue
         elif value is None or value is True or value is False:
             yield f"{expr} is {value}", place.name
-        elif value.__class__ is int and expr.startswith("len("):
+        elif value.__class__ is int and expr.startswith("len("):  # Of one container or of several.
             yield f"{expr} == {value}", place.name
         elif is_plain(value) and not isinstance(value, type):
             known = names.add(value, "c")

@@ -301,6 +301,38 @@ def minus_zero() -> Case:
     return lambda x: x / ag.full((3,), box[0]), lambda: box.__setitem__(0, -0.0)
 
 
+def gradient_that_an_optimiser_finds() -> Case:
+    a, b = ag.ones(3, requires_grad=True), ag.ones(3, requires_grad=True)
+    optimizer = ag.optim.SGD([a, b], lr=0.5)
+
+    def f(x: Any) -> Any:
+        (a * x).sum().backward()
+        optimizer.step()
+        a.grad = None
+        return (a + b).detach()
+
+    return f, lambda: setattr(b, "grad", ag.ones(3))
+
+
+def gradient_that_is_looked_at() -> Case:
+    p = ag.ones(3, requires_grad=True)
+    return lambda x: x * 2 if p.grad is None else x + p.grad, lambda: setattr(p, "grad", ag.ones(3))
+
+
+def new_layer() -> Case:
+    m = nn.Sequential(nn.Identity(), nn.Tanh())
+    return m, lambda: m.append(nn.Tanh()) and None
+
+
+def parameters_of_a_model() -> Case:
+    m = Named()
+
+    def f(x: Any) -> Any:
+        return x + sum(p.detach().sum() for p in m.parameters())
+
+    return f, lambda: m.register_parameter("extra", nn.Parameter(ag.ones(3)))
+
+
 def shape_of_a_tensor() -> Case:
     box = [ag.ones(3)]
     return lambda x: x * box[0].shape[0], lambda: box.__setitem__(0, ag.ones(4))
@@ -320,7 +352,7 @@ CASES = [
     new_buffer, buffer_of_another_dtype, forward_of_the_object, method_of_the_class, two_names, two_names_of_a_list,
     two_tensors_on_one_memory, tied_parameters, untied_parameters, other_module, imported_inside, long_list, long_dict,
     a_set, a_deque, numpy_array, numpy_scalar, a_default, partial, callable_object, bound_method, helper_function, compiled_helper, compiled_module,
-    code_of_a_function, none_becomes_a_tensor, float_becomes_an_int, minus_zero, shape_of_a_tensor, trained_or_not,
+    code_of_a_function, none_becomes_a_tensor, float_becomes_an_int, minus_zero, gradient_that_an_optimiser_finds, gradient_that_is_looked_at, new_layer, parameters_of_a_model, shape_of_a_tensor, trained_or_not,
 ]  # fmt: skip
 
 
