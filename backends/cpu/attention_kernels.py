@@ -23,6 +23,7 @@ Array = Any
 _two: Any = None
 _fetch: Any = None
 _put: Any = None
+_turn: Any = None
 _softmax: Any = None
 _softmax_back: Any = None
 _ROWS = _LANES = 0
@@ -37,15 +38,19 @@ def usable(*arrays: Array) -> bool:
 
 
 def _prepare() -> None:
-    global _two, _fetch, _put, _softmax, _softmax_back, _ROWS, _LANES
+    global _two, _fetch, _put, _turn, _softmax, _softmax_back, _ROWS, _LANES
     if _two is None:
         _LANES, _ROWS = micro.shape()
         _softmax, _softmax_back = cells.softmax_row(), cells.softmax_row_backward()
         _fetch, _put = micro.memory()
+        _turn = micro.turn_tile()
         _two = micro.product_tile(2)
 
 
 def _four(x: Array) -> Array:
+    """In four dimensions, with neighbours in memory along the last."""
+    if x.strides[-1] != 4 and x.shape[-1] > 1:
+        x = np.ascontiguousarray(x)
     return x if x.ndim == 4 else x[:, None] if x.ndim == 3 else x[None, None]
 
 
@@ -61,7 +66,8 @@ def _added(mask: Array, shape: tuple[int, ...]) -> Array:
     if mask is None:
         return np.zeros((1, 1, 1, 1), np.float32)
     added = np.where(mask, np.float32(0), np.float32(-np.inf)) if mask.dtype.kind == "b" else mask.astype(np.float32)
-    return _four(np.broadcast_to(added, shape))
+    added = np.broadcast_to(added, shape)
+    return added if added.ndim == 4 else added[:, None] if added.ndim == 3 else added[None, None]
 
 
 def _where(*arrays: Array) -> Array:
@@ -111,6 +117,7 @@ def _forward(batch, heads, length, source, inner, features, places, masked, caus
     width = 2 * _LANES
     wide = (source + width - 1) // width * width
     deep = (features + width - 1) // width * width
+    thick = (inner + width - 1) // width * width
     for task in prange(batch * heads):
         b, h = task // heads, task % heads
         start, by_key, by_value = np.empty(5, np.int64), np.empty(inner, np.int64), np.empty(source, np.int64)
@@ -121,16 +128,23 @@ def _forward(batch, heads, length, source, inner, features, places, masked, caus
         for i in range(source):
             by_value[i] = i * deep
         queries = np.empty(length * inner, np.float32)
-        keys = np.zeros(inner * wide, np.float32)
+        rows = np.zeros(wide * thick, np.float32)
+        keys = np.empty(thick * wide, np.float32)
         values = np.zeros(source * deep, np.float32)
         for i in range(length):
-            for e in range(inner):
-                queries[i * inner + e] = _fetch(places[0, 0], start[0] + i * places[0, 3] + e * places[0, 4]) * scale
+            at, to = start[0] + i * places[0, 3], np.uint64(i * inner)
+            for e in range(np.uint64(inner)):
+                queries[to + e] = _fetch(places[0, 0], at + np.int64(e)) * scale
         for j in range(source):
-            for e in range(inner):
-                keys[e * wide + j] = _fetch(places[1, 0], start[1] + j * places[1, 3] + e * places[1, 4])
-            for e in range(features):
-                values[j * deep + e] = _fetch(places[2, 0], start[2] + j * places[2, 3] + e * places[2, 4])
+            at, to = start[1] + j * places[1, 3], np.uint64(j * thick)
+            for e in range(np.uint64(inner)):
+                rows[to + e] = _fetch(places[1, 0], at + np.int64(e))
+            at, to = start[2] + j * places[2, 3], np.uint64(j * deep)
+            for e in range(np.uint64(features)):
+                values[to + e] = _fetch(places[2, 0], at + np.int64(e))
+        for j in range(0, wide, _LANES):
+            for e in range(0, thick, _LANES):
+                _turn(rows, j * thick + e, thick, keys, e * wide + j, wide)
         scores = np.empty(_ROWS * wide, np.float32)
         result = np.empty(_ROWS * deep, np.float32)
         stats = np.empty(2, np.float32)
@@ -158,11 +172,12 @@ def _forward(batch, heads, length, source, inner, features, places, masked, caus
             for e in range(0, deep, width):
                 _two(high, scores, 0, wide, 1, values, e, by_value, 0, seen, result, e, deep, 0)
             for r in range(high):
-                for e in range(features):
-                    _put(places[4, 0], start[4] + (first + r) * places[4, 3] + e * places[4, 4], result[r * deep + e])
+                to, at = start[4] + (first + r) * places[4, 3], np.uint64(r * deep)
+                for e in range(np.uint64(features)):
+                    _put(places[4, 0], to + np.int64(e), result[at + e])
 
 
-@kernel(parallel=True, uses=micro.SOURCE + cells.SOURCE)
+@kernel(parallel=True, fastmath={"reassoc", "contract", "nsz"}, uses=micro.SOURCE + cells.SOURCE)
 def _backward(batch, heads, length, source, inner, features, places, masked, causal, scale, logsum):
     # Rows of `places`: q, k, v, mask, result, its gradient, and those of q, k, v.
     width = 2 * _LANES
@@ -178,15 +193,20 @@ def _backward(batch, heads, length, source, inner, features, places, masked, cau
         by_wide, by_deep, by_thick = np.empty(most, np.int64), np.empty(most, np.int64), np.empty(most, np.int64)
         for i in range(most):
             by_wide[i], by_deep[i], by_thick[i] = i * wide, i * deep, i * thick
-        keys = np.zeros(inner * wide, np.float32)
-        rows = np.zeros(source * thick, np.float32)
-        values = np.zeros(features * wide, np.float32)
+        rows, columns = np.zeros(wide * thick, np.float32), np.zeros(wide * deep, np.float32)
+        keys, values = np.empty(thick * wide, np.float32), np.empty(deep * wide, np.float32)
         for j in range(source):
-            for e in range(inner):
-                keys[e * wide + j] = _fetch(places[1, 0], start[1] + j * places[1, 3] + e * places[1, 4])
-                rows[j * thick + e] = _fetch(places[1, 0], start[1] + j * places[1, 3] + e * places[1, 4])
-            for e in range(features):
-                values[e * wide + j] = _fetch(places[2, 0], start[2] + j * places[2, 3] + e * places[2, 4])
+            at, to = start[1] + j * places[1, 3], np.uint64(j * thick)
+            for e in range(np.uint64(inner)):
+                rows[to + e] = _fetch(places[1, 0], at + np.int64(e))
+            at, to = start[2] + j * places[2, 3], np.uint64(j * deep)
+            for e in range(np.uint64(features)):
+                columns[to + e] = _fetch(places[2, 0], at + np.int64(e))
+        for j in range(0, wide, _LANES):
+            for e in range(0, thick, _LANES):
+                _turn(rows, j * thick + e, thick, keys, e * wide + j, wide)
+            for e in range(0, deep, _LANES):
+                _turn(columns, j * deep + e, deep, values, e * wide + j, wide)
         queries = np.zeros(_BLOCK * thick, np.float32)
         cotangents = np.zeros(_BLOCK * deep, np.float32)
         scores = np.zeros(_BLOCK * wide, np.float32)
@@ -197,14 +217,12 @@ def _backward(batch, heads, length, source, inner, features, places, masked, cau
         for top in range(0, length, _BLOCK):
             count = min(_BLOCK, length - top)
             for i in range(count):
-                for e in range(inner):
-                    queries[i * thick + e] = (
-                        _fetch(places[0, 0], start[0] + (top + i) * places[0, 3] + e * places[0, 4]) * scale
-                    )
-                for e in range(features):
-                    cotangents[i * deep + e] = _fetch(
-                        places[5, 0], start[5] + (top + i) * places[5, 3] + e * places[5, 4]
-                    )
+                at, to = start[0] + (top + i) * places[0, 3], np.uint64(i * thick)
+                for e in range(np.uint64(inner)):
+                    queries[to + e] = _fetch(places[0, 0], at + np.int64(e)) * scale
+                at, to = start[5] + (top + i) * places[5, 3], np.uint64(i * deep)
+                for e in range(np.uint64(features)):
+                    cotangents[to + e] = _fetch(places[5, 0], at + np.int64(e))
             whole = min(source, top + count) if causal else source
             for first in range(0, count, _ROWS):
                 high = min(_ROWS, count - first)
@@ -223,10 +241,9 @@ def _backward(batch, heads, length, source, inner, features, places, masked, cau
                     for j in range(min(seen, i + 1) if causal else seen, reach):
                         scores[at + j] = -np.inf
                     mean = np.float32(0)
-                    for e in range(features):
-                        mean += cotangents[r * deep + e] * _fetch(
-                            places[4, 0], start[4] + i * places[4, 3] + e * places[4, 4]
-                        )
+                    near, to = start[4] + i * places[4, 3], np.uint64(r * deep)
+                    for e in range(np.uint64(features)):
+                        mean += cotangents[to + e] * _fetch(places[4, 0], near + np.int64(e))
                     _softmax_back(reach, scores, at, slopes, at, logsum[b, h, i], mean)
                     for j in range(reach, whole):
                         scores[at + j] = 0
@@ -234,12 +251,9 @@ def _backward(batch, heads, length, source, inner, features, places, masked, cau
                 for e in range(0, thick, width):
                     _two(high, slopes, first * wide, wide, 1, rows, e, by_thick, 0, seen, result, e, thick, 0)
                 for r in range(high):
-                    for e in range(inner):
-                        _put(
-                            places[6, 0],
-                            start[6] + (top + first + r) * places[6, 3] + e * places[6, 4],
-                            result[r * thick + e] * scale,
-                        )
+                    to, near = start[6] + (top + first + r) * places[6, 3], np.uint64(r * thick)
+                    for e in range(np.uint64(inner)):
+                        _put(places[6, 0], to + np.int64(e), result[near + e] * scale)
             for j in range(0, whole, _ROWS):
                 high = min(_ROWS, whole - j)
                 for e in range(0, deep, width):
@@ -247,7 +261,9 @@ def _backward(batch, heads, length, source, inner, features, places, masked, cau
                 for e in range(0, thick, width):
                     _two(high, slopes, j, 1, wide, queries, e, by_thick, 0, count, by_k, j * thick + e, thick, 1)
         for j in range(source):
-            for e in range(inner):
-                _put(places[7, 0], start[7] + j * places[7, 3] + e * places[7, 4], by_k[j * thick + e])
-            for e in range(features):
-                _put(places[8, 0], start[8] + j * places[8, 3] + e * places[8, 4], by_v[j * deep + e])
+            to, near = start[7] + j * places[7, 3], np.uint64(j * thick)
+            for e in range(np.uint64(inner)):
+                _put(places[7, 0], to + np.int64(e), by_k[near + e])
+            to, near = start[8] + j * places[8, 3], np.uint64(j * deep)
+            for e in range(np.uint64(features)):
+                _put(places[8, 0], to + np.int64(e), by_v[near + e])
