@@ -8,6 +8,7 @@ from autograd_core.distributions.continuous import LogNormal as LogNormal
 from autograd_core.distributions.discrete import Geometric as Geometric
 from autograd_core.distributions.discrete import OneHotCategorical as OneHotCategorical
 from autograd_core.distributions.discrete import OneHotCategoricalStraightThrough as OneHotCategoricalStraightThrough
+from autograd_core.distributions.discrete import Poisson as Poisson
 from autograd_core.distributions.distribution import Distribution as Distribution
 from autograd_core.distributions.kl import kl_divergence as kl_divergence
 from autograd_core.distributions.multivariate import Independent as Independent

@@ -1,4 +1,4 @@
-"""Discrete distributions made of others: geometric, and categories as one-hot vectors."""
+"""Discrete distributions: geometric, Poisson, and categories as one-hot vectors."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import Any
 import autograd_core as ag
 from autograd_core.distributions.bernoulli import Bernoulli
 from autograd_core.distributions.categorical import Categorical
-from autograd_core.distributions.distribution import Distribution
+from autograd_core.distributions.distribution import Distribution, broadcast
 from autograd_core.tensor import Tensor
 
-__all__ = ["Geometric", "OneHotCategorical", "OneHotCategoricalStraightThrough"]
+__all__ = ["Geometric", "OneHotCategorical", "OneHotCategoricalStraightThrough", "Poisson"]
 
 
 class Geometric(Distribution):
@@ -77,6 +77,56 @@ class Geometric(Distribution):
 
     def _given(self) -> dict[str, Tensor]:
         return self._trial._given()
+
+
+class Poisson(Distribution):
+    """How many events come that are independent and `rate` on average. Raises ValueError unless `rate` >= 0.
+
+    >>> import autograd_core as ag
+    >>> ag.distributions.Poisson(2.0).log_prob(ag.tensor(0.0)).exp()
+    tensor(0.1353)
+    """
+
+    def __init__(self, rate: Tensor | float, validate_args: bool | None = None) -> None:
+        (self.rate,) = broadcast(rate)
+        super().__init__(self.rate.shape, validate_args)
+        self._check(self.rate >= 0, "rate", ">= 0")
+
+    @property
+    def mean(self) -> Tensor:
+        """`rate`."""
+        return self.rate
+
+    @property
+    def variance(self) -> Tensor:
+        """`rate`."""
+        return self.rate
+
+    def sample(self, sample_shape: Sequence[int] = ()) -> Tensor:
+        """By inverting the cumulative distribution, in float64. The number of its terms grows as the root of the
+        largest `rate`, which is read on the host."""
+        with ag.no_grad():
+            shape = self._shape(sample_shape)
+            rate = self.rate.double()
+            spread = rate.sqrt()
+            lowest = (rate - 12 * spread - 20).floor().clamp_min(0)
+            terms = int((24 * spread + 60).max().item()) if rate.numel() else 0
+            u = ag.rand(shape, dtype=ag.float64, device=rate.device)
+            below, count = ag.zeros_like(rate), lowest.expand(shape)
+            for k in range(terms):
+                number = lowest + k
+                below = below + (ag.xlogy(number, rate) - rate - (number + 1).lgamma()).exp()
+                count = count + (u >= below)
+            return count.to(self.rate.dtype)
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        """`value log(rate) - rate - log(value!)`."""
+        self._check_value(value)
+        self._check((value >= 0).logical_and(value == value.floor()), "a value", "that is an integer >= 0")
+        return ag.xlogy(value, self.rate) - self.rate - (value + 1).lgamma()
+
+    def _given(self) -> dict[str, Tensor]:
+        return {"rate": self.rate}
 
 
 class OneHotCategorical(Distribution):

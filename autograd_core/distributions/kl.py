@@ -6,7 +6,7 @@ import autograd_core as ag
 from autograd_core.distributions.bernoulli import Bernoulli
 from autograd_core.distributions.categorical import Categorical
 from autograd_core.distributions.continuous import Exponential, Laplace, LogNormal
-from autograd_core.distributions.discrete import Geometric, OneHotCategorical
+from autograd_core.distributions.discrete import Geometric, OneHotCategorical, Poisson
 from autograd_core.distributions.distribution import Distribution
 from autograd_core.distributions.multivariate import Independent, MultivariateNormal
 from autograd_core.distributions.normal import Normal
@@ -55,6 +55,8 @@ def kl_divergence(p: Distribution, q: Distribution) -> Tensor:
     if isinstance(p, Laplace) and isinstance(q, Laplace):
         ratio, away = p.scale / q.scale, (p.loc - q.loc).abs()
         return -ratio.log() + ratio * (-away / p.scale).exp() + away / q.scale - 1
+    if isinstance(p, Poisson) and isinstance(q, Poisson):
+        return p.rate * (p.rate.log() - q.rate.log()) - (p.rate - q.rate)
     if isinstance(p, Geometric) and isinstance(q, Geometric):
         return -p.entropy() - (-q.probs).log1p() / p.probs - q.logits
     if isinstance(p, Independent) and isinstance(q, Independent):

@@ -26,6 +26,7 @@ CASES: list[tuple[str, dict[str, Any], Any]] = [
     ("LogNormal", {"loc": [0.5, -1.0], "scale": [1.0, 0.3]}, [0.4, 2.0]),
     ("Geometric", {"probs": [0.25, 0.9]}, [3.0, 0.0]),
     ("Geometric", {"logits": [-1.0, 2.0]}, [3.0, 1.0]),
+    ("Poisson", {"rate": [0.5, 30.0]}, [0.0, 27.0]),
     ("OneHotCategorical", {"probs": [[1.0, 2.0, 1.0], [0.1, 0.7, 0.2]]}, [[0.0, 1.0, 0.0], [1.0, 0.0, 0.0]]),
     ("OneHotCategorical", {"logits": [1.0, 2.0, -1.0]}, [[0.0, 1.0, 0.0], [1.0, 0.0, 0.0]]),
     ("MultivariateNormal", {"loc": [0.5, -1.0], "covariance_matrix": COVARIANCE}, [[0.0, 1.0], [1.0, 2.0]]),
@@ -50,12 +51,12 @@ def test_equal_pytorch(torch: Any, name: str, parameters: dict[str, Any], value:
         made = _tensors(lib, parameters)
         d = getattr(lib.distributions, name)(**made)
         x = lib.tensor(value, dtype=lib.float64)
-        results = [d.log_prob(x), d.entropy(), d.mean, d.variance, d.stddev]
+        results = [d.log_prob(x), d.mean, d.variance, d.stddev, *([] if name == "Poisson" else [d.entropy()])]
         if name in ("Exponential", "Laplace", "LogNormal"):
             results += [d.cdf(x), d.icdf(lib.tensor([0.125], dtype=lib.float64))]
         elif name == "MultivariateNormal":
             results += [d.covariance_matrix, d.precision_matrix, d.scale_tril]
-        else:
+        elif name != "Poisson":
             results += [d.probs, d.logits]
         sum((r * r).sum() for r in results).backward()
         gradients = [p.grad for p in made.values()]
@@ -119,6 +120,7 @@ def test_independent(torch: Any, count: int) -> None:
         ("Laplace", {"loc": [0.5, -1.0], "scale": [1.0, 0.1]}, {"loc": [0.0, 0.0], "scale": [2.0, 1.0]}),
         ("LogNormal", {"loc": [0.5], "scale": [1.0]}, {"loc": [0.0], "scale": [2.0]}),
         ("Geometric", {"probs": [0.25, 0.9]}, {"probs": [0.5, 0.1]}),
+        ("Poisson", {"rate": [0.5, 30.0]}, {"rate": [2.0, 3.0]}),
         ("OneHotCategorical", {"probs": [0.2, 0.8]}, {"logits": [0.0, 1.0]}),
         (
             "MultivariateNormal",
@@ -146,6 +148,8 @@ def test_divergences_equal_pytorch(torch: Any, name: str, p: dict[str, Any], q: 
         (lambda: D.Laplace(ag.tensor([1.0, -2.0]), 0.5), [1.0, -2.0], [0.5, 0.5], 6),
         (lambda: D.LogNormal(ag.tensor([0.0, 1.0]), 0.25), None, None, 6),
         (lambda: D.Geometric(ag.tensor([0.5, 1.0])), [1.0, 0.0], [2.0, 0.0], 10),
+        (lambda: D.Poisson(ag.tensor([0.4, 900.0])), [0.4, 900.0], [0.4, 900.0], 6),
+        (lambda: D.Poisson(ag.tensor([0.0, 3.0])), [0.0, 3.0], [0.0, 3.0], 4),
         (lambda: D.OneHotCategorical(ag.tensor([1.0, 3.0])), [0.25, 0.75], [0.1875, 0.1875], 3),
         (lambda: D.MultivariateNormal(ag.tensor([1.0, 2.0]), ag.tensor(COVARIANCE)), [1.0, 2.0], [2.0, 0.5], 3),
     ],
@@ -186,6 +190,8 @@ def test_straight_through() -> None:
         (lambda: D.Laplace(0.0, -1.0), "expected scale > 0"),
         (lambda: D.Laplace(0.0, 1.0).log_prob(ag.tensor(math.nan)), "real number"),
         (lambda: D.LogNormal(0.0, 1.0).log_prob(ag.tensor(0.0)), "expected a value > 0"),
+        (lambda: D.Poisson(-1.0), "expected rate >= 0"),
+        (lambda: D.Poisson(1.0).log_prob(ag.tensor(0.5)), "integer >= 0"),
         (lambda: D.Geometric(0.0), r"probs in \(0, 1\]"),
         (lambda: D.Geometric(), "either probs or logits"),
         (lambda: D.Geometric(0.5).log_prob(ag.tensor(0.5)), "integer >= 0"),
