@@ -61,6 +61,9 @@ class ndarray:  # noqa: N801
     __slots__ = ("__weakref__", "_device", "_host", "_owns", "base")
 
     def __init__(self, host: np.ndarray, base: ndarray | None = None, owns: bool = True) -> None:
+        if runtime.process.lost:
+            raise RuntimeError("cudaErrorInitializationError: initialization error (a CUDA device after a fork)")
+        runtime.process.in_use = True
         self._host, self.base = host, base
         self._device = runtime.current.device if base is None else base._device
         self._owns = False

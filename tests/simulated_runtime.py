@@ -5,6 +5,7 @@ Work on the simulated device is done at once, so streams and events keep their o
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from typing import Any
@@ -22,6 +23,23 @@ class _Current(threading.local):
 
 current = _Current()
 used = [0] * DEVICES  # Bytes of arrays on each device.
+
+
+class _Process:
+    """A CUDA context does not survive a fork: in a child of a process that used a device, every use of one fails."""
+
+    in_use = lost = False
+
+
+process = _Process()
+
+
+def _forked() -> None:
+    process.lost = process.in_use
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forked)
 
 
 class Device:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+import os
 import re
 import sys
 import types
@@ -313,6 +314,19 @@ class TestSimulated:
         assert np.isnan(self.backend.to_host(self.xp.linalg.inv(x))).all()
         with pytest.raises(RuntimeError, match="singular"):
             self.backend.inverse(x)
+
+    @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
+    @pytest.mark.filterwarnings("ignore::DeprecationWarning")
+    def test_a_device_does_not_survive_a_fork(self) -> None:
+        self.backend.from_host(np.ones(3))
+        child = os.fork()
+        if not child:
+            try:
+                self.backend.from_host(np.ones(3))
+            except RuntimeError:
+                os._exit(7)
+            os._exit(0)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
 
     def test_its_name_says_what_it_is(self) -> None:
         assert "SIMULATED" in self.backend.describe() and "SIMULATED" in self.xp.__version__
