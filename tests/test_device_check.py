@@ -187,6 +187,7 @@ def test_on_the_command_line(
     whole_process: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Any
 ) -> None:
     pytest.importorskip("sklearn", reason="the digits come with scikit-learn")
+    pytest.importorskip("safetensors", reason="a run saves a checkpoint")
     options = ["train", "digits", "--device", "check", "--epochs", "1", "--limit", "64", "--batch-size", "32", "--out"]
     assert main([*options, str(tmp_path / "sound")]) == 0
     assert checked_device._PROCESS[0].compared > 100
