@@ -6,7 +6,8 @@ import copy
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from autograd_core.compiler.function import Compiled
+from autograd_core import recorder
+from autograd_core.compiler.function import Compiled, every
 from autograd_core.nn.module import Module, indent
 
 _BACKENDS = ("inductor", "aot_eager", "eager")
@@ -65,6 +66,26 @@ def compile(
         return OptimizedModule(function, compiled) if isinstance(function, Module) else compiled
 
     return made if model is None else made(model)
+
+
+def reset() -> None:
+    """Forget the recordings of all compiled functions.
+
+    >>> import autograd_core as ag
+    >>> ag.compiler.reset()
+    """
+    for compiled in list(every):
+        compiled.reset()
+
+
+def is_compiling() -> bool:
+    """Whether the call that is being made is recorded, so that what is skipped now is skipped in replays, too.
+
+    >>> import autograd_core as ag
+    >>> ag.compiler.is_compiling()
+    False
+    """
+    return bool(recorder.recording) and bool(recorder._mine())
 
 
 class OptimizedModule(Module):

@@ -7,6 +7,7 @@ import functools
 import inspect
 import sys
 import threading
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -23,6 +24,7 @@ from autograd_core.userline import warn_user
 
 _MOST_NOTICES = 8
 _MOST_KEYS = 1000
+every: weakref.WeakSet[Compiled] = weakref.WeakSet()  # Of all compiled functions.
 _one_at_a_time = threading.Lock()  # For recordings, in all threads.
 
 
@@ -47,6 +49,7 @@ class Compiled:
         self._doubts: dict[Any, str] = {}  # What the first recording of such a call objected to.
         self._notices: dict[str, int] = {}
         self._lock = threading.RLock()
+        every.add(self)
         if not isinstance(function, type):
             functools.update_wrapper(self, function, updated=())
 

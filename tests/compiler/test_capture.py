@@ -310,6 +310,23 @@ def test_the_function_itself_runs_under_a_profile_and_anomaly_detection() -> Non
         f(x).backward()
 
 
+def test_is_compiling_and_reset() -> None:
+    seen = []
+
+    def f(x: ag.Tensor) -> ag.Tensor:
+        if not ag.compiler.is_compiling():
+            seen.append(x.sum().item())
+        return x * 2
+
+    c = ag.compile(f, fullgraph=True)
+    for _ in range(3):
+        assert c(ones(2)).tolist() == [2.0, 2.0]
+    assert seen == [] and len(c.entries) == 1 and not ag.compiler.is_compiling()
+    f(ones(2))
+    ag.compiler.reset()
+    assert seen == [2.0] and not c.entries
+
+
 class WithMethod:
     def __init__(self, scale: float) -> None:
         self.scale = scale
