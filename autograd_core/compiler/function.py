@@ -19,7 +19,7 @@ from autograd_core.compiler.entry import MISS, Entry
 from autograd_core.compiler.guards import Names, Walk
 from autograd_core.compiler.optimize import optimize
 from autograd_core.compiler.plan import Plan
-from autograd_core.compiler.signature import Argument, Unsuitable, arguments, differences
+from autograd_core.compiler.signature import Argument, Unsuitable, arguments, differences, parameter_names
 from autograd_core.userline import warn_user
 
 _MOST_NOTICES = 8
@@ -48,6 +48,7 @@ class Compiled:
         self._eager: dict[Any, str] = {}  # Of calls that cannot be replayed: why.
         self._doubts: dict[Any, str] = {}  # What the first recording of such a call objected to.
         self._notices: dict[str, int] = {}
+        self._parameters = parameter_names(function)
         self._lock = threading.RLock()
         every.add(self)
         if not isinstance(function, type):
@@ -127,7 +128,7 @@ class Compiled:
         if recorder.recording or modes.state.anomaly or profiling():
             return function(*args, **kwargs)
         try:
-            given, shape = arguments(function, args, kwargs)
+            given, shape = arguments(self._parameters, args, kwargs)
         except Unsuitable as error:
             self._cannot(str(error), "arguments", CompileError if self.fullgraph else None)
             return function(*args, **kwargs)

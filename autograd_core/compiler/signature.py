@@ -57,14 +57,14 @@ class Unsuitable(TypeError):
     """An argument that no plan can depend on."""
 
 
-def arguments(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[list[Argument], list[str]]:
+def arguments(names: list[str], args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[list[Argument], list[str]]:
     """The arguments of a call, and the conditions (source) on the lists, tuples and dicts around them.
 
-    Raises `Unsuitable` for what is neither tensor nor plain value, nor a list, tuple or dict of such.
+    names: of the positional parameters. Raises `Unsuitable` for what is neither tensor nor plain value, nor a list,
+    tuple or dict of such.
     """
     found: list[Argument] = []
     shape = [f"len(args) == {len(args)}", f"len(kwargs) == {len(kwargs)}" if kwargs else "not kwargs"]
-    names = _parameter_names(function)
 
     def visit(value: Any, expr: str, name: str) -> None:
         cls = value.__class__
@@ -106,7 +106,8 @@ def _unsuitable(name: str, value: Any) -> str:
     )
 
 
-def _parameter_names(function: Any) -> list[str]:
+def parameter_names(function: Any) -> list[str]:
+    """The names of what `function` takes by position."""
     function = getattr(function, "forward", function)
     try:
         parameters = inspect.signature(function).parameters.values()
