@@ -128,14 +128,19 @@ class CudaBackend(CudaIndexKernels, CudaViewKernels, CudaMemory, Backend):
                 setattr(self, name, self._on_device(kernel))
 
     def _on_device(self, kernel: Callable[..., Any]) -> Callable[..., Any]:
-        current, ordinal, device = self.xp.cuda.runtime.getDevice, self.ordinal, self.device
+        runtime, ordinal = self.xp.cuda.runtime, self.ordinal
+        current, switch = runtime.getDevice, runtime.setDevice  # A `Device` as a context is not for several threads.
 
         @functools.wraps(kernel)
         def call(*args: Any, **kwargs: Any) -> Any:
-            if current() == ordinal:
+            before = current()
+            if before == ordinal:
                 return kernel(*args, **kwargs)
-            with device:
+            switch(ordinal)
+            try:
                 return kernel(*args, **kwargs)
+            finally:
+                switch(before)
 
         return call
 

@@ -7,6 +7,7 @@ import math
 import os
 import re
 import sys
+import threading
 import types
 from typing import Any
 
@@ -249,6 +250,22 @@ def test_the_current_device_is_left_as_it_was(second: str) -> None:
     with pytest.raises(RuntimeError):
         ag.ones(2, device=second).reshape(3)
     assert current() == before
+
+
+def test_threads_on_several_devices(second: str, where: str) -> None:
+    def work(place: str) -> None:
+        for _ in range(20):
+            x = ag.ones(3, 3, device=place, requires_grad=True)
+            (x @ x).softmax(-1).sum().backward()
+            found.append((place, str(x.grad.device), (x * 2).sum().item()))
+
+    found: list[Any] = []
+    threads = [threading.Thread(target=work, args=(place,)) for place in (f"{where}:0", second) * 2]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(found) == 80 and all(place == of and total == 18 for place, of, total in found)
 
 
 # -- the stand-ins are as strict as CuPy --------------------------------------------------------------------
