@@ -12,7 +12,8 @@ class Stream:
     """A queue of work on a CUDA device, beside those of other streams.
 
     device: where, by default the current one. priority: lower numbers go first. Use it by `with ag.cuda.stream(s):`.
-    A tensor made on one stream is used on another only after `wait_stream`. Raises `RuntimeError` without a GPU.
+    A tensor made on one stream is used on another only after `wait_stream`, and kept until that one is done: its memory
+    goes back to the stream that it was made on. Raises `RuntimeError` without a GPU.
     """
 
     def __init__(self, device: Any = None, priority: int = 0, *, _stream: Any = None) -> None:
