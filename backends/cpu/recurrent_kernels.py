@@ -1,9 +1,9 @@
 """A recurrent layer over a whole sequence as one kernel each way, in float32.
 
-The matrix of the state is laid out once for all steps, in strips of two vectors of units; at each step a task multiplies
-the state by the strips of all gates (`micro.py`) and does the pointwise rest of its units (`cells.py`) while they are
-in the cache. Measured, with the rest of the step of training of `bench lstm`, in docs/performance.md: as a composition
-of primitives it took 3 times as long.
+The matrix of the state is laid out once for all steps, in strips of two vectors of units; at each step a task
+multiplies the state by the strips of all gates (`micro.py`) and does the pointwise rest of its units (`cells.py`) while
+they are in the cache. Measured on 64 steps of 32 x 256, forward and backward, one thread: LSTM 33 ms as a kernel, 52 as
+a composition of primitives; GRU 27 and 41 (docs/performance.md).
 
 Units are padded to whole vectors: with zeros as weights, what is added stays zero or meets only zeros. No sum depends
 on the number of threads.
@@ -100,7 +100,8 @@ def scan(
     rows, parallel = _split(steps, samples, units, gates)
     (_scan if parallel else _scan.serial)(
         z.reshape(-1), out.reshape(-1), side.reshape(-1), _stretch(h0, units, 1).reshape(-1), c,
-        _strips(w, gates, units, False), bias.reshape(-1), seen, steps, samples, units, gates, rows, _MODES[mode], reverse,
+        _strips(w, gates, units, False), bias.reshape(-1), seen, steps, samples, units, gates, rows, _MODES[mode],
+        reverse,
     )  # fmt: skip
     return out, z, side
 
@@ -151,12 +152,13 @@ def _scan(z, out, side, h0, c0, w, bias, seen, steps, samples, units, gates, row
             for row in range(first, min(first + rows, samples), _ROWS):
                 high = min(_ROWS, samples - row)
                 for gate in range(gates):
+                    w_at = (strip * gates + gate) * units * width
                     if mode == _GRU and gate == 2:
-                        _two(high, old, old_at + row * units, units, 1, w, (strip * gates + gate) * units * width, offsets, 0,
-                             units, side, (t * samples + row) * units + unit, units, 0)  # fmt: skip
+                        _two(high, old, old_at + row * units, units, 1, w, w_at, offsets, 0, units,
+                             side, (t * samples + row) * units + unit, units, 0)  # fmt: skip
                     else:
-                        _two(high, old, old_at + row * units, units, 1, w, (strip * gates + gate) * units * width, offsets, 0,
-                             units, z, ((t * samples + row) * gates + gate) * units + unit, gates * units, 1)  # fmt: skip
+                        _two(high, old, old_at + row * units, units, 1, w, w_at, offsets, 0, units,
+                             z, ((t * samples + row) * gates + gate) * units + unit, gates * units, 1)  # fmt: skip
                 for r in range(row, row + high):
                     at = (t * samples + r) * units
                     for u in range(unit, unit + width, _LANES):
@@ -200,32 +202,37 @@ def _scan_backward(
             for row in range(block * rows, min(block * rows + rows, samples), _ROWS):
                 high = min(_ROWS, samples - row)
                 if step > 0:
-                    _two(high, dz, (after + row) * planes * units, planes * units, 1, w, strip * depth * width, offsets, 0,
-                         depth, dh, row * units + unit, units, 0)  # fmt: skip
+                    _two(high, dz, (after + row) * planes * units, planes * units, 1, w, strip * depth * width,
+                         offsets, 0, depth, dh, row * units + unit, units, 0)  # fmt: skip
                 for r in range(row, row + high):
                     at = r * units + unit
+                    here, many = np.uint64(at), np.uint64(width)
                     if step > 0:
-                        for u in range(width):
-                            dh[at + u] += kept[at + u]
-                            if mode == _GRU:
-                                dh[at + u] += carry[at + u]
-                    if step < steps and g.size:
-                        for u in range(width):
-                            dh[at + u] += g[t * samples * units + at + u]
+                        if seen.size:
+                            for u in range(many):
+                                dh[here + u] += kept[here + u]
+                        if mode == _GRU:
+                            for u in range(many):
+                                dh[here + u] += carry[here + u]
                     if step == steps:
                         continue
-                    sits = seen.size and not seen[t * samples + r]
-                    for u in range(width):
-                        kept[at + u] = dh[at + u] if sits else np.float32(0)
-                    if sits:
-                        for plane in range(planes):
-                            for u in range(width):
-                                dz[((t * samples + r) * planes + plane) * units + unit + u] = 0
-                        if mode == _GRU:
-                            for u in range(width):
-                                carry[at + u] = 0
-                        continue
-                    here = t * samples * units
+                    if g.size:
+                        near = np.uint64(t * samples * units + at)
+                        for u in range(many):
+                            dh[here + u] += g[near + u]
+                    if seen.size:
+                        sits = not seen[t * samples + r]
+                        for u in range(width):
+                            kept[at + u] = dh[at + u] if sits else np.float32(0)
+                        if sits:
+                            for plane in range(planes):
+                                for u in range(width):
+                                    dz[((t * samples + r) * planes + plane) * units + unit + u] = 0
+                            if mode == _GRU:
+                                for u in range(width):
+                                    carry[at + u] = 0
+                            continue
+                    time = t * samples * units
                     for u in range(0, width, _LANES):
                         z_at, dz_at = (
                             (t * samples + r) * depth + unit + u,
@@ -233,14 +240,14 @@ def _scan_backward(
                         )
                         sums_at = block * 4 * units + unit + u
                         if mode == _LSTM:
-                            _lstm_back(units, z, z_at, side, here + at + u, cell, cell_at + at + u, dz, dz_at, dh, at + u,
-                                       carry, at + u, sums, sums_at)  # fmt: skip
+                            _lstm_back(units, z, z_at, side, time + at + u, cell, cell_at + at + u, dz, dz_at,
+                                       dh, at + u, carry, at + u, sums, sums_at)  # fmt: skip
                         elif mode == _GRU:
-                            _gru_back(units, z, z_at, side, here + at + u, old, old_at + at + u, dz, dz_at, dh, at + u,
+                            _gru_back(units, z, z_at, side, time + at + u, old, old_at + at + u, dz, dz_at, dh, at + u,
                                       carry, at + u, sums, sums_at)  # fmt: skip
                         elif mode == _TANH:
-                            _tanh_back(units, out, here + at + u, side, 0, side, 0, dz, dz_at, dh, at + u,
+                            _tanh_back(units, out, time + at + u, side, 0, side, 0, dz, dz_at, dh, at + u,
                                        carry, at + u, sums, sums_at)  # fmt: skip
                         else:
-                            _relu_back(units, out, here + at + u, side, 0, side, 0, dz, dz_at, dh, at + u,
+                            _relu_back(units, out, time + at + u, side, 0, side, 0, dz, dz_at, dh, at + u,
                                        carry, at + u, sums, sums_at)  # fmt: skip
