@@ -33,8 +33,12 @@ class KernelBackend(SimulatedCudaBackend):
     name = "kernels"
 
     def __init__(self, launch: Any, index: int = 0) -> None:
+        self._launch = launch
         super().__init__(index)
-        kernels.install(self, launch)
+
+    def _stay_on_device(self) -> None:
+        kernels.install(self, self._launch)  # Where the CUDA backend does it.
+        super()._stay_on_device()
 
     def empty(self, shape: tuple[int, ...], dtype: Any) -> Any:
         host = np.empty(shape, dtype)
