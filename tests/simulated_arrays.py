@@ -71,9 +71,9 @@ class ndarray:  # noqa: N801
             runtime.cuda.get_allocator()(host.nbytes)
             self._owns = True
 
-    def __del__(self) -> None:
-        if getattr(self, "_owns", False) and runtime is not None:  # At the end of the process it may be gone.
-            runtime.used[self._device] -= self._host.nbytes
+    def __del__(self, used: list[int] = runtime.used) -> None:  # Bound here: at the end of the process it is gone.
+        if getattr(self, "_owns", False):
+            used[self._device] -= self._host.nbytes
 
     shape = property(lambda self: self._host.shape)
     dtype = property(lambda self: self._host.dtype)

@@ -173,3 +173,18 @@ else:
         command = [sys.executable, "-c", program, str(root), str(root / "tests")]
         done = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True)
         assert done.stdout.strip() == expected, done.stdout + done.stderr
+
+
+def test_compiled_functions_check_too(backend: Any) -> None:
+    lookup = ag.compile(lambda x, index: ag.gather(x, 0, index) * 2)
+    divide = ag.compile(lambda x, y: x // y)
+    x, ones = ag.arange(4.0), ag.ones(2).long()
+    for place in ("cpu", ag.get_default_device()):
+        a, b, on = x.to(place), ones.to(place), {"device": place}
+        for _ in range(2):
+            assert lookup(a, ag.tensor([1, 2], **on)).tolist() == [2, 4]
+            assert divide(b, ag.tensor([1, 1], **on)).tolist() == [1, 1]
+        with pytest.raises(RuntimeError, match="gather.*index 9"):
+            lookup(a, ag.tensor([1, 9], **on)).tolist()
+        with pytest.raises(RuntimeError, match="ZeroDivisionError"):
+            divide(b, ag.tensor([1, 0], **on)).tolist()

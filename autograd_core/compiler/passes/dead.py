@@ -5,6 +5,8 @@ from __future__ import annotations
 from autograd_core.compiler.calls import reads, results, written_by
 from autograd_core.compiler.plan import MADE, Plan
 
+_CHECKS = {"check_none", "check_range"}  # They give nothing, and raise where a value is wrong.
+
 
 def remove_dead_calls(plan: Plan) -> None:
     """Drop the calls whose results are not needed, and that change nothing which is.
@@ -16,7 +18,7 @@ def remove_dead_calls(plan: Plan) -> None:
     kept = []
     for call in reversed(plan.calls):
         touched = [*results(call), *written_by(call)]
-        if any(slots[k].base in needed or k in needed for k in touched):
+        if call.kernel in _CHECKS or any(slots[k].base in needed or k in needed for k in touched):
             needed.update(k for j in reads(call) for k in (j, slots[j].base))
             kept.append(call)
     plan.calls = kept[::-1]
