@@ -176,10 +176,10 @@ else:
 
 
 def test_compiled_functions_check_too(backend: Any) -> None:
-    lookup = ag.compile(lambda x, index: ag.gather(x, 0, index) * 2)
-    divide = ag.compile(lambda x, y: x // y)
     x, ones = ag.arange(4.0), ag.ones(2).long()
     for place in ("cpu", ag.get_default_device()):
+        lookup = ag.compile(lambda x, index: ag.gather(x, 0, index) * 2)
+        divide = ag.compile(lambda x, y: x // y)
         a, b, on = x.to(place), ones.to(place), {"device": place}
         for _ in range(2):
             assert lookup(a, ag.tensor([1, 2], **on)).tolist() == [2, 4]
