@@ -8,7 +8,7 @@ pytest.importorskip("numba", reason="generated loops need numba")
 import autograd_core as ag
 from autograd_core.backends.cpu.fused import FusedLoop
 
-BACKEND = ag.tensor(0.0)._backend
+BACKEND = ag.tensor(0.0, device="cpu")._backend
 UNARY = ["exp", "tanh", "sigmoid", "gelu", "relu", "neg", "square", "abs", "silu", "clone"]
 BINARY = ["add", "sub", "mul", "maximum", "minimum", "tanh_backward", "relu_backward"]
 COMPARISONS = ["lt", "ge", "eq"]

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from autograd_core.compiler.calls import reads, refs, results, written_by
 from autograd_core.compiler.plan import CONSTANT, Plan
+from autograd_core.recorder import Ref
 
 # Above this a constant is rather computed again than kept.
 _LARGEST = 1 << 24  # bytes
@@ -34,9 +37,7 @@ def fold_constants(plan: Plan) -> None:
     plan.calls = kept
 
 
-def _filled(value: object, plan: Plan) -> object:
-    from autograd_core.recorder import Ref
-
+def _filled(value: Any, plan: Plan) -> Any:
     if isinstance(value, Ref):
         return plan.slots[value.index].array
     if isinstance(value, tuple | list):

@@ -11,7 +11,8 @@ _CHECKS = {"check_none", "check_range"}  # They give nothing, and raise where a 
 def remove_dead_calls(plan: Plan) -> None:
     """Drop the calls whose results are not needed, and that change nothing which is.
 
-    Memory is needed if it is returned, was there before the step, or is read by a later call that is needed.
+    Memory is needed if it is returned, was there before the step, or is read by a later call that is needed. Calls
+    without a result are checks of values: they stay.
     """
     slots = plan.slots
     needed = {slots[k].base for k in plan.outputs} | {slot.index for slot in slots if slot.kind != MADE}

@@ -37,11 +37,11 @@ def fuse_elementwise(plan: Plan) -> None:
     for i, call in enumerate(plan.calls):
         if not fusible[i]:
             continue
-        made = slots[results(call)[0]]
-        dtypes = {slots[k].dtype.str for k in reads(call)} | {made.dtype.str}
-        key[i] = (made.shape, frozenset(dtypes - {"|b1"}))
+        result = slots[results(call)[0]]
+        dtypes = {slots[k].dtype.str for k in reads(call)} | {result.dtype.str}
+        key[i] = (result.shape, frozenset(dtypes - {"|b1"}))
         producers = [groups.maker[k] for k in reads(call) if k in groups.maker]
-        siblings = [j for k in reads(call) if slots[k].shape == made.shape for j in readers[k] if i - _NEAR < j < i]
+        siblings = [j for k in reads(call) if slots[k].shape == result.shape for j in readers[k] if i - _NEAR < j < i]
         for j in dict.fromkeys([*producers, *siblings]):
             a, b = groups.of[i], groups.of[j]
             if a == b or not fusible[j] or key[j] != key[i]:

@@ -21,7 +21,7 @@ class Groups:
         writer: dict[int, int] = {}  # base -> the last call that wrote to it
         readers: dict[int, list[int]] = {}  # base -> the calls that read it since
         for i, call in enumerate(plan.calls):
-            needs = set()
+            needs: set[int] = set()
             for k in reads(call):
                 base = plan.slots[k].base
                 needs.update(j for j in (maker.get(k), writer.get(base)) if j is not None)
