@@ -107,3 +107,28 @@ def test_a_compiled_step_launches_less_and_gives_the_same() -> None:
     before = launch.count
     compiled(x)
     assert 1 <= launch.count - before <= 2
+
+
+def test_a_compiled_training_step_updates_all_parameters_together() -> None:
+    ends = []
+    for compiled in (False, True):
+        ag.set_default_device("fusing")
+        ag.manual_seed(1)
+        model = ag.nn.Sequential(ag.nn.Linear(4, 6), ag.nn.SiLU(), ag.nn.LayerNorm(6), ag.nn.Linear(6, 3))
+        optimizer = ag.optim.AdamW(model.parameters(), 0.05)
+        x, y = ag.randn(5, 4), ag.randint(0, 3, (5,))
+
+        def step(x: Any, y: Any, model: Any = model, optimizer: Any = optimizer) -> Any:
+            optimizer.zero_grad()
+            loss = ag.nn.functional.cross_entropy(model(x) * 2 + 1, y)
+            loss.backward()
+            ag.nn.utils.clip_grad_norm_(model.parameters(), 0.1)
+            optimizer.step()
+            return loss
+
+        run = ag.compile(step, fullgraph=True) if compiled else step
+        losses = [run(x, y).item() for _ in range(6)]
+        ends.append((losses, [p.detach().cpu() for p in model.parameters()]))
+    assert ends[0][0] == pytest.approx(ends[1][0], rel=1e-5)
+    for a, b in zip(ends[0][1], ends[1][1]):
+        assert ag.allclose(a, b, 1e-4, 1e-6)
