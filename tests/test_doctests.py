@@ -18,7 +18,7 @@ import pytest
 import autograd_core as ag
 
 SIBLINGS = ("backends", "benchmarks", "examples", "nn", "optim")
-OPTIONAL = {"cupy", "cupyx", "matplotlib", "numba", "numba_cuda_mlir", "nvmath", "cudnn", "rich", "sklearn", "torch"}
+OPTIONAL = {"cupy", "cupyx", "matplotlib", "numba", "numba_cuda_mlir", "rich", "sklearn", "torch"}
 
 
 def module_names() -> Iterator[str]:
