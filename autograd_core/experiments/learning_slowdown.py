@@ -14,7 +14,7 @@ import autograd_core as ag
 import autograd_core.nn.functional as F
 from autograd_core import nn, optim
 from autograd_core.experiments.resume import Training
-from autograd_core.experiments.settings import Settings, figure, mnist_images, table
+from autograd_core.experiments.settings import Settings, figure, mnist_images, plain_ticks, table
 
 TITLE = "Quadratic cost against cross-entropy: the learning slowdown"
 STARTS = {"nearly right": (0.6, 0.9), "badly wrong": (2.0, 2.0)}  # weight and bias
@@ -133,6 +133,7 @@ def draw(result: dict[str, Any], folder: Path) -> list[Path]:
         networks.plot(range(1, len(errors) + 1), errors, label=row["name"], **style)
     networks.set(title="MNIST", xlabel="passes over the images", ylabel="test error, %", yscale="log")
     networks.legend(fontsize="small")
+    plain_ticks(networks)
     for axes in (learning, slopes, networks):
         axes.grid(alpha=0.3, which="both")
     path = folder / "slowdown.png"

@@ -18,7 +18,7 @@ import autograd_core as ag
 import autograd_core.nn.functional as F
 from autograd_core import nn, optim
 from autograd_core.experiments.resume import Training
-from autograd_core.experiments.settings import Settings, figure, mnist_images, table
+from autograd_core.experiments.settings import Settings, figure, mnist_images, plain_ticks, table
 
 TITLE = "The ladder to 99.67 % on MNIST"
 BATCH = 10
@@ -211,6 +211,7 @@ def draw(result: dict[str, Any], folder: Path) -> list[Path]:
         curves.plot(range(1, len(row["test"]) + 1), [100 * (1 - value) for value in row["test"]], label=row["name"])
     curves.set(yscale="log", xlabel="passes over the images", ylabel="test error, %")
     curves.grid(alpha=0.3, which="both")
+    plain_ticks(curves)
     curves.legend(fontsize="small")
     ours = [100 * (1 - row["accuracy"]) for row in result["rows"]]
     published = [100 - row["published"] if row["published"] else None for row in result["rows"]]

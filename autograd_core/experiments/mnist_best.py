@@ -16,7 +16,7 @@ import autograd_core as ag
 import autograd_core.nn.functional as F
 from autograd_core import nn, optim
 from autograd_core.experiments.resume import Training
-from autograd_core.experiments.settings import Settings, figure, mnist_images, table
+from autograd_core.experiments.settings import Settings, figure, mnist_images, plain_ticks, table
 
 TITLE = "Our best on MNIST: an ensemble on distorted digits"
 PARTS = tuple(f"network {i}" for i in range(1, 6))
@@ -139,6 +139,7 @@ def draw(result: dict[str, Any], folder: Path) -> list[Path]:
     axes.axhline(max(100 * (1 - result["ensemble"][-1]), 1e-2), color="k", linestyle="--", label="together")
     axes.set(yscale="log", xlabel="passes over the images", ylabel="test error, %")
     axes.grid(alpha=0.3, which="both")
+    plain_ticks(axes)
     axes.legend(fontsize="small")
     pictures = [folder / "errors.png"]
     made.savefig(pictures[0], dpi=120)

@@ -20,7 +20,7 @@ import autograd_core as ag
 import autograd_core.nn.functional as F
 from autograd_core import nn, optim
 from autograd_core.experiments.resume import Training
-from autograd_core.experiments.settings import Settings, figure, mnist_images, table
+from autograd_core.experiments.settings import Settings, figure, mnist_images, plain_ticks, table
 
 TITLE = "Pre-training a deep autoencoder with restricted Boltzmann machines"
 PARTS = ("pre-trained, sigmoid", "small random weights, sigmoid", "He's weights, ReLU")
@@ -255,6 +255,7 @@ def draw(result: dict[str, Any], folder: Path) -> list[Path]:
         xlabel="passes of fine-tuning", ylabel="squared error an image", title="test images; dotted: training images"
     )
     axes.grid(alpha=0.3, which="both")
+    plain_ticks(axes)
     axes.legend()
     errors = folder / "errors.png"
     made.savefig(errors, dpi=120)

@@ -103,3 +103,10 @@ def figure(width: float, height: float) -> Any:
     made = Figure(figsize=(width, height), layout="constrained")
     FigureCanvasAgg(made)
     return made
+
+
+def plain_ticks(axes: Any) -> None:
+    """On a logarithmic axis of errors 20 rather than 2 x 10 to the 1."""
+    for ticks in (axes.yaxis.set_major_formatter, axes.yaxis.set_minor_formatter):
+        ticks("{x:g}")
+    axes.tick_params(axis="y", which="minor", labelsize="x-small")
