@@ -11,7 +11,7 @@ from typing import Any
 from autograd_core import modes
 from autograd_core.engine import Node
 from autograd_core.nn import Module
-from autograd_core.recorder import Recorder
+from autograd_core.recorder import Recorder, Ref
 from autograd_core.tensor import Tensor
 
 Shape = tuple[int, ...]
@@ -157,27 +157,30 @@ def _multiply_adds(tape: Recorder, start: int) -> int:
     """The multiply-adds of the recorded calls from `start` on."""
 
     def shape(slot: Any) -> Shape:
-        return tuple(tape._arrays[slot.index].shape)
+        return tuple(tape._arrays[slot.index].shape) if isinstance(slot, Ref) else ()
 
     total = 0
     for call in tape.calls[start:]:
         count = _WORK.get(call.kernel)
         if count is not None:
-            total += count(shape(call.args[0]), shape(call.args[1]), shape(call.result))
+            result = call.result[0] if isinstance(call.result, tuple) else call.result
+            total += count(shape(result), *map(shape, call.args))
     return total
 
 
-# Kernel -> the multiply-adds of one call, from the shapes of its two operands and its result. What else multiplies
-# (attention, recurrent and transposed layers) is composed of these.
+# Kernel -> the multiply-adds of one call, from the shapes of its (first) result and its arguments. What else multiplies
+# (recurrent layers with projections, transposed convolutions) is composed of these.
 _WORK = {
-    "linear": lambda x, w, out: prod(out) * x[-1],
-    "matmul": lambda x, y, out: prod(out) * x[-1],
-    "matmul_nt": lambda x, y, out: prod(out) * x[-1],
-    "matmul_tn": lambda x, y, out: prod(out) * x[-2],
-    "conv2d": lambda x, w, out: prod(out) * prod(w[1:]),
-    "conv3d": lambda x, w, out: prod(out) * prod(w[1:]),
-    "conv2d_input_grad": lambda g, w, out: prod(g) * prod(w[1:]),
-    "conv3d_input_grad": lambda g, w, out: prod(g) * prod(w[1:]),
+    "linear": lambda out, x, w, *rest: prod(out) * x[-1],
+    "matmul": lambda out, x, y: prod(out) * x[-1],
+    "matmul_nt": lambda out, x, y: prod(out) * x[-1],
+    "matmul_tn": lambda out, x, y: prod(out) * x[-2],
+    "conv2d": lambda out, x, w, *rest: prod(out) * prod(w[1:]),
+    "conv3d": lambda out, x, w, *rest: prod(out) * prod(w[1:]),
+    "conv2d_input_grad": lambda out, g, w, *rest: prod(g) * prod(w[1:]),
+    "conv3d_input_grad": lambda out, g, w, *rest: prod(g) * prod(w[1:]),
+    "attention": lambda out, q, k, v, *rest: (prod(q) + prod(out)) * k[-2],
+    "recurrent": lambda out, x, h, c, w_ih, w_hh, *rest: prod(x[:2]) * (prod(w_ih) + prod(w_hh)),
 }
 
 

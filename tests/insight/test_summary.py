@@ -27,6 +27,11 @@ class Functional(nn.Module):
 
 
 # name, model, input shape, parameters, multiply-adds
+class Attention(nn.Module):
+    def forward(self, x: Any) -> Any:
+        return nn.functional.scaled_dot_product_attention(x, x, x)
+
+
 COUNTS = [
     ("mlp 8-9-9-9-4", lambda: mlp(8, 9, 9, 9, 4), (1, 8), 301, 72 + 81 + 81 + 36),
     ("mlp 784-30-10", lambda: mlp(784, 30, 10), (3, 784), 23860, 3 * (784 * 30 + 300)),
@@ -41,6 +46,8 @@ COUNTS = [
         32 * (4 + 8 + 2) + 32 * (8 + 8 + 2),
         10 * 32 * (12 + 16),
     ),
+    ("GRU both ways", lambda: nn.GRU(4, 8, bidirectional=True), (5, 2, 4), 2 * 24 * (4 + 8 + 2), 2 * 10 * 24 * 12),
+    ("attention", lambda: Attention(), (3, 6, 4), 0, 2 * 3 * 6 * 6 * 4),
     ("lazy", lambda: nn.Sequential(nn.LazyLinear(5), nn.ReLU()), (2, 3), 20, 30),
     ("batch norm", lambda: nn.BatchNorm2d(5), (2, 5, 3, 3), 10, 0),
     ("functional, shared", Functional, (3, 4), 16, 3 * 4 * 4 * 2 + 3 * 3 * 4),
