@@ -126,7 +126,9 @@ def test_forward_and_gradients_are_those_of_torch(op: Op) -> None:
         pairs = [(x, y) for x, y in zip(a, b, strict=True) if getattr(y, "requires_grad", False)]
         if pairs:
             weights = [np.linspace(0.5, 2.0, values(x).size).reshape(x.shape) for x, _ in pairs]
-            ag.autograd.backward([x for x, _ in pairs], [ag.tensor(w) for w in weights])
+            ag.autograd.backward(
+                [x for x, _ in pairs], [ag.tensor(w, device=x.device) for (x, _), w in zip(pairs, weights)]
+            )
             if op.name in ("scatter", "scatter_add") and sample[1].shape != sample[2].shape:
                 continue  # PyTorch's own gradient of a scatter of part of the source is an error.
             torch.autograd.backward([y for _, y in pairs], [torch.tensor(w) for w in weights])
