@@ -170,7 +170,7 @@ def _multiply_adds(tape: Recorder, start: int) -> int:
 
 # Kernel -> the multiply-adds of one call, from the shapes of its (first) result and its arguments. What else multiplies
 # (recurrent layers with projections, transposed convolutions) is composed of these.
-_WORK = {
+_WORK: dict[str, Any] = {
     "linear": lambda out, x, w, *rest: prod(out) * x[-1],
     "matmul": lambda out, x, y: prod(out) * x[-1],
     "matmul_nt": lambda out, x, y: prod(out) * x[-1],
