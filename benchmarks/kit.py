@@ -35,7 +35,7 @@ class Kit:
         optimizer: dict[str, Any] | None = None,
     ) -> None:
         self.lib, self.device = lib, device
-        self._is_ours = lib.__name__ == "autograd_core"
+        self._is_ours = lib.__name__ not in ("torch", "jax")
         self.channels_last, self.compiled, self.options = channels_last, compiled, optimizer or {}
         self.rng = np.random.default_rng(0)
         self.check: Callable[[], float] | None = None
