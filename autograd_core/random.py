@@ -106,6 +106,16 @@ def default_generator(backend: Any) -> Generator:
     return found
 
 
+def _in_child() -> None:
+    """A forked child, such as a worker that reads data, does not touch devices that are lost to it."""
+    for backend in [backend for backend in _defaults if not backend.survives_fork]:
+        del _defaults[backend]
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_in_child)
+
+
 def manual_seed(seed: int) -> Generator:
     """Seed the default generators of all devices; returns the CPU's.
 

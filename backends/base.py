@@ -50,6 +50,7 @@ class Backend(
     xp: Any = None
     array_type: type = object
     can_fuse = False  # Whether there is `fuse`.
+    survives_fork = True  # Whether a forked child may use the device.
 
     def __init__(self, index: int = 0) -> None:
         self.ordinal = index  # Not `index`: that is a kernel.

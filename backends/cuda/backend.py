@@ -47,6 +47,7 @@ class CudaBackend(CudaIndexKernels, CudaViewKernels, CudaMemory, Backend):
     """Array operations on an NVIDIA GPU through CuPy."""
 
     name = "cuda"
+    survives_fork = False
     column_limit = 1 << 25  # 128 MiB of float32: a GPU wants few and large products.
     # Whether the arrays only stand for those of a GPU, in tests: then no kernel of our own is launched.
     simulated = False

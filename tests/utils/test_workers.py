@@ -479,3 +479,12 @@ def test_a_module_pickled_to_another_process_gives_the_same_outputs(method):
         got = pool.apply(outputs, (model, x))
     assert got[2] != expected[2] and got[1] == expected[1]
     assert np.allclose(got[0], expected[0], rtol=1e-6, atol=1e-7)
+
+
+@pytest.mark.skipif("fork" not in METHODS, reason="there is no fork here")
+def test_forked_workers_leave_the_parents_gpu_alone():
+    """A GPU that has drawn random numbers is lost to a forked child: seeding there must not touch it."""
+    ag.rand(2, device="simulated")
+    loader = DataLoader(TensorDataset(ag.arange(6, device="cpu")), 2, num_workers=1, multiprocessing_context="fork")
+    assert [batch.tolist() for (batch,) in loader] == [[0, 1], [2, 3], [4, 5]]
+    assert ag.rand(2, device="simulated").shape == (2,)
