@@ -35,4 +35,3 @@ def keep_freed_memory() -> bool:
     except (OSError, AttributeError):  # Another C library.
         return False
     return bool(mallopt(_M_MMAP_THRESHOLD, _LARGEST_ON_HEAP)) and bool(mallopt(_M_TRIM_THRESHOLD, _IDLE))
-
