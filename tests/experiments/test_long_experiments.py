@@ -247,7 +247,9 @@ def test_mnist_best(tmp_path: Path, moved_digits: Path) -> None:
     result = run_quick("mnist-best", tmp_path, "--data", str(moved_digits))
     single = [row["accuracy"] for row in result["rows"]]
     assert len(single) == 3 and min(single) > 0.3
-    assert result["ensemble"][0] == single[0] and result["ensemble"][-1] > sum(single) / 3
+    # Probabilities are kept to four digits, which may decide a draw otherwise.
+    assert result["ensemble"][0] == pytest.approx(single[0], abs=3.5 / result["tests"])
+    assert result["ensemble"][-1] > sum(single) / 3
     assert all(row["answer"] != row["label"] for row in result["wrong"])
 
 
