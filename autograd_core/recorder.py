@@ -33,6 +33,8 @@ Array = Any
 
 # How many recorders are active, in all threads: what hot code looks at.
 recording = 0
+# How many models are watched (`insight.watch`): what a replay would not show. Compiled functions run as they are.
+watches = 0
 
 _active: dict[Any, Recorder] = {}  # backend -> its recorder
 _lock = threading.Lock()

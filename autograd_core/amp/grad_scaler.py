@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from autograd_core import devices, dtypes, modes
+from autograd_core import devices, dtypes, modes, recorder
 from autograd_core.storage import mark_mutated
 from autograd_core.tensor import Tensor, wrap
 from autograd_core.userline import warn_user
@@ -81,8 +81,9 @@ class GradScaler:
 
     def _scale_on(self, backend: Any) -> Tensor:
         if self._scale is None:
-            self._scale = wrap(backend.full((), self._init_scale, dtypes.float32.native), backend)
-            self._growth_tracker = wrap(backend.full((), self._init_growth_tracker, dtypes.int32.native), backend)
+            with recorder.paused():  # A recording must read the scale as it is then, not make it again.
+                self._scale = wrap(backend.full((), self._init_scale, dtypes.float32.native), backend)
+                self._growth_tracker = wrap(backend.full((), self._init_growth_tracker, dtypes.int32.native), backend)
         return self._scale.to(devices.device_of(backend))  # type: ignore[attr-defined,no-any-return]
 
     def _state(self, what: str) -> tuple[Tensor, Tensor]:

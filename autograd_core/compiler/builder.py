@@ -114,6 +114,13 @@ class Builder:
                     f"it changes {place.name}{what}, which a replay would not do: change it outside, or return the "
                     "value"
                 )
+            if not isinstance(was, Tensor):
+                # Made by the first call and kept, as a cache is: later calls find it, and are recorded anew.
+                if was is not None:
+                    raise Problem(
+                        f"it puts a tensor in place of {was!r:.60} into {place.name}; do so before the first call"
+                    )
+                self.guards.append((f"{place.expr} is None", place.name))
             self.changing.add(place.expr)
             lines.append(place.store.format(self._tensor(value)))
             self.assigned.append((place.name, place.expr, place.store.format("value")))

@@ -56,7 +56,7 @@ class Compiled:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         entries = self.entries
-        if entries and not recorder.recording:
+        if entries and not recorder.recording and not recorder.watches:
             with self._lock:
                 attempt = self._attempt_checked if self.check and self._is_due() else None
                 for entry in entries:
@@ -125,7 +125,7 @@ class Compiled:
     def _eagerly(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Run the function itself; record it where that can help later calls."""
         function = self.function
-        if recorder.recording or modes.state.anomaly or profiling():
+        if recorder.recording or recorder.watches or modes.state.anomaly or profiling():
             return function(*args, **kwargs)
         try:
             given, shape = arguments(self._parameters, args, kwargs)

@@ -52,6 +52,7 @@ class Watcher:
         self._silent: dict[Module, list[Any]] = {}  # Of the last steps, which units were 0 on the batch.
         self._on_sample: list[Callable[[Watcher], None]] = []
         self._handle: Any = model.register_forward_pre_hook(self._forward_begins)
+        recorder.watches += 1
 
     # -- the training loop's side -----------------------------------------------------------------------
 
@@ -109,11 +110,19 @@ class Watcher:
 
     def close(self) -> None:
         """Stop watching. What was measured stays."""
+        if self._handle is None:
+            return
         self._handle.remove()
+        self._handle = None
+        recorder.watches -= 1
         if self.model._hooks is not None:
             self.model._hooks.passing = None
         _forget_empty_hooks(self.model)
         self._finish()
+
+    def __del__(self) -> None:
+        if getattr(self, "_handle", None) is not None:  # Gone with its model, without `close`.
+            recorder.watches -= 1
 
     def __enter__(self) -> Watcher:
         return self
@@ -218,6 +227,8 @@ class _Measurement:
         self.versions = {p: p._version for p in self.parameters}
 
     def _begin_layer(self, module: Module, own: list[Any]) -> None:
+        if all(p in self.parameters for p in own):
+            return  # Tied weights are those of the layer that has them first.
         self.rows[module] = LayerSample(
             self.names[module], type(module).__name__, trains=any(p.requires_grad for p in own), used=False
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import collections
 import enum
 import functools
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -385,3 +386,54 @@ def test_a_large_array_of_the_host_is_refused() -> None:
     with pytest.raises(ag.compiler.CompileError, match="it reads a, a ndarray of 40000 bytes; make it a tensor"):
         for _ in range(2):
             f(ag.ones(3))
+
+
+def test_a_tensor_made_at_the_first_call_is_read_later():
+    class Cache:
+        scale = None
+
+        def __init__(self):
+            self.scale = None
+
+        def get(self):
+            if self.scale is None:
+                self.scale = ag.full((), 2.0)
+            return self.scale
+
+    cache = Cache()
+    compiled = ag.compile(lambda x: x * cache.get())
+    found = []
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for _ in range(4):
+            found.append(compiled(ag.ones(1)).item())
+            with ag.no_grad():
+                cache.scale.mul_(10)
+    assert found == [2.0, 20.0, 200.0, 2000.0]
+
+
+def test_the_scale_of_a_grad_scaler_is_not_frozen():
+    def losses(wrap):
+        ag.manual_seed(0)
+        model = nn.Linear(4, 2)
+        optimizer = ag.optim.SGD(model.parameters(), lr=0.5)
+        scaler = ag.amp.GradScaler("cpu", init_scale=4.0, growth_interval=1)
+        x, y = ag.randn(8, 4), ag.randint(0, 2, (8,))
+
+        def step(x, y):
+            optimizer.zero_grad()
+            loss = nn.functional.cross_entropy(model(x), y)
+            scaler.scale(loss).backward()
+            return loss
+
+        step = wrap(step)
+        found = []
+        for _ in range(6):
+            found.append(step(x, y).item())
+            scaler.step(optimizer)
+            scaler.update()
+        return found
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        assert losses(ag.compile) == losses(lambda step: step)

@@ -334,3 +334,40 @@ def test_two_watches_of_one_model() -> None:
             step(model, opt, x, y)
     assert [s.step for s in first.samples] == [0, 1, 4, 16]
     assert [s.step for s in second.samples] == [0, 1, 3, 6]
+
+
+def test_tied_weights_are_no_illness():
+    ag.manual_seed(0)
+    tok, head = nn.Embedding(20, 8), nn.Linear(8, 20, bias=False)
+    head.weight = tok.weight
+    model = nn.Sequential(tok, nn.Linear(8, 8), nn.ReLU(), head)
+    optimizer = ag.optim.Adam(model.parameters(), 1e-2)
+    x = ag.randint(0, 20, (64,))
+    with ag.insight.watch(model) as w:
+        for _ in range(20):
+            optimizer.zero_grad()
+            w.loss(nn.functional.cross_entropy(model(x), x)).backward()
+            optimizer.step()
+    assert "no gradient" not in str(w.diagnosis())
+
+
+def test_compiled_steps_are_watched_too():
+    ag.manual_seed(0)
+    model = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 2))
+    optimizer = ag.optim.SGD(model.parameters(), lr=1e4)
+    x, y = ag.randn(16, 4), ag.randint(0, 2, (16,))
+
+    @ag.compile
+    def step(x, y):
+        optimizer.zero_grad()
+        loss = nn.functional.cross_entropy(model(x), y)
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    for _ in range(3):
+        step(x, y)
+    with ag.insight.watch(model) as w:
+        for _ in range(20):
+            step(x, y)
+    assert w.samples and w.diagnosis().findings
