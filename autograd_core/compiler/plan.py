@@ -146,11 +146,14 @@ class Plan:
         """The Python function that runs the plan."""
         return replay.source(self)
 
-    def explain(self, source: bool = True) -> str:
-        """Calls after each pass, what was fused, the memory spared, and the generated source."""
+    def explain(self, full: bool = False) -> str:
+        """Calls after each pass, the peak of memory, what was fused and spared, which kernels move most memory.
+
+        full: instead of the largest, every loop call by call, and the generated source.
+        """
         from autograd_core.compiler.explain import explain
 
-        return explain(self, source)
+        return explain(self, full)
 
     def draw(self) -> Drawing:
         """The calls as a graph: `draw().save("plan.svg")`."""

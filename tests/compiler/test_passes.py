@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import autograd_core as ag
+from autograd_core import nn
 from autograd_core.compiler.optimize import optimize
 from autograd_core.compiler.passes.accumulation import make_additions_new
 from autograd_core.compiler.passes.common import share_common_calls
@@ -169,12 +170,66 @@ def test_explain_and_draw():
     for _ in range(3):
         step(ag.ones(3, 4, device="cpu"))
     (p,) = step.plans
-    text = p.explain()
-    assert "elementwise calls fused" in text and "def kernel(" in text and "not written to memory" in text
-    assert "def kernel(" not in p.explain(source=False)
+    short, full = p.explain(), p.explain(full=True)
     recorded, left = p.report[0][1], p.report[-1][1]
-    assert left < recorded and f"{recorded:>6} calls" in text
+    assert left < recorded
+    for text in (short, full):
+        assert "elementwise calls fused" in text and "never written to memory" in text and "at a time" in text
+        assert f"{recorded:>6} calls" in text and f"{left:>6} calls" in text
+    assert "def kernel(" in full and "def run(" in full and "not written to memory: " in full
+    assert "def " not in short and "explain(full=True)" in short
     assert p.draw().svg.startswith("<svg") and "argument" in p.draw().text
+
+
+def test_the_short_explanation_stays_short():
+    """However many layers there are: equal loops are one line, of kernels the largest are named."""
+    layers = [nn.Sequential(nn.Linear(n, n + 1), nn.Tanh(), nn.LayerNorm(n + 1), nn.Dropout(0.5)) for n in range(3, 15)]
+    model = nn.Sequential(*layers).to("cpu")
+    optimizer = ag.optim.Adam(model.parameters())
+
+    @ag.compile
+    def step(x):
+        optimizer.zero_grad()
+        loss = (model(x) - 1.0).square().mean()
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    for _ in range(2):
+        step(ag.ones(4, 3, device="cpu"))
+    (p,) = step.plans
+    assert len(p.calls) > 100 and len(p.explain().splitlines()) < 40 and max(map(len, p.explain().splitlines())) <= 100
+    assert len(p.explain(full=True).splitlines()) > 150
+
+
+def test_the_peak_of_a_plan():
+    """A result is held until its last use, a view holds what it looks at, what is there before is not counted."""
+    from autograd_core.compiler.explain import peak
+
+    size = 3 * 4 * 4
+    assert peak(plan(["b = exp a", "c = exp b", "d = exp c"], ["d"])) == 2 * size  # One is read, one is written.
+    assert peak(plan(["b = exp a", "c = exp b", "d = add b c"], ["d"])) == 3 * size
+    assert peak(plan(["b = exp a", "c = exp b", "d = exp c"], list("bcd"))) == 3 * size
+    assert peak(plan(["b = exp a", "p = copy_ p b"], ["b"], live=("p",))) == size
+    viewing = ["b = exp a", "v = reshape b (12,)", "c = exp a", "d = exp c", "e = exp v"]
+    shapes = {"v": (12,), "e": (12,)}
+    assert peak(plan(viewing, ["e"], shapes, bases={"v": "b"})) == 3 * size
+    assert peak(plan([*viewing[:4]], ["d"], shapes, bases={"v": "b"})) == 2 * size
+
+
+@needs_loops
+def test_a_loop_that_writes_where_an_array_lay_holds_no_more():
+    from autograd_core.compiler.explain import peak
+
+    big = (100, 100)
+    p = plan(["b = matmul a w", "c = exp b", "d = matmul c w"], ["d"], dict.fromkeys("abcdw", big))
+    assert peak(p) == 2 * 40_000
+    fuse_elementwise(p)
+    assert p.calls[1].kernel.loop.into and peak(p) == 2 * 40_000
+    p = plan(["b = matmul a w", "c = exp b"], ["c"], dict.fromkeys("abcw", big))
+    assert peak(p) == 2 * 40_000
+    fuse_elementwise(p)
+    assert peak(p) == 40_000
 
 
 @needs_loops
