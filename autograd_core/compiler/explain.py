@@ -27,7 +27,7 @@ _SHOWN = 6  # Groups of loops, and kernels, in the short form.
 
 
 def explain(plan: Plan, full: bool = False) -> str:
-    """Calls after each pass, memory, what was fused and what moves most memory; with `full`, every loop and the source."""
+    """Calls after each pass, memory, what was fused, what moves most memory; with `full`, every loop and the source."""
     fused = [call for call in plan.calls if hasattr(call.kernel, "loop")]
     lines = [f"{plan.name}: {len(plan.calls)} calls on {plan.backend.describe()}", ""]
     before = None
