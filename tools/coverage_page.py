@@ -1,6 +1,6 @@
 """Compare every name of the scope with PyTorch, and write docs/coverage.md from the results.
 
-    python tools/coverage_page.py                    all names, on the CPU and on the strict backend: some ten minutes
+    python tools/coverage_page.py                    all names, on the CPU and on the simulated device: some ten minutes
     python tools/coverage_page.py --device cuda      the same on the first CUDA device
     python tools/coverage_page.py --processes 2      the names dealt out to two processes
 
