@@ -46,7 +46,23 @@ class RecurrentKernels:
         b_hh: Array, mask: Array, out: Array, z: Array, side: Array, mode: str, reverse: bool, wants: tuple[bool, ...],
     ) -> tuple[Any, ...]:  # fmt: skip
         """The gradients of `recurrent` by x, h0, c0, the weights and the biases; g, gh, gc may be None."""
-        dz, dh, dc, sums = self.recurrent_scan_backward(g, gh, gc, h0, c0, w_hh, out, z, side, mask, mode, reverse)
+        scanned = self.recurrent_scan_backward(g, gh, gc, h0, c0, w_hh, out, z, side, mask, mode, reverse)
+        return self._recurrent_gradients(scanned, x, h0, w_ih, out, mode, reverse, wants)
+
+    def recurrent_backward_(
+        self, g: Array, gh: Array, gc: Array, x: Array, h0: Array, c0: Array, w_ih: Array, w_hh: Array, b_ih: Array,
+        b_hh: Array, mask: Array, out: Array, z: Array, side: Array, mode: str, reverse: bool, wants: tuple[bool, ...],
+    ) -> tuple[Any, ...]:  # fmt: skip
+        """`recurrent_backward` where nobody reads `z` any more: it may be written over."""
+        scanned = self.recurrent_scan_backward_(g, gh, gc, h0, c0, w_hh, out, z, side, mask, mode, reverse)
+        return self._recurrent_gradients(scanned, x, h0, w_ih, out, mode, reverse, wants)
+
+    def _recurrent_gradients(
+        self, scanned: tuple[Array, ...], x: Array, h0: Array, w_ih: Array, out: Array, mode: str, reverse: bool,
+        wants: tuple[bool, ...],
+    ) -> tuple[Any, ...]:  # fmt: skip
+        """What `recurrent_backward` returns, of the results of `recurrent_scan_backward`."""
+        dz, dh, dc, sums = scanned
         hidden = h0.shape[1]
         by_input, by_state = (
             self._gates(dz, hidden, places) for places in (((0, 1, 3), (0, 1, 2)) if mode == "GRU" else (None, None))
@@ -169,3 +185,7 @@ class RecurrentKernels:
             back = self.matmul(dz[t, :, :gates].reshape((n, gates * hidden)), w) + passed
             dh = back if seen is None else xp.where(seen, back, dh)
         return dz, dh, dc, xp.sum(dz, axis=(0, 1))
+
+    def recurrent_scan_backward_(self, *args: Any) -> tuple[Array, Array, Array, Array]:
+        """`recurrent_scan_backward`, which may write over `z`."""
+        return self.recurrent_scan_backward(*args)

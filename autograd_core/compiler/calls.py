@@ -24,6 +24,7 @@ _WRITES: dict[str, tuple[int, ...]] = {
     "rprop_": (0, 2, 3, 4),
     "add": (2,),  # With a third argument, `out`.
     "add_at": (0,),
+    "recurrent_backward_": (12,),
 }
 
 

@@ -22,6 +22,7 @@ _PASSES = {
     "share_common_calls": "common calls shared",
     "recompute_cheap_results": "cheap results computed again",
     "fuse_elementwise": "elementwise calls fused",
+    "write_over_last_uses": "results put over last uses",
 }
 _SHOWN = 6  # Groups of loops, and kernels, in the short form.
 

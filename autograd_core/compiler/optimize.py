@@ -9,6 +9,7 @@ from autograd_core.compiler.passes.common import share_common_calls
 from autograd_core.compiler.passes.constants import fold_constants
 from autograd_core.compiler.passes.dead import remove_dead_calls
 from autograd_core.compiler.passes.fusion import fuse_elementwise
+from autograd_core.compiler.passes.overwriting import write_over_last_uses
 from autograd_core.compiler.passes.recompute import recompute_cheap_results
 from autograd_core.compiler.plan import Plan
 
@@ -19,6 +20,7 @@ PASSES: tuple[Callable[[Plan], None], ...] = (
     share_common_calls,
     recompute_cheap_results,
     fuse_elementwise,
+    write_over_last_uses,
 )
 
 

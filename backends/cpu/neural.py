@@ -73,7 +73,7 @@ def install(backend: Any) -> None:
         conv2d, conv2d_input_grad, conv2d_weight_grad, max_pool2d, max_pool2d_backward, batch_norm_stats, batch_norm,
         batch_norm_backward, layer_norm, layer_norm_backward, cross_entropy, cross_entropy_backward, embedding_backward,
         softmax, softmax_backward, log_softmax, log_softmax_backward,
-        recurrent_scan, recurrent_scan_backward, attention, attention_backward,
+        recurrent_scan, recurrent_scan_backward, recurrent_scan_backward_, attention, attention_backward,
     ):  # fmt: skip
         setattr(backend, function.__name__, _bound(function, backend))
 
@@ -236,6 +236,12 @@ def recurrent_scan(portable: Any, z: Array, h0: Array, *rest: Any) -> tuple[Arra
 def recurrent_scan_backward(portable: Any, g: Array, gh: Array, gc: Array, h0: Array, *rest: Any) -> Any:
     run = recurrent_kernels.scan_backward if recurrent_kernels.usable(h0, rest[2]) else portable
     return run(g, gh, gc, h0, *rest)
+
+
+def recurrent_scan_backward_(portable: Any, g: Array, gh: Array, gc: Array, h0: Array, *rest: Any) -> Any:
+    if not recurrent_kernels.usable(h0, rest[2]):
+        return portable(g, gh, gc, h0, *rest)
+    return recurrent_kernels.scan_backward(g, gh, gc, h0, *rest, over=True)
 
 
 def attention(portable: Any, q: Array, k: Array, v: Array, *rest: Any) -> tuple[Array, Array]:

@@ -108,12 +108,14 @@ def scan(
 
 def scan_backward(
     g: Array, gh: Array, gc: Array, h0: Array, c0: Array, w: Array, out: Array, z: Array, side: Array, mask: Array,
-    mode: str, reverse: bool,
+    mode: str, reverse: bool, over: bool = False,
 ) -> tuple[Array, Array, Array, Array]:  # fmt: skip
-    """`recurrent_scan_backward`, on results of `scan`."""
+    """`recurrent_scan_backward`, on results of `scan`; `over`: dz may lie where z was."""
     _prepare()
     gates, (steps, samples, units), hidden = _GATES[mode], out.shape, h0.shape[1]
-    dz = np.empty((steps, samples, 4 if mode == "GRU" else gates, units), np.float32)
+    planes = 4 if mode == "GRU" else gates
+    # A cell reads all gates of its units before it writes them, and no other cell reads them.
+    dz = z if over and planes == gates else np.empty((steps, samples, planes, units), np.float32)
     given = np.zeros(0, np.float32) if g is None else _stretch(g, units, 2).reshape(-1)
     dh = np.zeros((samples, units), np.float32)
     carry = np.zeros((samples, units), np.float32)

@@ -12,6 +12,7 @@ from autograd_core.compiler.passes.constants import fold_constants
 from autograd_core.compiler.passes.dead import remove_dead_calls
 from autograd_core.compiler.passes.fusion import fuse_elementwise
 from autograd_core.compiler.passes.grouping import Groups
+from autograd_core.compiler.passes.overwriting import write_over_last_uses
 from autograd_core.compiler.passes.recompute import recompute_cheap_results
 from autograd_core.compiler.plan import ARGUMENT, CONSTANT, LIVE, MADE, Plan, Slot
 from autograd_core.recorder import Call, Ref
@@ -276,3 +277,47 @@ def test_a_cheap_result_is_computed_again_only_where_its_arguments_are_held():
     assert kernels_after(["v = matmul a w", "b = exp v"], "e = matmul b c14").count("exp") == 1
     held = kernels_after(["v = matmul a w", "b = exp v"], "d = matmul b c14", "e = matmul d v")
     assert held.count("exp") == 2 and held.index("exp", 2) == len(held) - 3
+
+
+def test_a_recurrent_layers_gradients_lie_where_its_gates_lay():
+    """If the gradient is the last to read them, and nobody else holds them."""
+
+    def kernels(lines, outputs, **options):
+        p = plan(lines, outputs, **options)
+        write_over_last_uses(p)
+        return [call.kernel for call in p.calls]
+
+    backward = "gx = recurrent_backward g None None x h c w w2 None None None y z s 'LSTM' False None"
+    assert kernels(["z = exp x", backward], ["gx"])[1] == "recurrent_backward_"
+    assert kernels([backward], ["gx"]) == ["recurrent_backward"]  # The caller's.
+    assert kernels([backward], ["gx"], live=("z",)) == ["recurrent_backward"]  # Was there before.
+    assert kernels(["z = exp x", backward], ["gx", "z"])[1] == "recurrent_backward"  # Returned.
+    assert kernels(["z = exp x", backward, "d = exp z"], ["gx", "d"])[1] == "recurrent_backward"  # Read later.
+    viewed = ["z = exp x", "v = reshape z (12,)", backward, "d = exp v"]
+    assert kernels(viewed, ["gx", "d"], bases={"v": "z"})[2] == "recurrent_backward"  # Read later through a view.
+
+
+@pytest.mark.parametrize("mode", ["LSTM", "GRU", "RNN_TANH", "RNN_RELU"])
+@pytest.mark.parametrize("masked", [False, True])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_recurrent_layers_gradients_are_the_same_wherever_they_lie(mode, masked, dtype):
+    rng = np.random.default_rng(0)
+    gates = {"LSTM": 4, "GRU": 3}.get(mode, 1)
+    steps, n, inputs, hidden = 7, 5, 3, 37
+
+    def draw(*shape):
+        return rng.standard_normal(shape).astype(dtype)
+
+    c0 = draw(n, hidden) if mode == "LSTM" else None
+    mask = rng.random((steps, n)) < 0.7 if masked else None
+    given = (
+        draw(steps, n, inputs), draw(n, hidden), c0, draw(gates * hidden, inputs), draw(gates * hidden, hidden),
+        draw(gates * hidden), draw(gates * hidden), mask,
+    )  # fmt: skip
+    y, *_, out, z, side = BACKEND.recurrent(*given, mode, False)
+    cotangents = draw(*y.shape), draw(n, hidden), None if c0 is None else draw(n, hidden)
+    wants = (True, True, c0 is not None, True, True, True, True)
+    expected = BACKEND.recurrent_backward(*cotangents, *given, out, z, side, mode, False, wants)
+    found = BACKEND.recurrent_backward_(*cotangents, *given, out, z, side, mode, False, wants)
+    for a, b in zip(expected, found, strict=True):
+        assert (a is None and b is None) or (a == b).all()
