@@ -8,6 +8,7 @@ from math import isfinite
 from typing import Any
 
 import autograd_core as ag
+from autograd_core.nn import Module
 from autograd_core.tensor import Tensor
 
 # The share of a sigmoid's or tanh's slope that is left where a unit counts as saturated: 5 % of the greatest.
@@ -63,6 +64,11 @@ class Sample:
         row = _plain(asdict(self))
         row["speed_ratio"] = self.speed_ratio
         return row  # type: ignore[no-any-return]
+
+
+def layers_of(model: Module) -> dict[Module, str]:
+    """Every module of `model` with its name; of a compiled one what was compiled, since hooks see that."""
+    return {m.__dict__.get("_orig_mod", m): name or "(model)" for name, m in model.named_modules()}
 
 
 def weighted(layers: Sequence[LayerSample]) -> list[LayerSample]:

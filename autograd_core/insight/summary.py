@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -10,7 +11,9 @@ from typing import Any
 
 from autograd_core import modes
 from autograd_core.engine import Node
+from autograd_core.insight.samples import layers_of
 from autograd_core.nn import Module
+from autograd_core.nn.parameter import _Uninitialized
 from autograd_core.recorder import Recorder, Ref
 from autograd_core.tensor import Tensor
 
@@ -19,17 +22,20 @@ Shape = tuple[int, ...]
 
 @dataclass
 class LayerSummary:
-    """One row: a module that holds parameters of its own, or holds no other module.
+    """One row: a module with parameters or products of its own, or which holds no other module.
 
-    parameters: its numbers, shared ones counted at their first owner. multiply_adds: of all its calls in one forward.
+    All figures are the module's own, without those of the modules in it, so that rows add up to the total. parameters:
+    its numbers, shared ones counted at their first owner. multiply_adds: of all its calls in one forward; None if the
+    model was not run. holds_others: there are modules in it.
     """
 
     name: str
     kind: str
     output_shape: Shape | None = None
     parameters: int = 0
-    multiply_adds: int = 0
+    multiply_adds: int | None = 0
     calls: int = 0
+    holds_others: bool = False
 
 
 @dataclass
@@ -37,43 +43,53 @@ class Summary:
     """What `summary` found; `print` it. Sizes are in bytes.
 
     kept_for_backward: what the graph of one forward holds until backward, each array once, without the parameters.
-    multiply_adds: of products and convolutions, the model's own beside its layers' included.
+    multiply_adds: of products and convolutions, the model's own beside its layers' included. Without an input the
+    model was not run: `multiply_adds` is None then, `call` what to write.
     """
 
     model: str
     layers: list[LayerSummary] = field(default_factory=list)
     parameters: int = 0
     trainable: int = 0
-    multiply_adds: int = 0
+    multiply_adds: int | None = 0
     parameter_bytes: int = 0
     buffer_bytes: int = 0
     input_bytes: int = 0
     kept_for_backward: int = 0
+    call: str = ""
 
     def __str__(self) -> str:
+        ran = self.multiply_adds is not None
         rows = [("layer", "kind", "output shape", "parameters", "multiply-adds")]
         for layer in self.layers:
             shape = "not called" if not layer.calls else "" if layer.output_shape is None else str(layer.output_shape)
             times = f" ({layer.calls} calls)" if layer.calls > 1 else ""
-            rows.append((layer.name, layer.kind, shape + times, f"{layer.parameters:,}", f"{layer.multiply_adds:,}"))
-        rows.append(("total", self.model, "", f"{self.parameters:,}", f"{self.multiply_adds:,}"))
+            kind = f"{layer.kind}, its own" if layer.holds_others else layer.kind
+            rows.append((layer.name, kind, shape + times, f"{layer.parameters:,}", f"{layer.multiply_adds or 0:,}"))
+        rows.append(("total", self.model, "", f"{self.parameters:,}", f"{self.multiply_adds or 0:,}"))
         widths = [max(len(row[i]) for row in rows) for i in range(5)]
+        columns = range(5) if ran else (0, 1, 3)
         lines = [
-            "  ".join(cell.rjust(w) if i > 2 else cell.ljust(w) for i, (cell, w) in enumerate(zip(row, widths)))
-            for row in rows
+            "  ".join(row[i].rjust(widths[i]) if i > 2 else row[i].ljust(widths[i]) for i in columns) for row in rows
         ]
         rule = "-" * len(lines[0])
         lines = [lines[0], rule, *lines[1:-1], rule, lines[-1]]
         lines.append(f"trainable parameters {self.trainable:,} of {self.parameters:,}")
-        lines.append(
-            f"memory: parameters {size_text(self.parameter_bytes)}, buffers {size_text(self.buffer_bytes)}, "
-            f"input {size_text(self.input_bytes)}, kept for backward {size_text(self.kept_for_backward)}"
-        )
+        memory = f"memory: parameters {size_text(self.parameter_bytes)}, buffers {size_text(self.buffer_bytes)}"
+        if ran:
+            memory += f", input {size_text(self.input_bytes)}, kept for backward {size_text(self.kept_for_backward)}"
+        lines.append(memory)
+        if not ran:
+            lazy = any(layer.kind.startswith("Lazy") for layer in self.layers)
+            what = "shapes, multiply-adds, the memory of a step" + ", and the parameters of lazy layers," * lazy
+            lines.append(f"for {what} give an input: {self.call}")
         return "\n".join(line.rstrip() for line in lines)
 
 
 def summary(model: Module, *inputs: Any, **kwargs: Any) -> Summary:
     """Run `model(*inputs, **kwargs)` once in evaluation mode and tell what it is made of.
+
+    Without an input, parameters and memory of the model alone; the printed text says what to give.
 
     Parameters are counted as the textbooks do: a dense layer from n to m units has m (n + 1), a convolution with k by k
     kernels from c to o channels o (c k^2 + 1); of a frozen or shared parameter each number counts once. A multiply-add
@@ -84,43 +100,76 @@ def summary(model: Module, *inputs: Any, **kwargs: Any) -> Summary:
     but that lazy layers are initialised. Raises TypeError if `model` is no Module, and what the model itself raises.
 
     >>> import autograd_core as ag
-    >>> s = ag.insight.summary(ag.nn.Sequential(ag.nn.Linear(8, 9), ag.nn.Sigmoid(), ag.nn.Linear(9, 4)), ag.ones(1, 8))
+    >>> model = ag.nn.Sequential(ag.nn.Linear(8, 9), ag.nn.Sigmoid(), ag.nn.Linear(9, 4))
+    >>> s = ag.insight.summary(model, ag.ones(1, 8))
     >>> s.parameters, s.multiply_adds
     (121, 108)
+    >>> ag.insight.summary(model).call
+    'summary(model, input)'
     """
     if not isinstance(model, Module):
         raise TypeError(f"insight.summary: expected an nn.Module, got {type(model).__name__}")
+    rows = {module: LayerSummary(name, "") for module, name in layers_of(model).items()}
+    model = next(iter(rows))
     result = Summary(type(model).__name__)
+    result.call = "" if inputs or kwargs else _wanted(model)
     tensors = list(_tensors((inputs, kwargs)))
+    if result.call:
+        result.multiply_adds = None
+    else:
+        output = _run(model, inputs, kwargs, rows, result, tensors)
+        result.kept_for_backward = _kept_bytes(output, list(model.parameters()))
+    seen: set[int] = set()
+    for module, row in rows.items():  # Now, since lazy layers have their kind and parameters from the first call on.
+        own = [p for p in module._parameters.values() if p is not None]
+        row.kind, row.holds_others = type(module).__name__, bool(module._modules)
+        row.parameters = sum(_numbers(p) for p in own if id(p) not in seen)
+        seen.update(map(id, own))
+        if result.call:
+            row.multiply_adds = None
+        if own or row.multiply_adds or not row.holds_others:
+            result.layers.append(row)
+    parameters = list(model.parameters())
+    result.parameters = sum(map(_numbers, parameters))
+    result.trainable = sum(_numbers(p) for p in parameters if p.requires_grad)
+    result.parameter_bytes = sum(p.dtype.itemsize * _numbers(p) for p in parameters)
+    result.buffer_bytes = sum(b.dtype.itemsize * _numbers(b) for b in model.buffers())
+    result.input_bytes = sum(t.nbytes for t in tensors)
+    return result
+
+
+def _run(
+    model: Module, inputs: Any, kwargs: Any, rows: dict[Module, LayerSummary], result: Summary, tensors: list[Tensor]
+) -> Any:
+    """The model's output; calls, shapes and multiply-adds are noted in `rows`."""
     backends = {t._backend for t in (*tensors, *model.parameters(), *model.buffers())}
-    owners: list[tuple[LayerSummary, Module]] = []
     with ExitStack() as stack:
         stack.enter_context(_evaluating(model))
         stack.enter_context(modes.inference_mode(False))
         stack.enter_context(modes.enable_grad())
         tapes = [stack.enter_context(Recorder(backend, allow_reads=True)) for backend in backends]
-        for name, module in model.named_modules():
-            if not module._modules or any(p is not None for p in module._parameters.values()):
-                row = LayerSummary(name or "(model)", type(module).__name__)
-                result.layers.append(row)
-                owners.append((row, module))
-                _count_calls(stack, module, row, tapes)
+        inner = [0]  # For each call under way, the work of the calls in it.
+        for module, row in rows.items():
+            _count_calls(stack, module, row, tapes, inner)
         output = model(*inputs, **kwargs)
-    seen: set[int] = set()
-    for row, module in owners:  # Now, since lazy layers have their parameters from the first call on.
-        row.kind = type(module).__name__
-        new = [p for p in module._parameters.values() if p is not None and id(p) not in seen]
-        seen.update(id(p) for p in new)
-        row.parameters = sum(p.numel() for p in new)
-    parameters = list(model.parameters())
-    result.parameters = sum(p.numel() for p in parameters)
-    result.trainable = sum(p.numel() for p in parameters if p.requires_grad)
     result.multiply_adds = sum(_multiply_adds(tape, 0) for tape in tapes)
-    result.parameter_bytes = sum(p.nbytes for p in parameters)
-    result.buffer_bytes = sum(b.nbytes for b in model.buffers())
-    result.input_bytes = sum(t.nbytes for t in tensors)
-    result.kept_for_backward = _kept_bytes(output, parameters)
-    return result
+    return output
+
+
+def _wanted(model: Module) -> str:
+    """How `summary` is to be called if the model's forward cannot be called without arguments, else ""."""
+    try:
+        parameters = list(inspect.signature(model.forward).parameters.values())
+    except (TypeError, ValueError):
+        return ""
+    wanted = [p for p in parameters if p.default is p.empty and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
+    texts = [f"{p.name}=..." if p.kind is p.KEYWORD_ONLY else p.name for p in wanted]
+    return f"summary({', '.join(['model', *texts])})" if wanted else ""
+
+
+def _numbers(t: Any) -> int:
+    """The numbers in a tensor; of a lazy one that is not initialised yet, none."""
+    return 0 if isinstance(t, _Uninitialized) else int(t.numel())
 
 
 @contextmanager
@@ -135,16 +184,20 @@ def _evaluating(model: Module) -> Iterator[None]:
             module.training = training
 
 
-def _count_calls(stack: ExitStack, module: Module, row: LayerSummary, tapes: list[Recorder]) -> None:
-    starts: list[list[int]] = []
+def _count_calls(stack: ExitStack, module: Module, row: LayerSummary, tapes: list[Recorder], inner: list[int]) -> None:
+    starts: list[tuple[int, list[int]]] = []
 
     def before(module: Module, args: Any) -> None:
-        starts.append([len(tape.calls) for tape in tapes])
+        starts.append((len(inner), [len(tape.calls) for tape in tapes]))
+        inner.append(0)
 
     def after(module: Module, args: Any, output: Any) -> None:
-        start = starts.pop()
+        depth, start = starts.pop()
         row.calls += 1
-        row.multiply_adds += sum(_multiply_adds(tape, n) for tape, n in zip(tapes, start))
+        work = sum(_multiply_adds(tape, n) for tape, n in zip(tapes, start))
+        row.multiply_adds = (row.multiply_adds or 0) + work - sum(inner[depth:])
+        del inner[depth:]
+        inner[-1] += work
         if row.output_shape is None:
             first = next(_tensors(output), None)
             row.output_shape = None if first is None else tuple(first.shape)

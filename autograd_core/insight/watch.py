@@ -10,7 +10,7 @@ from typing import Any
 import autograd_core as ag
 from autograd_core import modes, recorder
 from autograd_core.insight import diagnosis, report
-from autograd_core.insight.samples import SATURATED_SLOPE, LayerSample, Sample, read
+from autograd_core.insight.samples import SATURATED_SLOPE, LayerSample, Sample, layers_of, read
 from autograd_core.nn import Module
 from autograd_core.nn.hooks import Passing
 from autograd_core.nn.parameter import UninitializedParameter
@@ -42,7 +42,7 @@ class Watcher:
             raise TypeError(f"insight.watch: expected an nn.Module, got {type(model).__name__}")
         if not isinstance(every, int) or every < 1:
             raise ValueError(f"insight.watch: every must be a whole number of steps, at least 1, got {every!r}")
-        self.model, self.every = model, every
+        self.model, self.every = next(iter(layers_of(model))), every
         self._samples: list[Sample] = []
         self._unread: list[tuple[list[Tensor], Callable[[list[float]], Sample]]] = []
         self._next = 0
@@ -202,7 +202,7 @@ class _Measurement:
         self.rows: dict[Module, LayerSample] = {}
         self.seen: dict[Module, Any] = {}  # The output of each layer, or what its activation made of it.
         self.order: list[Module] = []
-        self.names = {module: name or "(model)" for name, module in model.named_modules()}
+        self.names = layers_of(model)
         self.parameters: dict[Any, Module] = {}  # Each parameter once, with the first module that owns it.
         self.before: dict[Any, Any] = {}  # Some of its values.
         self.weights: dict[Any, Any] = {}  # Sums of squares.
@@ -216,7 +216,7 @@ class _Measurement:
         self.input: tuple[Any, Any] | None = None
         with modes.no_grad():
             self._look_at_input(args)
-            for module in model.modules():
+            for module in self.names:
                 own = [p for p in module._parameters.values() if p is not None]
                 if own:
                     self._begin_layer(module, own)

@@ -113,3 +113,97 @@ def test_a_layer_that_forward_does_not_call_says_so() -> None:
 def test_only_modules() -> None:
     with pytest.raises(TypeError, match="expected an nn.Module, got function"):
         ag.insight.summary(mlp, ag.ones(1))  # type: ignore[arg-type]
+
+
+class Gated(nn.Module):
+    """A parameter, a product and layers of its own."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gate = nn.Parameter(ag.ones(4, 4))
+        self.body = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 4))
+
+    def forward(self, x: Any, scale: Any = 1.0) -> Any:
+        return self.body(self.body(x)) @ self.gate * scale
+
+
+class Products(nn.Module):
+    """A product, but no parameter of its own."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gated = Gated()
+
+    def forward(self, x: Any, *, mask: Any) -> Any:
+        y = self.gated(x) * mask
+        return y @ y.transpose(0, 1)
+
+
+def test_rows_have_their_own_figures_and_add_up() -> None:
+    s = ag.insight.summary(Products(), ag.ones(3, 4), mask=2.0)
+    assert [(row.name, row.kind, row.parameters, row.multiply_adds, row.calls) for row in s.layers] == [
+        ("(model)", "Products", 0, 3 * 3 * 4, 1),
+        ("gated", "Gated", 16, 3 * 4 * 4, 1),
+        ("gated.body.0", "Linear", 40, 2 * 3 * 32, 2),
+        ("gated.body.1", "ReLU", 0, 0, 2),
+        ("gated.body.2", "Linear", 36, 2 * 3 * 32, 2),
+    ]
+    assert sum(row.multiply_adds or 0 for row in s.layers) == s.multiply_adds
+    assert "Products, its own" in str(s) and "Gated, its own" in str(s) and "Linear, its own" not in str(s)
+
+
+@pytest.mark.parametrize(("name", "make", "shape", "parameters", "work"), COUNTS, ids=[c[0] for c in COUNTS])
+def test_the_work_of_the_rows_adds_up(name: str, make: Any, shape: tuple[int, ...], parameters: int, work: int) -> None:
+    s = ag.insight.summary(make(), ag.ones(*shape))
+    assert sum(row.multiply_adds or 0 for row in s.layers) == work
+
+
+def test_a_layer_that_fails_and_is_caught_leaves_the_counts_right() -> None:
+    class Careful(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first, self.second = nn.Linear(4, 4), nn.Linear(5, 5)
+
+        def forward(self, x: Any) -> Any:
+            try:
+                self.second(x)
+            except RuntimeError:
+                return self.first(x)
+
+    s = ag.insight.summary(Careful(), ag.ones(1, 4))
+    assert s.multiply_adds == 16 and [row.multiply_adds for row in s.layers] == [16, 0]
+
+
+def test_without_an_input_parameters_alone_and_what_to_give() -> None:
+    s = ag.insight.summary(Products())
+    assert (s.parameters, s.multiply_adds, s.call) == (92, None, "summary(model, x, mask=...)")
+    assert s.parameter_bytes == 4 * 92 and all(row.multiply_adds is None for row in s.layers)
+    text = str(s)
+    assert "summary(model, x, mask=...)" in text and "not called" not in text and "output shape" not in text
+    assert ag.insight.summary(Gated()).call == "summary(model, x)"
+    assert "and the parameters of lazy layers" in str(ag.insight.summary(nn.Sequential(nn.LazyLinear(2))))
+    with pytest.raises(TypeError, match="mask"):  # An input, but not all: that is the model's own error.
+        ag.insight.summary(Products(), ag.ones(3, 4))
+
+
+def test_a_model_that_takes_no_input_is_run() -> None:
+    class Constant(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.w = nn.Parameter(ag.ones(2, 2))
+
+        def forward(self) -> Any:
+            return self.w @ self.w
+
+    assert ag.insight.summary(Constant()).multiply_adds == 8
+
+
+def test_a_compiled_model_has_its_layers() -> None:
+    model, x = Gated(), ag.ones(3, 4)
+    plain, compiled = str(ag.insight.summary(model, x)), ag.compile(model)
+    assert str(ag.insight.summary(compiled, x)) == plain
+    for _ in range(3):
+        compiled(x)
+    assert str(ag.insight.summary(compiled, x)) == plain
+    inside = ag.insight.summary(nn.Sequential(ag.compile(nn.Linear(4, 2))), x)
+    assert [(row.name, row.kind, row.calls) for row in inside.layers] == [("0", "Linear", 1)]

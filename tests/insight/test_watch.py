@@ -371,3 +371,26 @@ def test_compiled_steps_are_watched_too():
         for _ in range(20):
             step(x, y)
     assert w.samples and w.diagnosis().findings
+
+
+@pytest.mark.parametrize("inside", [False, True], ids=["the model", "a layer"])
+def test_a_compiled_model_is_watched_like_the_model(inside):
+    ag.manual_seed(0)
+    first = nn.Linear(4, 8)
+    model = nn.Sequential(ag.compile(first) if inside else first, nn.ReLU(), nn.Linear(8, 2))
+    if not inside:
+        model = ag.compile(model)
+    optimizer = ag.optim.SGD(model.parameters(), lr=0.1)
+    x, y = ag.randn(16, 4), ag.randint(0, 2, (16,))
+    model(x)
+    with ag.insight.watch(model) as w:
+        for _ in range(6):
+            optimizer.zero_grad()
+            w.loss(nn.functional.cross_entropy(model(x), y)).backward()
+            optimizer.step()
+    rows = w.samples[0].layers
+    assert [(r.layer, r.kind, r.used, r.reached) for r in rows] == [
+        ("0", "Linear", True, True),
+        ("2", "Linear", True, True),
+    ]
+    assert not w.diagnosis()
