@@ -21,6 +21,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Self
+from weakref import WeakSet
 
 from autograd_core import storage
 from autograd_core.tensor import Tensor, wrap
@@ -35,6 +36,8 @@ Array = Any
 recording = 0
 # How many models are watched (`insight.watch`): what a replay would not show. Compiled functions run as they are.
 watches = 0
+# The steps that are being measured for them; a `GradScaler` tells each of the gradients that it has unscaled.
+measured: WeakSet[Any] = WeakSet()
 
 _active: dict[Any, Recorder] = {}  # backend -> its recorder
 _lock = threading.Lock()

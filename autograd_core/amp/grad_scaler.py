@@ -129,6 +129,8 @@ class GradScaler:
                         inverses[backend] = inverse.to(grad.device)
                     backend.unscale_(grad._data, found[backend]._data, inverses[backend]._data)
                     mark_mutated(backend, grad._data, "unscale_")
+                    for step in tuple(recorder.measured):
+                        step.unscaled(p, inverses[backend])
         self._found_inf[id(optimizer)] = found
         self._stages[id(optimizer)] = _UNSCALED
 

@@ -101,6 +101,7 @@ def diagnose(samples: Sequence[Sample]) -> Diagnosis:
     and dead units have no gradient.
     """
     findings: list[Finding] = []
+    count, samples = len(samples), [s for s in samples if not s.overflowed] or samples
     if samples:
         seen: set[str] = set()
         for illness, rule, silenced_by in _RULES:
@@ -109,7 +110,7 @@ def diagnose(samples: Sequence[Sample]) -> Diagnosis:
                 if finding is not None:
                     findings.append(Finding(illness, *finding))
                     seen.add(illness)
-    return Diagnosis(findings, len(samples))
+    return Diagnosis(findings, count)
 
 
 Found = tuple[list[str], str, str] | None
@@ -156,6 +157,14 @@ def _nan_data(samples: Sequence[Sample]) -> Found:
 
 
 def _nonfinite(samples: Sequence[Sample]) -> Found:
+    if all(s.overflowed for s in samples):
+        return (
+            [r.layer for r in samples[-1].layers if r.grad_nonfinite],
+            "the GradScaler skipped every watched step, since there are gradients that are not finite at a scale of "
+            f"{samples[-1].scale:.3g}",
+            "more steps, in which it finds a smaller scale, or a smaller init_scale; if it goes on at a scale of 1, "
+            "the gradients themselves are not finite, and autograd.detect_anomaly() names the line",
+        )
     for s in samples:
         bad = [r for r in s.layers if r.nonfinite or r.grad_nonfinite or r.weight_nonfinite]
         if bad:

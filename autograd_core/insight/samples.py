@@ -50,6 +50,7 @@ class Sample:
     input_rms: float | None = None  # The greatest root mean square of a feature of the input.
     input_nonfinite: float | None = None
     stepped: bool = False  # Some weight changed.
+    scale: float | None = None  # Of the loss, by a `GradScaler`; the gradients' figures are without it.
 
     @property
     def speed_ratio(self) -> float | None:
@@ -58,6 +59,13 @@ class Sample:
         if len(norms) < 2 or not all(isfinite(n) for n in norms) or not norms[-1]:
             return None
         return norms[0] / norms[-1]
+
+    @property
+    def overflowed(self) -> bool:
+        """A `GradScaler` skipped the step: its scale was too large, which it looks for in this way."""
+        bad = [r for r in self.layers if r.grad_nonfinite]
+        sound = not self.input_nonfinite and not any(r.nonfinite or r.weight_nonfinite for r in self.layers)
+        return bool(bad) and sound and not self.stepped and self.scale is not None and self.scale > 1
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON, in which a value that is not finite is its name."""

@@ -96,7 +96,10 @@ class Watcher:
         return self._until - self._passing.left
 
     def loss(self, loss: Tensor) -> Tensor:
-        """Tell the watcher the loss of this step; returns it. Optional: the diagnosis can then see it rise."""
+        """Tell the watcher the loss of this step; returns it. Optional: the diagnosis can then see it rise.
+
+        With a `GradScaler` the loss itself: `scaler.scale(w.loss(loss)).backward()`.
+        """
         if self._open is not None:
             self._open.loss = loss.detach()
         return loss
@@ -214,6 +217,7 @@ class _Measurement:
         self.model = model
         self.last: Module | None = None
         self.input: tuple[Any, Any] | None = None
+        self.inverse: Tensor | None = None
         with modes.no_grad():
             self._look_at_input(args)
             for module in self.names:
@@ -224,6 +228,7 @@ class _Measurement:
                     self.handles.append(module.register_forward_pre_hook(self._layer_begins))
                     self.handles.append(module.register_forward_hook(self._layer_ends))
         self.handles.append(model.register_forward_hook(self._forward_ends))
+        recorder.measured.add(self)
         self.versions = {p: p._version for p in self.parameters}
 
     def _begin_layer(self, module: Module, own: list[Any]) -> None:
@@ -292,6 +297,12 @@ class _Measurement:
         with modes.no_grad():
             self.grads[p] = _square_sum(p.grad.detach())
 
+    def unscaled(self, p: Any, inverse: Tensor) -> None:
+        """A `GradScaler` has multiplied the gradient by `inverse`."""
+        if p in self.grads:
+            self._gradient_came(p)
+            self.inverse = inverse
+
     # -- results ----------------------------------------------------------------------------------------
 
     def end_forward(self) -> None:
@@ -308,6 +319,7 @@ class _Measurement:
     def finish(self) -> tuple[list[Tensor], Callable[[list[float]], Sample]]:
         """The device's part of the figures, and what makes the sample from their values."""
         self.end_forward()
+        recorder.measured.discard(self)
         for handle in self.grad_handles:
             handle.remove()
         for p in self.parameters:
@@ -343,6 +355,8 @@ class _Measurement:
             if self.input is not None:
                 want("input_rms", self.input[0])
                 want("input_nonfinite", self.input[1])
+            if self.inverse is not None:
+                want("inverse", self.inverse)
         rows, order, parameters, step = self.rows, self.order, self.parameters, self.step
         self.seen.clear()
         self.before.clear()
@@ -356,6 +370,8 @@ class _Measurement:
             unused = [row for module, row in rows.items() if not row.used]
             sample = Sample(step, [rows[module] for module in order] + unused, stepped=stepped)
             sample.loss = found.get("loss")
+            inverse = found.get("inverse")
+            sample.scale = None if inverse is None else 1 / inverse if inverse else float("inf")
             sample.input_rms, sample.input_nonfinite = found.get("input_rms"), found.get("input_nonfinite")
             return sample
 

@@ -394,3 +394,91 @@ def test_a_compiled_model_is_watched_like_the_model(inside):
         ("2", "Linear", True, True),
     ]
     assert not w.diagnosis()
+
+
+def scaled_training(w, model, optimizer, scaler, x, y, steps, clip=False, half=False):
+    """The loop of the documentation of amp."""
+    device = x.device.type
+    for _ in range(steps):
+        optimizer.zero_grad()
+        with ag.autocast(device, dtype=ag.float16, enabled=half):
+            loss = F.cross_entropy(model(x).float(), y)
+        scaler.scale(w.loss(loss)).backward()
+        if clip:
+            scaler.unscale_(optimizer)
+            nn.utils.clip_grad_norm_(model.parameters(), 0.1)
+        scaler.step(optimizer)
+        scaler.update()
+
+
+@pytest.mark.parametrize("clip", [False, True], ids=["", "clipped"])
+def test_gradients_are_shown_without_the_scale_of_a_grad_scaler(clip):
+    def figures(scaler):
+        ag.manual_seed(0)
+        model, (x, y) = mlp(nn.ReLU), task()
+        optimizer = optim.SGD(model.parameters(), lr=0.1)
+        with ag.insight.watch(model) as w:
+            scaled_training(w, model, optimizer, scaler, x, y, 20, clip)
+        assert not w.diagnosis(), w.diagnosis()
+        return w.samples
+
+    kind = ag.zeros(1).device.type
+    plain = figures(ag.amp.GradScaler(kind, enabled=False))
+    scaled = figures(ag.amp.GradScaler(kind, init_scale=2.0**16))
+    assert [s.scale for s in plain] == [None] * 4 and [s.scale for s in scaled] == [2.0**16] * 4
+    for a, b in zip(plain, scaled, strict=True):
+        for row, other in zip(a.layers, b.layers, strict=True):
+            assert other.grad_norm == pytest.approx(row.grad_norm, rel=1e-4)
+
+
+def test_no_false_alarm_in_half_precision_and_where_the_scale_is_looked_for():
+    ag.manual_seed(0)
+    model, (x, y) = mlp(nn.ReLU), task()
+    optimizer = optim.SGD(model.parameters(), lr=0.1)
+    scaler = ag.amp.GradScaler(x.device.type, init_scale=2.0**40)
+    with ag.insight.watch(model) as w:
+        scaled_training(w, model, optimizer, scaler, x, y, 12, half=True)
+        assert scaler.get_scale() == 2.0**28  # Every step was skipped until now.
+    (skipped,) = w.diagnosis()
+    assert skipped.illness == "non-finite values" and "skipped every watched step" in skipped.evidence
+    with ag.insight.watch(model) as w:
+        scaled_training(w, model, optimizer, scaler, x, y, 60, half=True)
+    assert scaler.get_scale() > 1 and w.samples[-1].stepped and not w.diagnosis(), w.diagnosis()
+
+
+def test_what_explodes_or_is_nan_is_found_behind_a_grad_scaler():
+    ag.manual_seed(0)
+    model, (x, y) = nn.Sequential(*[nn.Linear(5, 5) for _ in range(6)]), task()
+    for layer in model:
+        nn.init.normal_(layer.weight, std=6.0)
+    optimizer = optim.SGD(model.parameters(), lr=1e-9)
+    with ag.insight.watch(model) as w:
+        scaled_training(w, model, optimizer, ag.amp.GradScaler(x.device.type), x, y, 20)
+    assert "exploding gradients" in w.diagnosis().illnesses
+
+    class Root(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layer = nn.Linear(5, 3)
+
+        def forward(self, x):
+            return ag.sqrt(self.layer(x) * 0.0)  # The slope at 0 is infinite, times 0.
+
+    model = Root()
+    optimizer = optim.SGD(model.parameters(), lr=0.1)
+    with ag.insight.watch(model) as w:
+        scaled_training(w, model, optimizer, ag.amp.GradScaler(x.device.type), x, y, 40)
+    (finding,) = w.diagnosis()
+    assert finding.illness == "non-finite values" and finding.layers == ["layer"]
+    assert w.samples[0].scale < 1 and "gradient of layer layer" in finding.evidence
+
+
+def test_measured_steps_are_forgotten():
+    from autograd_core import recorder
+
+    model, (x, y) = mlp(), task()
+    opt = optim.SGD(model.parameters(), lr=0.1)
+    with ag.insight.watch(model):
+        step(model, opt, x, y)
+        assert len(recorder.measured) == 1
+    assert not recorder.measured
