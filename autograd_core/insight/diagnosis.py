@@ -85,7 +85,7 @@ class Diagnosis:
         if not self.samples:
             return "nothing was measured: no forward pass in training mode with gradients on was watched to its end"
         if not self.findings:
-            return f"no illness found in {self.samples} watched steps"
+            return f"no illness found in {_count(self.samples, 'watched step')}"
         return "\n".join(f"{i}. {finding}" for i, finding in enumerate(self.findings, 1))
 
     __repr__ = __str__
@@ -129,8 +129,19 @@ def _sound(samples: Sequence[Sample]) -> list[Sample]:
 def _names(rows: Sequence[LayerSample]) -> str:
     """'layer 2 (Linear)', or 'layers 2 (Linear), 4 (Linear) and 3 more'."""
     texts = [f"{row.layer} ({row.kind})" for row in rows[:3]]
-    more = f" and {len(rows) - 3} more" if len(rows) > 3 else ""
-    return ("layer " if len(rows) == 1 else "layers ") + ", ".join(texts) + more
+    texts += [f"{len(rows) - 3} more"] if len(rows) > 3 else []
+    return ("layer " if len(rows) == 1 else "layers ") + " and ".join(
+        [", ".join(texts[:-1])] * (len(texts) > 1) + texts[-1:]
+    )
+
+
+def _count(n: float, noun: str) -> str:
+    return f"{n:.0f} {noun}" + "s" * (n != 1)
+
+
+def _agree(rows: Sequence[LayerSample], one: str, several: str) -> str:
+    """The form of a word that fits the number of `rows`."""
+    return one if len(rows) == 1 else several
 
 
 def _middle(values: Sequence[float | None]) -> float | None:
@@ -150,7 +161,8 @@ def _nan_data(samples: Sequence[Sample]) -> Found:
         if s.input_nonfinite:
             return (
                 [],
-                f"the input of step {s.step} has {s.input_nonfinite:.0f} values that are NaN or infinite",
+                f"in the input of step {s.step}, {_count(s.input_nonfinite, 'value')} "
+                f"{'is' if s.input_nonfinite == 1 else 'are'} NaN or infinite",
                 "find them with isfinite() in the data set, and drop or fill those samples",
             )
     return None
@@ -168,11 +180,20 @@ def _nonfinite(samples: Sequence[Sample]) -> Found:
     for s in samples:
         bad = [r for r in s.layers if r.nonfinite or r.grad_nonfinite or r.weight_nonfinite]
         if bad:
-            row = bad[0]
-            where = "output" if row.nonfinite else "weights" if row.weight_nonfinite else "gradient"
+            # In the order of time: the weights are there before, and backward comes last, from the end.
+            where, row = next(
+                (where, row)
+                for where, rows in (
+                    ("weight", [r for r in bad if r.weight_nonfinite]),
+                    ("output", [r for r in bad if r.nonfinite]),
+                    ("gradient", [r for r in reversed(bad) if r.grad_nonfinite]),
+                )
+                for row in rows
+            )
+            others = f", the first of {len(bad)} such layers" if len(bad) > 1 else ""
             return (
                 [r.layer for r in bad],
-                f"at step {s.step} the {where} of {_names([row])} is not finite, the first of {len(bad)} such layers",
+                f"at step {s.step} the {where} of {_names([row])} is not finite{others}",
                 "a smaller learning rate, gradient clipping (nn.utils.clip_grad_norm_), an eps under every log, root "
                 "and division; autograd.detect_anomaly() names the line",
             )
@@ -186,7 +207,8 @@ def _frozen(samples: Sequence[Sample]) -> Found:
     if rows:
         return (
             [r.layer for r in rows],
-            f"{_names(rows)} does not train: its parameters have requires_grad=False",
+            f"{_names(rows)} {_agree(rows, 'does not train: its', 'do not train: their')} parameters have "
+            "requires_grad=False",
             "if that is not meant, layer.requires_grad_(True) before the optimiser is made",
         )
     return None
@@ -200,20 +222,27 @@ def _unreached(samples: Sequence[Sample]) -> Found:
             "call loss.backward(), on a loss that was not detached",
         )
     latest = [_history(samples, r.layer) for r in samples[-1].layers if r.trains]
-    rows = [history[-1] for history in latest if not any(r.reached for r in history)]
+    rows = [h[-1] for h in latest if any(r.used for r in h) and not any(r.reached for r in h)]
     if not rows:
         return None
-    idle = [r for r in rows if not r.used]
-    if len(idle) == len(rows):
-        return (
-            [r.layer for r in rows],
-            f"forward never calls {_names(rows)}, and backward brings no gradient there",
-            "use the layer in forward, or delete it",
-        )
     return (
         [r.layer for r in rows],
-        f"backward brings no gradient to {_names(rows)}: the graph is cut on the way",
-        "look for detach(), .data, item(), no_grad() or rounding after the layer",
+        f"{_names(rows)} {_agree(rows, 'is cut off: forward called it', 'are cut off: forward called them')}, and "
+        "backward brought no gradient",
+        "look for detach(), .data, item(), no_grad() or rounding after the layer, or an output that is never used",
+    )
+
+
+def _unused(samples: Sequence[Sample]) -> Found:
+    histories = [_history(samples, r.layer) for r in samples[-1].layers if r.trains]
+    rows = [history[-1] for history in histories if not any(r.used or r.reached for r in history)]
+    if not rows:
+        return None
+    return (
+        [r.layer for r in rows],
+        f"{_names(rows)} {_agree(rows, 'is', 'are')} never called in forward, and {_agree(rows, 'gets', 'get')} no "
+        "gradient",
+        f"use {_agree(rows, 'it', 'them')} in forward, or delete {_agree(rows, 'it', 'them')}",
     )
 
 
@@ -229,8 +258,9 @@ def _not_updated(samples: Sequence[Sample]) -> Found:
     if rows and len(rows) < len([r for r in samples[-1].layers if r.trains]):
         return (
             [r.layer for r in rows],
-            f"{_names(rows)} has gradients but never changes, while others do",
-            "give its parameters to the optimiser",
+            f"{_names(rows)} {_agree(rows, 'has gradients but never changes', 'have gradients but never change')}, "
+            "while others do",
+            f"give {_agree(rows, 'its', 'their')} parameters to the optimiser",
         )
     return None
 
@@ -442,6 +472,7 @@ _RULES: list[tuple[str, Callable[[Sequence[Sample]], Found], tuple[str, ...]]] =
     ("non-finite values", _nonfinite, ("non-finite data",)),
     ("frozen layer", _frozen, ()),
     ("no gradient", _unreached, ("non-finite data", "non-finite values")),
+    ("unused layer", _unused, ("non-finite data", "non-finite values")),
     ("not updated", _not_updated, ("non-finite data", "non-finite values", "no gradient", "frozen layer")),
     ("symmetric weights", _before_trouble(_symmetric), ("no gradient", "not updated")),
     ("unnormalised input", _before_trouble(_unnormalised), ()),

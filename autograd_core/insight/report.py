@@ -63,7 +63,9 @@ def html(samples: Sequence[Sample], title: str) -> str:
     found = diagnose(samples)
     body = [f"<h1>{escape(title)}: how its training goes</h1>"]
     if samples:
-        body.append(f'<p class="soft">{len(samples)} watched steps, from {samples[0].step} to {samples[-1].step}</p>')
+        steps = f"{len(samples)} watched steps, from {samples[0].step} to {samples[-1].step}"
+        steps = steps if len(samples) > 1 else f"one watched step, number {samples[0].step}"
+        body.append(f'<p class="soft">{steps}</p>')
     body.append("<h2>Diagnosis</h2>")
     for finding in found:
         body.append(

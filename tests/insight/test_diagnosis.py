@@ -200,7 +200,7 @@ SICK = [
     ("division by an empty sum", "non-finite values", lambda: Custom(lambda z: z / F.relu(z - 50).sum(1, keepdim=True)), classes, sgd(0.1)),
     ("first layer frozen", "frozen layer", lambda: frozen_first(mlp(8, 16, 16, 3)), classes, sgd(0.1)),
     ("detached on the way", "no gradient", lambda: Custom(lambda z: F.relu(z).detach()), classes, sgd(0.1)),
-    ("layer that forward forgot", "no gradient", unused_layer, classes, sgd(0.1)),
+    ("layer that forward forgot", "unused layer", unused_layer, classes, sgd(0.1)),
     ("layer not given to the optimiser", "not updated", lambda: mlp(8, 16, 16, 3), classes, lambda model: optim.SGD(model[2:].parameters(), lr=0.1)),
     ("zero initialisation", "symmetric weights", lambda: mlp(8, 16, 16, 3, init=nn.init.zeros_, bias=0.0), classes, sgd(0.1)),
     ("constant initialisation", "symmetric weights", lambda: mlp(8, 16, 16, 3, act=nn.Tanh, init=lambda w: nn.init.constant_(w, 0.2), bias=0.1), classes, sgd(0.1)),
@@ -282,3 +282,92 @@ def test_sick(name: str, illness: str, make: Any, task: Any, optimizer: Any) -> 
 def test_healthy(name: str, make: Any, task: Any, optimizer: Any) -> None:
     found = train(make, task, optimizer).diagnosis()
     assert not found, str(found)
+
+
+class Half(nn.Module):
+    """`cut` layers whose gradient is cut off, and `idle` ones that forward never calls."""
+
+    def __init__(self, cut: int, idle: int) -> None:
+        super().__init__()
+        self.cut = nn.ModuleList(nn.Linear(8, 8) for _ in range(cut))
+        self.idle = nn.ModuleList(nn.Linear(8, 8) for _ in range(idle))
+        self.head = nn.Linear(8, 3)
+
+    def forward(self, x: Any) -> Any:
+        for layer in self.cut:
+            x = F.relu(layer(x))
+        return self.head(x.detach())
+
+
+def test_an_unused_layer_is_not_called_cut_off() -> None:
+    found = {f.illness: f for f in train(lambda: Half(1, 1), classes, sgd(0.1)).diagnosis()}
+    assert set(found) == {"no gradient", "unused layer"}
+    assert found["no gradient"].layers == ["cut.0"] and found["unused layer"].layers == ["idle.0"]
+    cut, idle = found["no gradient"].evidence, found["unused layer"].evidence
+    assert cut == "layer cut.0 (Linear) is cut off: forward called it, and backward brought no gradient"
+    assert idle == "layer idle.0 (Linear) is never called in forward, and gets no gradient"
+    cut, idle = (f.evidence for f in train(lambda: Half(2, 5), classes, sgd(0.1)).diagnosis())
+    assert cut.startswith("layers cut.0 (Linear) and cut.1 (Linear) are cut off: forward called them, and")
+    assert idle == (
+        "layers idle.0 (Linear), idle.1 (Linear), idle.2 (Linear) and 2 more are never called in forward, and get "
+        "no gradient"
+    )
+
+
+def _first_two(model: Model) -> Any:
+    return optim.SGD([*model[4:].parameters()], lr=0.1)
+
+
+def _frozen(count: int) -> Model:
+    model = mlp(8, 16, 16, 3)
+    for layer in [model[0], model[2]][:count]:
+        layer.requires_grad_(False)
+    return model
+
+
+def test_one_and_several() -> None:
+    def only(make: Any, optimizer: Any, **options: Any) -> Any:
+        return next(iter(train(make, classes, optimizer, **options).diagnosis()))
+
+    some = only(lambda: mlp(8, 16, 16, 3), _first_two)
+    assert some.evidence == "layers 0 (Linear) and 2 (Linear) have gradients but never change, while others do"
+    assert some.cure == "give their parameters to the optimiser"
+    one = only(lambda: mlp(8, 16, 16, 3), lambda model: optim.SGD(model[2:].parameters(), lr=0.1))
+    assert one.evidence == "layer 0 (Linear) has gradients but never changes, while others do"
+    assert one.cure == "give its parameters to the optimiser"
+    assert only(lambda: _frozen(1), sgd(0.1)).evidence == (
+        "layer 0 (Linear) does not train: its parameters have requires_grad=False"
+    )
+    assert only(lambda: _frozen(2), sgd(0.1)).evidence == (
+        "layers 0 (Linear) and 2 (Linear) do not train: their parameters have requires_grad=False"
+    )
+    assert str(train(lambda: mlp(8, 16, 3), classes, sgd(0.1), steps=1).diagnosis()) == (
+        "no illness found in 1 watched step"
+    )
+    assert str(train(lambda: mlp(8, 16, 3), classes, sgd(0.1), steps=2).diagnosis()) == (
+        "no illness found in 2 watched steps"
+    )
+
+
+def test_one_and_several_values_that_are_not_finite() -> None:
+    def with_nan(count: int) -> Any:
+        x, y, loss = classes()
+        x[0, :count] = float("nan")
+        return x, y, loss
+
+    for count, words in ((1, "1 value is NaN or infinite"), (3, "3 values are NaN or infinite")):
+        found = train(lambda: mlp(8, 16, 3), lambda n=count: with_nan(n), sgd(0.1)).diagnosis()
+        assert next(iter(found)).evidence == f"in the input of step 0, {words}"
+
+    class Last(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.body = mlp(8, 16, 3)
+            nn.init.constant_(self.body[-1].bias, float("inf"))
+
+        def forward(self, x: Any) -> Any:
+            return self.body(x)
+
+    found = next(iter(train(Last, classes, sgd(0.1), steps=1).diagnosis()))
+    assert found.evidence == "at step 0 the output of layer body.2 (Linear) is not finite, the first of 2 such layers"
+    assert found.layers == ["body.0", "body.2"]  # That of the gradient of the first comes later.
