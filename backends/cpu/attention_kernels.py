@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from autograd_core.backends.cpu import cells, micro, threads
-from autograd_core.backends.cpu.cache import kernel, prange
+from autograd_core.backends.cpu.cache import kernel
 
 Array = Any
 
@@ -112,25 +112,25 @@ def backward(
 
 
 @kernel(parallel=True, uses=micro.SOURCE + cells.SOURCE)
-def _forward(batch, heads, length, source, inner, features, places, masked, causal, scale, logsum):
+def _forward(batch, heads, length, source, inner, features, places, masked, causal, scale, logsum, worker, workers):
     # Rows of `places`: q, k, v, mask, result.
     width = 2 * _LANES
     wide = (source + width - 1) // width * width
     deep = (features + width - 1) // width * width
     thick = (inner + width - 1) // width * width
-    for task in prange(batch * heads):
+    start, by_key, by_value = np.empty(5, np.int64), np.arange(inner) * wide, np.arange(source) * deep
+    queries = np.empty(length * inner, np.float32)
+    rows = np.zeros(wide * thick, np.float32)
+    keys = np.empty(thick * wide, np.float32)
+    values = np.zeros(source * deep, np.float32)
+    scores = np.empty(_ROWS * wide, np.float32)
+    result = np.empty(_ROWS * deep, np.float32)
+    stats = np.empty(2, np.float32)
+    tasks = batch * heads
+    for task in range(worker * tasks // workers, (worker + 1) * tasks // workers):
         b, h = task // heads, task % heads
-        start, by_key, by_value = np.empty(5, np.int64), np.empty(inner, np.int64), np.empty(source, np.int64)
         for i in range(5):
             start[i] = places[i, 1] * b + places[i, 2] * h
-        for i in range(inner):
-            by_key[i] = i * wide
-        for i in range(source):
-            by_value[i] = i * deep
-        queries = np.empty(length * inner, np.float32)
-        rows = np.zeros(wide * thick, np.float32)
-        keys = np.empty(thick * wide, np.float32)
-        values = np.zeros(source * deep, np.float32)
         for i in range(length):
             at, to = start[0] + i * places[0, 3], np.uint64(i * inner)
             for e in range(np.uint64(inner)):
@@ -145,9 +145,6 @@ def _forward(batch, heads, length, source, inner, features, places, masked, caus
         for j in range(0, wide, _LANES):
             for e in range(0, thick, _LANES):
                 _turn(rows, j * thick + e, thick, keys, e * wide + j, wide)
-        scores = np.empty(_ROWS * wide, np.float32)
-        result = np.empty(_ROWS * deep, np.float32)
-        stats = np.empty(2, np.float32)
         for first in range(0, length, _ROWS):
             high = min(_ROWS, length - first)
             seen = min(source, first + high) if causal else source
@@ -178,23 +175,29 @@ def _forward(batch, heads, length, source, inner, features, places, masked, caus
 
 
 @kernel(parallel=True, fastmath={"reassoc", "contract", "nsz"}, uses=micro.SOURCE + cells.SOURCE)
-def _backward(batch, heads, length, source, inner, features, places, masked, causal, scale, logsum):
+def _backward(batch, heads, length, source, inner, features, places, masked, causal, scale, logsum, worker, workers):
     # Rows of `places`: q, k, v, mask, result, its gradient, and those of q, k, v.
     width = 2 * _LANES
     wide = (source + width - 1) // width * width
     deep = (features + width - 1) // width * width
     thick = (inner + width - 1) // width * width
-    for task in prange(batch * heads):
+    start, most = np.empty(9, np.int64), max(source, inner, features, _BLOCK)
+    # Where rows of the three widths begin.
+    by_wide, by_deep, by_thick = np.arange(most) * wide, np.arange(most) * deep, np.arange(most) * thick
+    rows, columns = np.zeros(wide * thick, np.float32), np.zeros(wide * deep, np.float32)
+    keys, values = np.empty(thick * wide, np.float32), np.empty(deep * wide, np.float32)
+    queries = np.zeros(_BLOCK * thick, np.float32)
+    cotangents = np.zeros(_BLOCK * deep, np.float32)
+    scores = np.zeros(_BLOCK * wide, np.float32)
+    slopes = np.zeros(_BLOCK * wide, np.float32)
+    result = np.empty(_ROWS * thick, np.float32)
+    by_k = np.empty((source + _ROWS) * thick, np.float32)
+    by_v = np.empty((source + _ROWS) * deep, np.float32)
+    tasks = batch * heads
+    for task in range(worker * tasks // workers, (worker + 1) * tasks // workers):
         b, h = task // heads, task % heads
-        start, most = np.empty(9, np.int64), max(source, inner, features, _BLOCK)
         for i in range(9):
             start[i] = places[i, 1] * b + places[i, 2] * h
-        # Where rows of the three widths begin.
-        by_wide, by_deep, by_thick = np.empty(most, np.int64), np.empty(most, np.int64), np.empty(most, np.int64)
-        for i in range(most):
-            by_wide[i], by_deep[i], by_thick[i] = i * wide, i * deep, i * thick
-        rows, columns = np.zeros(wide * thick, np.float32), np.zeros(wide * deep, np.float32)
-        keys, values = np.empty(thick * wide, np.float32), np.empty(deep * wide, np.float32)
         for j in range(source):
             at, to = start[1] + j * places[1, 3], np.uint64(j * thick)
             for e in range(np.uint64(inner)):
@@ -207,13 +210,10 @@ def _backward(batch, heads, length, source, inner, features, places, masked, cau
                 _turn(rows, j * thick + e, thick, keys, e * wide + j, wide)
             for e in range(0, deep, _LANES):
                 _turn(columns, j * deep + e, deep, values, e * wide + j, wide)
-        queries = np.zeros(_BLOCK * thick, np.float32)
-        cotangents = np.zeros(_BLOCK * deep, np.float32)
-        scores = np.zeros(_BLOCK * wide, np.float32)
-        slopes = np.zeros(_BLOCK * wide, np.float32)
-        result = np.empty(_ROWS * thick, np.float32)
-        by_k = np.zeros((source + _ROWS) * thick, np.float32)
-        by_v = np.zeros((source + _ROWS) * deep, np.float32)
+        for i in range(np.uint64(by_k.size)):
+            by_k[i] = 0
+        for i in range(np.uint64(by_v.size)):
+            by_v[i] = 0
         for top in range(0, length, _BLOCK):
             count = min(_BLOCK, length - top)
             for i in range(count):

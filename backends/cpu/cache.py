@@ -25,10 +25,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, overload
 
-from autograd_core.backends.cpu import threads
-
-# In a kernel's source this is `range`; compiling puts Numba's `prange` in its place.
-prange = range
+from autograd_core.backends.cpu import launch, threads
 
 _decorating = threading.RLock()
 _QUIET = 2.0  # seconds of compiling before a word is said about it
@@ -98,29 +95,26 @@ def _remove_in_process(pid: int, folder: Path) -> None:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def compile_kernel(function: Callable[..., Any], parallel: bool = False, **options: Any) -> Any:
+def compile_kernel(function: Callable[..., Any], **options: Any) -> Any:
     """Numba's dispatcher of `function`, cached in `cache_dir()`; `options` are those of `numba.njit`.
 
     `uses` is a text that changes with what the kernel uses from other files, which Numba's own key does not hold.
     Division by zero follows IEEE 754 unless `error_model` says otherwise: the check that Numba makes for Python's
-    exception also keeps loops from vectorising. A `parallel` dispatcher must be called as `threads.parallel` does.
+    exception also keeps loops from vectorising.
     """
     import numba
 
     _announce_compiling()
     options = {"error_model": "numpy", **options}
-    uses = options.pop("uses", "")
-
-    namespace = function.__globals__
-    if namespace.get("prange") is range:
-        namespace["prange"] = numba.prange
+    folder = cache_dir() / f"kernels-{_digest(options)}"
+    options.pop("uses", "")
     try:
-        with _numba_cache_folder(cache_dir() / _kind(parallel, {**options, "uses": uses} if uses else options)):
-            return numba.njit(cache=True, parallel=parallel, **options)(function)
+        with _numba_cache_folder(folder):
+            return numba.njit(cache=True, **options)(function)
     except RuntimeError as error:
         if "cannot cache" not in str(error):
             raise
-        return numba.njit(parallel=parallel, **options)(function)
+        return numba.njit(**options)(function)
 
 
 def compile_ufunc(function: Callable[..., Any], dtype: str, arguments: int) -> Any:
@@ -160,10 +154,10 @@ def _announce_compiling() -> None:
     event.register("numba:compile", Announcement())
 
 
-def _kind(parallel: bool, options: dict[str, Any]) -> str:
-    """A folder name for these options, which Numba's own key does not hold."""
+def _digest(options: dict[str, Any]) -> str:
+    """A text for these options, which Numba's own key does not hold."""
     parts = [(name, sorted(value) if isinstance(value, set) else value) for name, value in sorted(options.items())]
-    return f"{'parallel' if parallel else 'serial'}-{hashlib.sha256(repr(parts).encode()).hexdigest()[:8]}"
+    return hashlib.sha256(repr(parts).encode()).hexdigest()[:8]
 
 
 @contextmanager
@@ -187,8 +181,10 @@ def kernel(*, parallel: bool = False, **options: Any) -> Callable[[Callable[...,
 def kernel(function: Callable[..., Any] | None = None, /, *, parallel: bool = False, **options: Any) -> Any:
     """Decorator: compile the function with Numba at its first call, keeping the machine code on disk.
 
-    With `parallel=True` its `prange` loops run on all threads, and `.serial` is the same function compiled to run on
-    the calling thread: the caller takes that one for small arrays. `.python` is the function itself.
+    With `parallel=True` the function ends in two parameters, `part` and `parts`, which callers leave out: it does its
+    share of the work, of a loop over n the part `range(part * n // parts, (part + 1) * n // parts)`. Called so it runs
+    on all threads, a part on each; `.serial` does the whole on the calling thread, which is faster for small arrays.
+    `.python` is the function itself.
     """
     if function is None:
         return lambda function: _lazy(function, parallel, options)
@@ -196,23 +192,36 @@ def kernel(function: Callable[..., Any] | None = None, /, *, parallel: bool = Fa
 
 
 def _lazy(function: Callable[..., Any], parallel: bool, options: dict[str, Any]) -> Any:
-    serial = _compiled_at_first_call(function, False, options)
-    # A parallel kernel works long enough to let other Python threads run meanwhile. A short one must not: to get the
-    # interpreter's lock back from a busy thread takes milliseconds.
-    released = {"nogil": True, **options}
-    entry = threads.parallel(_compiled_at_first_call(function, True, released), serial) if parallel else serial
-    entry.python = function
-    return entry
-
-
-def _compiled_at_first_call(function: Callable[..., Any], parallel: bool, options: dict[str, Any]) -> Any:
     compiled: Any = None
 
-    @wraps(function)
-    def call(*args: Any) -> Any:
+    def dispatcher() -> Any:
         nonlocal compiled
         if compiled is None:
-            compiled = compile_kernel(function, parallel, **options)
-        return compiled(*args)
+            compiled = compile_kernel(function, **options)
+        return compiled
 
-    return call
+    if parallel:
+        launcher: Any = None
+
+        # The work of several threads is long enough to let other Python threads run meanwhile; that of one is not: to
+        # get the interpreter's lock back from a busy thread takes milliseconds.
+        def on_threads(parts: int, *args: Any) -> None:
+            nonlocal launcher
+            if launcher is None:
+                name = f"{function.__module__}.{function.__qualname__}.{_digest(options)}"
+                launcher = launch.on_all_threads(dispatcher, name, compile_kernel)
+            launcher(parts, *args)
+
+        @wraps(function)
+        def serial(*args: Any) -> None:
+            (compiled or dispatcher())(*args, 0, 1)
+
+        entry: Any = threads.parallel(on_threads, serial)
+    else:
+
+        @wraps(function)
+        def entry(*args: Any) -> Any:
+            return (compiled or dispatcher())(*args)
+
+    entry.python = function
+    return entry

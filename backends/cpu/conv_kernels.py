@@ -25,7 +25,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from autograd_core.backends.cpu import micro, threads
-from autograd_core.backends.cpu.cache import kernel, prange
+from autograd_core.backends.cpu.cache import kernel
 
 Array = Any
 Shape = tuple[int, ...]
@@ -233,9 +233,8 @@ def _sum(work: _Work, x: Array, w: Array, bias: Array, y: Array, stride: Shape, 
     multiplications = w.size * y.size // y.shape[1]
     workers = 1 if multiplications < _SMALL else threads.get_num_threads()
     parts = 1 if items >= 2 * workers else min(units, -(-2 * workers // items))
-    workers = min(workers, items * parts)
-    run = _correlate.serial if workers == 1 else _correlate
-    run(x, w, work.starts, work.offsets, work.phases, bias, y, workers, parts, *block, *stride, *step, groups)
+    run = _correlate.serial if min(workers, items * parts) == 1 else _correlate
+    run(x, w, work.starts, work.offsets, work.phases, bias, y, parts, *block, *stride, *step, groups)
 
 
 def weight_grad(g: Array, x: Array, shape: Any, stride: Any, padding: Any, dilation: Any, groups: int) -> Any:
@@ -252,11 +251,9 @@ def weight_grad(g: Array, x: Array, shape: Any, stride: Any, padding: Any, dilat
     sums = max(1, min(_SUMS, items, (1 << 20) // (out * padded)))
     parts = min(-(-_SUMS // sums), groups * -(-out // groups // (_ROWS // 2)))
     gw = np.zeros((sums, out, padded), np.float32)
-    small = g.size * inner < _SMALL
-    workers = 1 if small else min(threads.get_num_threads(), sums * parts)
-    run = _weights.serial if workers == 1 else _weights
+    run = _weights.serial if g.size * inner < _SMALL or sums * parts == 1 else _weights
     g, x = np.ascontiguousarray(g), np.ascontiguousarray(x)
-    run(g, x, gw.reshape(-1), work.starts, offsets, workers, sums, parts, *block, *stride, groups)
+    run(g, x, gw.reshape(-1), work.starts, offsets, sums, parts, *block, *stride, groups)
     total = gw[0]
     for part in gw[1:]:
         total += part
@@ -266,8 +263,8 @@ def weight_grad(g: Array, x: Array, shape: Any, stride: Any, padding: Any, dilat
 
 @kernel(parallel=True, uses=micro.SOURCE)
 def _correlate(
-    x, w, starts, offsets, phases, bias, y, workers, parts,
-    images, span, lead, rows, height, width, margin, line, sh, sw, dh, dw, groups,
+    x, w, starts, offsets, phases, bias, y, parts,
+    images, span, lead, rows, height, width, margin, line, sh, sw, dh, dw, groups, worker, workers,
 ):  # fmt: skip
     n, channels, tall, wide = x.shape
     out, down, across = y.shape[1], y.shape[2], y.shape[3]
@@ -278,107 +275,109 @@ def _correlate(
     total = (n + images - 1) // images * bands * parts
     pitch = (images * height * width + _PANEL - 1) // _PANEL * _PANEL
     x_flat, y_flat = x.reshape(-1), y.reshape(-1)
-    for worker in prange(workers):
-        lines = np.zeros(channels * lines_of * line, np.float32)
-        sums = np.empty(_ROWS * pitch, np.float32)
-        at_item = -1
-        for index in range(worker * total // workers, (worker + 1) * total // workers):
-            item, part = index // parts, index % parts
-            first = item // bands * images
-            count = min(images, n - first)
-            top = item % bands * span
-            if item != at_item:
-                at_item = item
-                for entry in range(channels * lines_of):
-                    c, a, b = entry // lines_of, entry // starts.size % sh, starts[entry % starts.size]
-                    left = max(0, (sw - 1 - b) // sw)
-                    size = np.uint64(max(0, min(width, (wide - 1 - b) // sw + 1) - left))
-                    if sh == 1 and sw == 1 and width == wide:
-                        # Rows follow one another: all in one go, and zeros where a row reaches into the next.
-                        low_row, end_row = max(0, lead - top), min(rows, tall + lead - top)
-                        for image in range(count):
-                            begin = (((first + image) * channels + c) * tall + top - lead) * wide + b
-                            low_at, end_at = max(low_row * wide, -begin), min(end_row * wide, x_flat.size - begin)
-                            base = entry * line + margin + image * height * width
-                            to, source = np.uint64(base + low_at), np.uint64(begin + low_at)
-                            for q in range(np.uint64(max(0, end_at - low_at))):
-                                lines[to + q] = x_flat[source + q]
-                            for t in range(low_row, end_row):
-                                for q in range(left):
-                                    lines[base + t * width + q] = 0
-                                for q in range(left + np.int64(size), width):
-                                    lines[base + t * width + q] = 0
-                            for q in range(base, base + low_row * width):
-                                lines[q] = 0
-                            for q in range(base + max(low_row, end_row) * width, base + rows * width):
-                                lines[q] = 0
-                    else:
-                        for image in range(count):
-                            for t in range(rows):
-                                row = (top - lead + t) * sh + a
-                                to = np.uint64(entry * line + margin + (image * height + t) * width + left)
-                                if 0 <= row < tall:
-                                    source = np.uint64(
-                                        (((first + image) * channels + c) * tall + row) * wide + left * sw + b
-                                    )
-                                    if sw == 1:
-                                        for q in range(size):
-                                            lines[to + q] = x_flat[source + q]
-                                    else:
-                                        for q in range(size):
-                                            lines[to + q] = x_flat[source + q * np.uint64(sw)]
+    first_index, end_index = worker * total // workers, (worker + 1) * total // workers
+    if first_index == end_index:
+        return
+    lines = np.zeros(channels * lines_of * line, np.float32)
+    sums = np.empty(_ROWS * pitch, np.float32)
+    at_item = -1
+    for index in range(first_index, end_index):
+        item, part = index // parts, index % parts
+        first = item // bands * images
+        count = min(images, n - first)
+        top = item % bands * span
+        if item != at_item:
+            at_item = item
+            for entry in range(channels * lines_of):
+                c, a, b = entry // lines_of, entry // starts.size % sh, starts[entry % starts.size]
+                left = max(0, (sw - 1 - b) // sw)
+                size = np.uint64(max(0, min(width, (wide - 1 - b) // sw + 1) - left))
+                if sh == 1 and sw == 1 and width == wide:
+                    # Rows follow one another: all in one go, and zeros where a row reaches into the next.
+                    low_row, end_row = max(0, lead - top), min(rows, tall + lead - top)
+                    for image in range(count):
+                        begin = (((first + image) * channels + c) * tall + top - lead) * wide + b
+                        low_at, end_at = max(low_row * wide, -begin), min(end_row * wide, x_flat.size - begin)
+                        base = entry * line + margin + image * height * width
+                        to, source = np.uint64(base + low_at), np.uint64(begin + low_at)
+                        for q in range(np.uint64(max(0, end_at - low_at))):
+                            lines[to + q] = x_flat[source + q]
+                        for t in range(low_row, end_row):
+                            for q in range(left):
+                                lines[base + t * width + q] = 0
+                            for q in range(left + np.int64(size), width):
+                                lines[base + t * width + q] = 0
+                        for q in range(base, base + low_row * width):
+                            lines[q] = 0
+                        for q in range(base + max(low_row, end_row) * width, base + rows * width):
+                            lines[q] = 0
+                else:
+                    for image in range(count):
+                        for t in range(rows):
+                            row = (top - lead + t) * sh + a
+                            to = np.uint64(entry * line + margin + (image * height + t) * width + left)
+                            if 0 <= row < tall:
+                                source = np.uint64(
+                                    (((first + image) * channels + c) * tall + row) * wide + left * sw + b
+                                )
+                                if sw == 1:
+                                    for q in range(size):
+                                        lines[to + q] = x_flat[source + q]
                                 else:
                                     for q in range(size):
-                                        lines[to + q] = 0
-            for unit in range(part * groups * per // parts, (part + 1) * groups * per // parts):
-                group, row_of = unit // per, unit % per * _ROWS
-                high = min(_ROWS, per_group - row_of)
-                channel = group * per_group + row_of
-                for phase in range(phases.shape[0]):
-                    k, a, b, columns = phases[phase, 2], phases[phase, 3], phases[phase, 4], phases[phase, 6]
-                    tall_here = min(span, phases[phase, 5] - top)
-                    if k == 0 or tall_here <= 0:
-                        continue
-                    used = (tall_here - 1) * width + columns
-                    # Image by image, the zeros between are left out.
-                    apart = (used + _LANES - 1) // _LANES * _LANES < height * width
-                    if not apart:
-                        used += (count - 1) * height * width
-                    w_at, x_at = phases[phase, 0] + channel * k, group * inside * lines_of * line
-                    for image in range(count if apart else 1):
-                        begin = image * height * width
-                        for start in range(begin, begin + used, _PANEL):
-                            rest = begin + used - start
-                            if rest > 2 * _LANES:
-                                _three(high, w, w_at, k, 1, lines, x_at + start, offsets, phases[phase, 1], k,
-                                       sums, start, pitch, 0)  # fmt: skip
-                            elif rest > _LANES:
-                                _two(high, w, w_at, k, 1, lines, x_at + start, offsets, phases[phase, 1], k,
-                                     sums, start, pitch, 0)  # fmt: skip
+                                        lines[to + q] = x_flat[source + q * np.uint64(sw)]
                             else:
-                                _one(high, w, w_at, k, 1, lines, x_at + start, offsets, phases[phase, 1], k,
-                                     sums, start, pitch, 0)  # fmt: skip
-                    whole = dh == 1 and dw == 1 and width == columns
-                    across_here, rows_here = (columns * tall_here, 1) if whole else (columns, tall_here)
-                    for o in range(high):
-                        shift = bias[channel + o]
-                        for image in range(count):
-                            for row in range(rows_here):
-                                source = np.uint64(o * pitch + (image * height + row) * width)
-                                line_of = ((first + image) * out + channel + o) * down + (top + row) * dh + a
-                                to = np.uint64(line_of * across + b)
-                                if dw == 1:
-                                    for q in range(np.uint64(across_here)):
-                                        y_flat[to + q] = sums[source + q] + shift
-                                else:
-                                    for q in range(np.uint64(across_here)):
-                                        y_flat[to + q * np.uint64(dw)] = sums[source + q] + shift
+                                for q in range(size):
+                                    lines[to + q] = 0
+        for unit in range(part * groups * per // parts, (part + 1) * groups * per // parts):
+            group, row_of = unit // per, unit % per * _ROWS
+            high = min(_ROWS, per_group - row_of)
+            channel = group * per_group + row_of
+            for phase in range(phases.shape[0]):
+                k, a, b, columns = phases[phase, 2], phases[phase, 3], phases[phase, 4], phases[phase, 6]
+                tall_here = min(span, phases[phase, 5] - top)
+                if k == 0 or tall_here <= 0:
+                    continue
+                used = (tall_here - 1) * width + columns
+                # Image by image, the zeros between are left out.
+                apart = (used + _LANES - 1) // _LANES * _LANES < height * width
+                if not apart:
+                    used += (count - 1) * height * width
+                w_at, x_at = phases[phase, 0] + channel * k, group * inside * lines_of * line
+                for image in range(count if apart else 1):
+                    begin = image * height * width
+                    for start in range(begin, begin + used, _PANEL):
+                        rest = begin + used - start
+                        if rest > 2 * _LANES:
+                            _three(high, w, w_at, k, 1, lines, x_at + start, offsets, phases[phase, 1], k,
+                                   sums, start, pitch, 0)  # fmt: skip
+                        elif rest > _LANES:
+                            _two(high, w, w_at, k, 1, lines, x_at + start, offsets, phases[phase, 1], k,
+                                 sums, start, pitch, 0)  # fmt: skip
+                        else:
+                            _one(high, w, w_at, k, 1, lines, x_at + start, offsets, phases[phase, 1], k,
+                                 sums, start, pitch, 0)  # fmt: skip
+                whole = dh == 1 and dw == 1 and width == columns
+                across_here, rows_here = (columns * tall_here, 1) if whole else (columns, tall_here)
+                for o in range(high):
+                    shift = bias[channel + o]
+                    for image in range(count):
+                        for row in range(rows_here):
+                            source = np.uint64(o * pitch + (image * height + row) * width)
+                            line_of = ((first + image) * out + channel + o) * down + (top + row) * dh + a
+                            to = np.uint64(line_of * across + b)
+                            if dw == 1:
+                                for q in range(np.uint64(across_here)):
+                                    y_flat[to + q] = sums[source + q] + shift
+                            else:
+                                for q in range(np.uint64(across_here)):
+                                    y_flat[to + q * np.uint64(dw)] = sums[source + q] + shift
 
 
 @kernel(parallel=True, uses=micro.SOURCE)
 def _weights(
-    g, x, gw, starts, offsets, workers, sums, parts,
-    images, span, lead, rows, height, width, margin, line, sh, sw, groups,
+    g, x, gw, starts, offsets, sums, parts,
+    images, span, lead, rows, height, width, margin, line, sh, sw, groups, worker, workers,
 ):  # fmt: skip
     n, channels, tall, wide = x.shape
     out, down, across = g.shape[1], g.shape[2], g.shape[3]
@@ -391,77 +390,79 @@ def _weights(
     items = (n + images - 1) // images * bands
     pitch = (images * height * width + _LANES - 1) // _LANES * _LANES
     x_flat, g_flat = x.reshape(-1), g.reshape(-1)
-    for worker in prange(workers):
-        lines = np.zeros(channels * lines_of * line, np.float32)
-        cotangents = np.zeros(out * pitch, np.float32)
-        for task in range(worker * sums * parts // workers, (worker + 1) * sums * parts // workers):
-            total, part = task // parts, task % parts
-            low, end = part * groups * per // parts, (part + 1) * groups * per // parts
-            for item in range(total * items // sums, (total + 1) * items // sums):
-                first = item // bands * images
-                count = min(images, n - first)
-                top = item % bands * span
-                high = min(span, down - top)
-                for entry in range(channels * lines_of):
-                    c, a, b = entry // lines_of, entry // starts.size % sh, starts[entry % starts.size]
-                    left = max(0, (sw - 1 - b) // sw)
-                    size = np.uint64(max(0, min(width, (wide - 1 - b) // sw + 1) - left))
-                    if sh == 1 and sw == 1 and width == wide:
-                        # Rows follow one another: all in one go, and zeros where a row reaches into the next.
-                        low_row, end_row = max(0, lead - top), min(rows, tall + lead - top)
-                        for image in range(count):
-                            begin = (((first + image) * channels + c) * tall + top - lead) * wide + b
-                            low_at, end_at = max(low_row * wide, -begin), min(end_row * wide, x_flat.size - begin)
-                            base = entry * line + margin + image * height * width
-                            to, source = np.uint64(base + low_at), np.uint64(begin + low_at)
-                            for q in range(np.uint64(max(0, end_at - low_at))):
-                                lines[to + q] = x_flat[source + q]
-                            for t in range(low_row, end_row):
-                                for q in range(left):
-                                    lines[base + t * width + q] = 0
-                                for q in range(left + np.int64(size), width):
-                                    lines[base + t * width + q] = 0
-                            for q in range(base, base + low_row * width):
-                                lines[q] = 0
-                            for q in range(base + max(low_row, end_row) * width, base + rows * width):
-                                lines[q] = 0
-                    else:
-                        for image in range(count):
-                            for t in range(rows):
-                                row = (top - lead + t) * sh + a
-                                to = np.uint64(entry * line + margin + (image * height + t) * width + left)
-                                if 0 <= row < tall:
-                                    source = np.uint64(
-                                        (((first + image) * channels + c) * tall + row) * wide + left * sw + b
-                                    )
-                                    if sw == 1:
-                                        for q in range(size):
-                                            lines[to + q] = x_flat[source + q]
-                                    else:
-                                        for q in range(size):
-                                            lines[to + q] = x_flat[source + q * np.uint64(sw)]
+    first_task, end_task = worker * sums * parts // workers, (worker + 1) * sums * parts // workers
+    if first_task == end_task:
+        return
+    lines = np.zeros(channels * lines_of * line, np.float32)
+    cotangents = np.zeros(out * pitch, np.float32)
+    for task in range(first_task, end_task):
+        total, part = task // parts, task % parts
+        low, end = part * groups * per // parts, (part + 1) * groups * per // parts
+        for item in range(total * items // sums, (total + 1) * items // sums):
+            first = item // bands * images
+            count = min(images, n - first)
+            top = item % bands * span
+            high = min(span, down - top)
+            for entry in range(channels * lines_of):
+                c, a, b = entry // lines_of, entry // starts.size % sh, starts[entry % starts.size]
+                left = max(0, (sw - 1 - b) // sw)
+                size = np.uint64(max(0, min(width, (wide - 1 - b) // sw + 1) - left))
+                if sh == 1 and sw == 1 and width == wide:
+                    # Rows follow one another: all in one go, and zeros where a row reaches into the next.
+                    low_row, end_row = max(0, lead - top), min(rows, tall + lead - top)
+                    for image in range(count):
+                        begin = (((first + image) * channels + c) * tall + top - lead) * wide + b
+                        low_at, end_at = max(low_row * wide, -begin), min(end_row * wide, x_flat.size - begin)
+                        base = entry * line + margin + image * height * width
+                        to, source = np.uint64(base + low_at), np.uint64(begin + low_at)
+                        for q in range(np.uint64(max(0, end_at - low_at))):
+                            lines[to + q] = x_flat[source + q]
+                        for t in range(low_row, end_row):
+                            for q in range(left):
+                                lines[base + t * width + q] = 0
+                            for q in range(left + np.int64(size), width):
+                                lines[base + t * width + q] = 0
+                        for q in range(base, base + low_row * width):
+                            lines[q] = 0
+                        for q in range(base + max(low_row, end_row) * width, base + rows * width):
+                            lines[q] = 0
+                else:
+                    for image in range(count):
+                        for t in range(rows):
+                            row = (top - lead + t) * sh + a
+                            to = np.uint64(entry * line + margin + (image * height + t) * width + left)
+                            if 0 <= row < tall:
+                                source = np.uint64(
+                                    (((first + image) * channels + c) * tall + row) * wide + left * sw + b
+                                )
+                                if sw == 1:
+                                    for q in range(size):
+                                        lines[to + q] = x_flat[source + q]
                                 else:
                                     for q in range(size):
-                                        lines[to + q] = 0
-                used = (count * height * width + _LANES - 1) // _LANES * _LANES
-                for unit in range(low, end):
-                    group, row_of = unit // per, unit % per * half
-                    many = min(half, per_group - row_of)
-                    channel = group * per_group + row_of
-                    for o in range(channel, channel + many):
-                        for image in range(count):
-                            for row in range(1 if across == width else high):
-                                to = np.uint64(o * pitch + (image * height + row) * width)
-                                source = np.uint64((((first + image) * out + o) * down + top + row) * across)
-                                for q in range(np.uint64(across * high if across == width else across)):
-                                    cotangents[to + q] = g_flat[source + q]
-                            for q in range(o * pitch + (image * height + high) * width,
-                                           o * pitch + (image + 1) * height * width):  # fmt: skip
-                                cotangents[np.uint64(q)] = 0
-                        for q in range(o * pitch + count * height * width, o * pitch + used):
+                                        lines[to + q] = x_flat[source + q * np.uint64(sw)]
+                            else:
+                                for q in range(size):
+                                    lines[to + q] = 0
+            used = (count * height * width + _LANES - 1) // _LANES * _LANES
+            for unit in range(low, end):
+                group, row_of = unit // per, unit % per * half
+                many = min(half, per_group - row_of)
+                channel = group * per_group + row_of
+                for o in range(channel, channel + many):
+                    for image in range(count):
+                        for row in range(1 if across == width else high):
+                            to = np.uint64(o * pitch + (image * height + row) * width)
+                            source = np.uint64((((first + image) * out + o) * down + top + row) * across)
+                            for q in range(np.uint64(across * high if across == width else across)):
+                                cotangents[to + q] = g_flat[source + q]
+                        for q in range(o * pitch + (image * height + high) * width,
+                                       o * pitch + (image + 1) * height * width):  # fmt: skip
                             cotangents[np.uint64(q)] = 0
-                    for j in range(0, inner, _DOTS):
-                        _dot(
-                            many, cotangents, channel * pitch, pitch, lines, group * inside * lines_of * line,
-                            offsets, j, used, gw, (total * out + channel) * inner + j, inner,
-                        )  # fmt: skip
+                    for q in range(o * pitch + count * height * width, o * pitch + used):
+                        cotangents[np.uint64(q)] = 0
+                for j in range(0, inner, _DOTS):
+                    _dot(
+                        many, cotangents, channel * pitch, pitch, lines, group * inside * lines_of * line,
+                        offsets, j, used, gw, (total * out + channel) * inner + j, inner,
+                    )  # fmt: skip

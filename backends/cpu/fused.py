@@ -114,15 +114,20 @@ class FusedLoop:
         ]
         rows = list(dict.fromkeys(rows))
         given = [name for name, *_ in self._arrays if name not in self.into]
-        lines = [*body.define_constants(), "", "", f"def kernel({', '.join(given)}):"]
+        lines = [*body.define_constants(), "", "", f"def kernel({', '.join([*given, 'worker', 'workers'])}):"]
         lines += [f"    {line}" for line in before]
         for depth, (index, n) in enumerate(zip(indices, self.dims)):
             if depth == len(self.dims) - 1:
                 lines += ["    " * (depth + 1) + line for line in rows]
-            # The size of a single loop is the array's, so that one file serves all sizes.
-            first = self.outputs[0][0]
-            bound = f"{self.into.get(first, first)}.size" if len(self.dims) == 1 else str(n)
-            lines.append(f"{'    ' * (depth + 1)}for {index} in {'prange' if depth == 0 else 'range'}({bound}):")
+            bounds = str(n)
+            if depth == 0:
+                bounds = "worker * n // workers, (worker + 1) * n // workers"
+                # The size of a single loop is the array's, so that one file serves all sizes.
+                first = self.outputs[0][0]
+                lines.append(f"    n = {f'{self.into.get(first, first)}.size' if len(self.dims) == 1 else n}")
+            if len(self.dims) == 1:  # Unsigned: see `_element`.
+                bounds = ", ".join(f"np.uint64({bound})" for bound in bounds.split(", "))
+            lines.append(f"{'    ' * (depth + 1)}for {index} in range({bounds}):")
         lines += ["    " * (len(self.dims) + 1) + line for line in (*loads, *body.lines, *stores)]
         return "\n".join(lines) + "\n"
 

@@ -31,8 +31,6 @@ from numba import types
 from numba.extending import intrinsic
 from numpy import float32, float64
 
-prange = range  # Numba's, once compiled.
-
 
 def as_bits(kind):
     def generate(context, builder, signature, args):

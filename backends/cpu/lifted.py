@@ -70,9 +70,10 @@ def loop_source(name: str, arrays: int, dtype: str) -> str:
     body, result = _body(name, [f"{a}_i" for a in elements] + [f"{a}_" for a in numbers], dtype)
     lines = [
         *body.define_constants(), "", "",
-        f"def kernel({', '.join(arguments)}, out):",
+        f"def kernel({', '.join(arguments)}, out, worker, workers):",
         *[f"    {a}_ = {dtype}({a})" for a in numbers],
-        "    for i in prange(out.size):",
+        "    n = out.size",
+        "    for i in range(np.uint64(worker * n // workers), np.uint64((worker + 1) * n // workers)):",
         *[f"        {a}_i = {a}[i]" for a in elements],
         *[f"        {line}" for line in body.lines],
         f"        out[i] = {result}",

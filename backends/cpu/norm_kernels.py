@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from autograd_core.backends.cpu.cache import kernel, prange
+from autograd_core.backends.cpu.cache import kernel
 
 Array = Any
 
@@ -66,11 +66,11 @@ def batch_norm_backward(
 
 
 @kernel(parallel=True, fastmath=_SUMS)
-def _stats(x, mean, var):
+def _stats(x, mean, var, worker, workers):
     n, channels, size = x.shape
     count = n * size
     x_flat = x.reshape(-1)
-    for c in prange(channels):
+    for c in range(worker * channels // workers, (worker + 1) * channels // workers):
         total = 0.0
         for i in range(n):
             for start in range(0, size, _CHUNK):
@@ -93,9 +93,10 @@ def _stats(x, mean, var):
 
 
 @kernel(parallel=True)
-def _scale(x, mean, scale, b, y):
+def _scale(x, mean, scale, b, y, worker, workers):
     n, channels, size = x.shape
-    for plane in prange(n * channels):
+    planes = n * channels
+    for plane in range(worker * planes // workers, (worker + 1) * planes // workers):
         i, c = plane // channels, plane % channels
         m, s, shift = mean[c], scale[c], b[c]
         for k in range(size):
@@ -103,11 +104,11 @@ def _scale(x, mean, scale, b, y):
 
 
 @kernel(parallel=True, fastmath=_SUMS)
-def _batch_backward(g, x, scale, mean, rstd, training, gx, gw, gb):
+def _batch_backward(g, x, scale, mean, rstd, training, gx, gw, gb, worker, workers):
     n, channels, size = x.shape
     count = n * size
     g_flat, x_flat = g.reshape(-1), x.reshape(-1)
-    for c in prange(channels):
+    for c in range(worker * channels // workers, (worker + 1) * channels // workers):
         m, r = mean[c], rstd[c]
         sum_g = 0.0
         sum_gx = 0.0
@@ -166,11 +167,11 @@ def layer_norm_backward(
 
 
 @kernel(parallel=True, fastmath=_SUMS)
-def _layer(x, w, b, eps, y, mean, rstd):
+def _layer(x, w, b, eps, y, mean, rstd, worker, workers):
     rows, features = x.shape
     kind = x.dtype.type
     x_flat = x.reshape(-1)
-    for row in prange(rows):
+    for row in range(worker * rows // workers, (worker + 1) * rows // workers):
         total = 0.0
         for start in range(0, features, _CHUNK):
             part, at = kind(0), np.uint64(row * features + start)
@@ -193,13 +194,13 @@ def _layer(x, w, b, eps, y, mean, rstd):
 
 
 @kernel(parallel=True, fastmath=_SUMS)
-def _layer_backward(g, x, w, mean, rstd, gx, sums):
+def _layer_backward(g, x, w, mean, rstd, gx, sums, worker, workers):
     """One pass over the rows; `sums` (tasks, 2, features) get the gradients by weight and bias, a part a task."""
     rows, features = x.shape
     kind = x.dtype.type
     g_flat, x_flat, gx_flat = g.reshape(-1), x.reshape(-1), gx.reshape(-1)
     tasks = sums.shape[0]
-    for task in prange(tasks):
+    for task in range(worker * tasks // workers, (worker + 1) * tasks // workers):
         kept = sums.shape[2]
         by_weight, by_bias = np.zeros(kept, x.dtype), np.zeros(kept, x.dtype)
         first, end = task * rows // tasks, (task + 1) * rows // tasks

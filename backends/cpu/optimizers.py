@@ -5,8 +5,8 @@ ms for NumPy in place). Operations and their order are those of the portable bod
 results differ from them by the rounding of a power at most. What a kernel cannot take (other dtypes than float32 and
 float64, parameters or state that are not contiguous) goes to the portable body.
 
-Each kernel is self-contained (see `cache.py`) and returns False, having changed nothing, if the sizes do not match.
-`low` is the smallest normal number: smaller moments become zero.
+Each kernel is self-contained (see `cache.py`). `low` is the smallest normal number: smaller moments become zero.
+`before` is a copy of `step`, the number of updates so far: several threads read it while one of them counts on.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from autograd_core.backends.cpu.cache import kernel, prange
+from autograd_core.backends.cpu.cache import kernel
 from autograd_core.backends.optimizers import OptimizerKernels
 
 Array = Any
@@ -29,28 +29,25 @@ _ABSENT = {"f": np.empty(0, np.float32), "d": np.empty(0, np.float64)}
 
 
 @kernel(parallel=True, error_model="numpy")
-def _sgd(param, grad, lr, weight_decay, maximize):  # type: ignore[no-untyped-def]
+def _sgd(param, grad, lr, weight_decay, maximize, worker, workers):  # type: ignore[no-untyped-def]
     n = param.size
-    if grad.size != n:
-        return False
     kind = param.dtype.type
     rate = kind(lr[()])
     decay = kind(weight_decay[()])
     sign = kind(-1.0 if maximize else 1.0)
-    for i in prange(n):
+    for i in range(np.uint64(worker * n // workers), np.uint64((worker + 1) * n // workers)):
         p = param[i]
         g = sign * grad[i]
         if decay != 0:
             g += decay * p
         param[i] = p - rate * g
-    return True
 
 
 @kernel(parallel=True, error_model="numpy")
-def _sgd_momentum(param, grad, buffer, lr, momentum, dampening, weight_decay, nesterov, maximize, first):  # type: ignore[no-untyped-def]
+def _sgd_momentum(
+    param, grad, buffer, lr, momentum, dampening, weight_decay, nesterov, maximize, first, worker, workers,
+):  # type: ignore[no-untyped-def]  # fmt: skip
     n = param.size
-    if grad.size != n or buffer.size != n:
-        return False
     kind = param.dtype.type
     low = kind(1.1754943508222875e-38 if param.itemsize == 4 else 2.2250738585072014e-308)
     rate = kind(lr[()])
@@ -58,7 +55,7 @@ def _sgd_momentum(param, grad, buffer, lr, momentum, dampening, weight_decay, ne
     share = kind(1.0 if first else 1.0 - dampening[()])
     decay = kind(weight_decay[()])
     sign = kind(-1.0 if maximize else 1.0)
-    for i in prange(n):
+    for i in range(np.uint64(worker * n // workers), np.uint64((worker + 1) * n // workers)):
         p = param[i]
         g = sign * grad[i]
         if decay != 0:
@@ -67,20 +64,19 @@ def _sgd_momentum(param, grad, buffer, lr, momentum, dampening, weight_decay, ne
         b = kind(0) if abs(b) < low else b
         buffer[i] = b
         param[i] = p - rate * (g + mu * b if nesterov else b)
-    return True
 
 
 @kernel(parallel=True, error_model="numpy")
 def _adam(
-    param, grad, exp_avg, exp_avg_sq, largest, step, lr, beta1, beta2, eps, weight_decay, amsgrad, decoupled, maximize
-):  # type: ignore[no-untyped-def]
+    param, grad, exp_avg, exp_avg_sq, largest, before, step, lr, beta1, beta2, eps, weight_decay,
+    amsgrad, decoupled, maximize, worker, workers,
+):  # type: ignore[no-untyped-def]  # fmt: skip
     n = param.size
-    if grad.size != n or exp_avg.size != n or exp_avg_sq.size != n or (amsgrad and largest.size != n):
-        return False
     kind = param.dtype.type
     low = kind(1.1754943508222875e-38 if param.itemsize == 4 else 2.2250738585072014e-308)
-    step[()] += 1
-    t = float(step[()])
+    t = float(before[()]) + 1.0
+    if worker == 0:
+        step[()] = t
     root = kind(math.sqrt(1.0 - beta2[()] ** t))
     rate = kind(lr[()] / (1.0 - beta1[()] ** t))
     rest1 = kind(1.0 - beta1[()])
@@ -90,7 +86,7 @@ def _adam(
     decay = kind(0.0 if decoupled else weight_decay[()])
     shrink = kind(1.0 - lr[()] * weight_decay[()] if decoupled else 1.0)
     sign = kind(-1.0 if maximize else 1.0)
-    for i in prange(n):
+    for i in range(np.uint64(worker * n // workers), np.uint64((worker + 1) * n // workers)):
         p = param[i]
         g = sign * grad[i]
         if decay != 0:
@@ -107,25 +103,24 @@ def _adam(
             v = v if v > before or v != v else before
             largest[i] = v
         param[i] = p * shrink - rate * (m / (math.sqrt(v) / root + small))
-    return True
 
 
 @kernel(parallel=True, error_model="numpy")
 def _nadam(
-    param, grad, exp_avg, exp_avg_sq, mu_product, step,
-    lr, beta1, beta2, eps, momentum_decay, weight_decay, decoupled, maximize,
+    param, grad, exp_avg, exp_avg_sq, product_before, mu_product, before, step,
+    lr, beta1, beta2, eps, momentum_decay, weight_decay, decoupled, maximize, worker, workers,
 ):  # type: ignore[no-untyped-def]  # fmt: skip
     n = param.size
-    if grad.size != n or exp_avg.size != n or exp_avg_sq.size != n:
-        return False
     kind = param.dtype.type
     low = kind(1.1754943508222875e-38 if param.itemsize == 4 else 2.2250738585072014e-308)
-    step[()] += 1
-    t = float(step[()])
+    t = float(before[()]) + 1.0
+    if worker == 0:
+        step[()] = t
     mu = beta1[()] * (1.0 - 0.5 * 0.96 ** (t * momentum_decay[()]))
     next_mu = beta1[()] * (1.0 - 0.5 * 0.96 ** ((t + 1.0) * momentum_decay[()]))
-    mu_product[()] = mu_product[()] * mu_product.dtype.type(mu)
-    product = float(mu_product[()])
+    product = float(product_before[()] * mu_product.dtype.type(mu))
+    if worker == 0:
+        mu_product[()] = product
     correction = kind(1.0 - beta2[()] ** t)
     rate_g = kind(lr[()] * (1.0 - mu) / (1.0 - product))
     rate_m = kind(lr[()] * next_mu / (1.0 - product * next_mu))
@@ -136,7 +131,7 @@ def _nadam(
     decay = kind(0.0 if decoupled else weight_decay[()])
     shrink = kind(1.0 - lr[()] * weight_decay[()] if decoupled else 1.0)
     sign = kind(-1.0 if maximize else 1.0)
-    for i in prange(n):
+    for i in range(np.uint64(worker * n // workers), np.uint64((worker + 1) * n // workers)):
         p = param[i]
         g = sign * grad[i]
         if decay != 0:
@@ -150,19 +145,18 @@ def _nadam(
         exp_avg_sq[i] = v
         d = math.sqrt(v / correction) + small
         param[i] = p * shrink - rate_g * (g / d) - rate_m * (m / d)
-    return True
 
 
 @kernel(parallel=True, error_model="numpy")
 def _rmsprop(
-    param, grad, square_avg, grad_avg, buffer, step, lr, alpha, eps, momentum, weight_decay, centered, heavy, maximize
-):  # type: ignore[no-untyped-def]
+    param, grad, square_avg, grad_avg, buffer, before, step, lr, alpha, eps, momentum, weight_decay,
+    centered, heavy, maximize, worker, workers,
+):  # type: ignore[no-untyped-def]  # fmt: skip
     n = param.size
-    if grad.size != n or square_avg.size != n or (centered and grad_avg.size != n) or (heavy and buffer.size != n):
-        return False
     kind = param.dtype.type
     low = kind(1.1754943508222875e-38 if param.itemsize == 4 else 2.2250738585072014e-308)
-    step[()] += 1
+    if worker == 0:
+        step[()] = before[()] + 1
     rate = kind(lr[()])
     keep = kind(alpha[()])
     rest = kind(1.0 - alpha[()])
@@ -170,7 +164,7 @@ def _rmsprop(
     mu = kind(momentum[()])
     decay = kind(weight_decay[()])
     sign = kind(-1.0 if maximize else 1.0)
-    for i in prange(n):
+    for i in range(np.uint64(worker * n // workers), np.uint64((worker + 1) * n // workers)):
         p = param[i]
         g = sign * grad[i]
         if decay != 0:
@@ -190,21 +184,21 @@ def _rmsprop(
             u = kind(0) if abs(u) < low else u
             buffer[i] = u
         param[i] = p - rate * u
-    return True
 
 
 @kernel(parallel=True, error_model="numpy")
-def _adagrad(param, grad, sum, step, lr, lr_decay, eps, weight_decay, maximize):  # type: ignore[no-untyped-def]
+def _adagrad(
+    param, grad, sum, before, step, lr, lr_decay, eps, weight_decay, maximize, worker, workers,
+):  # type: ignore[no-untyped-def]  # fmt: skip
     n = param.size
-    if grad.size != n or sum.size != n:
-        return False
     kind = param.dtype.type
-    step[()] += 1
-    rate = kind(lr[()] / (1.0 + (float(step[()]) - 1.0) * lr_decay[()]))
+    if worker == 0:
+        step[()] = before[()] + 1
+    rate = kind(lr[()] / (1.0 + float(before[()]) * lr_decay[()]))
     small = kind(eps[()])
     decay = kind(weight_decay[()])
     sign = kind(-1.0 if maximize else 1.0)
-    for i in prange(n):
+    for i in range(np.uint64(worker * n // workers), np.uint64((worker + 1) * n // workers)):
         p = param[i]
         g = sign * grad[i]
         if decay != 0:
@@ -212,7 +206,6 @@ def _adagrad(param, grad, sum, step, lr, lr_decay, eps, weight_decay, maximize):
         s = sum[i] + g * g
         sum[i] = s
         param[i] = p - rate * (g / (math.sqrt(s) + small))
-    return True
 
 
 class OnePassOptimizers(OptimizerKernels):
@@ -228,14 +221,13 @@ class OnePassOptimizers(OptimizerKernels):
             large = param.size >= PARALLEL_FROM
             decay = _ZERO if weight_decay is None else weight_decay
             if momentum_buffer is None:
-                done = (_sgd if large else _sgd.serial)(param.ravel(), grad.ravel(), lr, decay, maximize)
+                (_sgd if large else _sgd.serial)(param.ravel(), grad.ravel(), lr, decay, maximize)
             else:
-                done = (_sgd_momentum if large else _sgd_momentum.serial)(
+                (_sgd_momentum if large else _sgd_momentum.serial)(
                     param.ravel(), grad.ravel(), momentum_buffer.ravel(),
                     lr, momentum, dampening, decay, nesterov, maximize, first,
                 )  # fmt: skip
-            if done:
-                return param
+            return param
         return super().sgd_(
             param, grad, momentum_buffer, lr, momentum, dampening, weight_decay, nesterov, maximize, first
         )
@@ -245,12 +237,12 @@ class OnePassOptimizers(OptimizerKernels):
         lr: Array, beta1: Array, beta2: Array, eps: Array, weight_decay: Array | None, decoupled: bool, maximize: bool,
     ) -> Array:  # fmt: skip
         if _fit(param, grad, exp_avg, exp_avg_sq, max_exp_avg_sq):
-            if (_adam if param.size >= PARALLEL_FROM else _adam.serial)(
-                param.ravel(), grad.ravel(), exp_avg.ravel(), exp_avg_sq.ravel(), _flat(max_exp_avg_sq, param), step,
-                lr, beta1, beta2, eps, _ZERO if weight_decay is None else weight_decay,
+            (_adam if param.size >= PARALLEL_FROM else _adam.serial)(
+                param.ravel(), grad.ravel(), exp_avg.ravel(), exp_avg_sq.ravel(), _flat(max_exp_avg_sq, param),
+                step.copy(), step, lr, beta1, beta2, eps, _ZERO if weight_decay is None else weight_decay,
                 max_exp_avg_sq is not None, decoupled, maximize,
-            ):  # fmt: skip
-                return param
+            )  # fmt: skip
+            return param
         return super().adam_(
             param, grad, exp_avg, exp_avg_sq, max_exp_avg_sq, step,
             lr, beta1, beta2, eps, weight_decay, decoupled, maximize,
@@ -262,11 +254,12 @@ class OnePassOptimizers(OptimizerKernels):
         decoupled: bool, maximize: bool,
     ) -> Array:  # fmt: skip
         if _fit(param, grad, exp_avg, exp_avg_sq):
-            if (_nadam if param.size >= PARALLEL_FROM else _nadam.serial)(
-                param.ravel(), grad.ravel(), exp_avg.ravel(), exp_avg_sq.ravel(), mu_product, step, lr, beta1, beta2,
-                eps, momentum_decay, _ZERO if weight_decay is None else weight_decay, decoupled, maximize,
-            ):  # fmt: skip
-                return param
+            (_nadam if param.size >= PARALLEL_FROM else _nadam.serial)(
+                param.ravel(), grad.ravel(), exp_avg.ravel(), exp_avg_sq.ravel(), mu_product.copy(), mu_product,
+                step.copy(), step, lr, beta1, beta2, eps, momentum_decay,
+                _ZERO if weight_decay is None else weight_decay, decoupled, maximize,
+            )  # fmt: skip
+            return param
         return super().nadam_(
             param, grad, exp_avg, exp_avg_sq, mu_product, step,
             lr, beta1, beta2, eps, momentum_decay, weight_decay, decoupled, maximize,
@@ -277,12 +270,12 @@ class OnePassOptimizers(OptimizerKernels):
         step: Array, lr: Array, alpha: Array, eps: Array, momentum: Array, weight_decay: Array | None, maximize: bool,
     ) -> Array:  # fmt: skip
         if _fit(param, grad, square_avg, grad_avg, momentum_buffer):
-            if (_rmsprop if param.size >= PARALLEL_FROM else _rmsprop.serial)(
+            (_rmsprop if param.size >= PARALLEL_FROM else _rmsprop.serial)(
                 param.ravel(), grad.ravel(), square_avg.ravel(), _flat(grad_avg, param), _flat(momentum_buffer, param),
-                step, lr, alpha, eps, momentum, _ZERO if weight_decay is None else weight_decay,
+                step.copy(), step, lr, alpha, eps, momentum, _ZERO if weight_decay is None else weight_decay,
                 grad_avg is not None, momentum_buffer is not None, maximize,
-            ):  # fmt: skip
-                return param
+            )  # fmt: skip
+            return param
         return super().rmsprop_(
             param, grad, square_avg, grad_avg, momentum_buffer, step, lr, alpha, eps, momentum, weight_decay, maximize
         )
@@ -292,20 +285,23 @@ class OnePassOptimizers(OptimizerKernels):
         weight_decay: Array | None, maximize: bool,
     ) -> Array:  # fmt: skip
         if _fit(param, grad, sum):
-            if (_adagrad if param.size >= PARALLEL_FROM else _adagrad.serial)(
-                param.ravel(), grad.ravel(), sum.ravel(), step, lr, lr_decay, eps,
+            (_adagrad if param.size >= PARALLEL_FROM else _adagrad.serial)(
+                param.ravel(), grad.ravel(), sum.ravel(), step.copy(), step, lr, lr_decay, eps,
                 _ZERO if weight_decay is None else weight_decay, maximize,
-            ):  # fmt: skip
-                return param
+            )  # fmt: skip
+            return param
         return super().adagrad_(param, grad, sum, step, lr, lr_decay, eps, weight_decay, maximize)
 
 
 def _fit(param: Array, grad: Array, *state: Array | None) -> bool:
-    """Whether a kernel can take these. A gradient may be strided: it is copied. The kernels check sizes."""
-    if param.dtype.char not in "fd" or grad.dtype is not param.dtype or not param.flags.c_contiguous:
+    """Whether a kernel can take these. A gradient may be strided: it is copied."""
+    size = param.size
+    if param.dtype.char not in "fd" or grad.dtype is not param.dtype or grad.size != size:
+        return False
+    if not param.flags.c_contiguous:
         return False
     for array in state:
-        if array is not None and not array.flags.c_contiguous:
+        if array is not None and (array.size != size or not array.flags.c_contiguous):
             return False
     return True
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from autograd_core.backends import philox
-from autograd_core.backends.cpu.cache import kernel, prange
+from autograd_core.backends.cpu.cache import kernel
 
 Array = Any
 
@@ -84,9 +84,12 @@ def random_permutation(state: Array, n: int, dtype: Any) -> Array:
     return np.argsort(keys, kind="stable").astype(dtype, copy=False)
 
 
-def _run(kernel: Any, out: Array, *args: Any) -> None:
-    (kernel if out.size >= PARALLEL_FROM else kernel.serial)(out.reshape(-1), *args)
+def _run(kernel: Any, out: Array, state: Array, *args: Any) -> None:
+    (kernel if out.size >= PARALLEL_FROM else kernel.serial)(out.reshape(-1), state, *args)
+    np.add(state, _NEXT, state)  # The number of the call: counted here, since several threads read it.
 
+
+_NEXT = np.array([0, 1], np.uint64)
 
 # -- kernels ----------------------------------------------------------------------------------------------------------
 # Words are made by the chunk, in a buffer that stays in the first-level cache, so that both loops vectorise.
@@ -99,11 +102,12 @@ HALF32, ONE32, TWO32, FOUR32 = np.float32(0.5), np.float32(1.0), np.float32(2.0)
 
 
 @kernel(parallel=True)
-def _bits(out: Array, state: Array, first: int) -> None:
+def _bits(out: Array, state: Array, first: int, worker: int, workers: int) -> None:
     """Words of the blocks from number `first` on."""
     seed, call = state[0], state[1]
-    for chunk in prange((out.size + CHUNK - 1) // CHUNK):
-        start = np.int64(chunk) * CHUNK
+    chunks = (out.size + CHUNK - 1) // CHUNK
+    for chunk in range(worker * chunks // workers, (worker + 1) * chunks // workers):
+        start = chunk * CHUNK
         n = min(CHUNK, out.size - start)
         part, words = out[start : start + n], np.empty(CHUNK, np.uint32)
         for j in range((n + 3) // 4):
@@ -118,15 +122,15 @@ def _bits(out: Array, state: Array, first: int) -> None:
             words[4 * j + 2], words[4 * j + 3] = np.uint32(c2), np.uint32(c3)
         for j in range(n):
             part[j] = words[j]
-    state[1] = call + ONE
 
 
 @kernel(parallel=True)
-def _keys(out: Array, state: Array) -> None:
+def _keys(out: Array, state: Array, worker: int, workers: int) -> None:
     """64-bit words."""
     seed, call = state[0], state[1]
-    for chunk in prange((out.size + CHUNK - 1) // CHUNK):
-        start = np.int64(chunk) * CHUNK
+    chunks = (out.size + CHUNK - 1) // CHUNK
+    for chunk in range(worker * chunks // workers, (worker + 1) * chunks // workers):
+        start = chunk * CHUNK
         n = min(CHUNK, out.size - start)
         part, words = out[start : start + n], np.empty(CHUNK, np.uint64)
         for j in range((n + 1) // 2):
@@ -140,17 +144,19 @@ def _keys(out: Array, state: Array) -> None:
             words[2 * j], words[2 * j + 1] = c0 | (c1 << HALF), c2 | (c3 << HALF)
         for j in range(n):
             part[j] = words[j]
-    state[1] = call + ONE
 
 
 @kernel(parallel=True)
-def _uniform32(out: Array, state: Array, low: float, scale: float, high: float, shift: int, step: float) -> None:
+def _uniform32(
+    out: Array, state: Array, low: float, scale: float, high: float, shift: int, step: float, worker: int, workers: int
+) -> None:
     """`low + scale * u`, u the top `32 - shift` bits times `step`; `low` in place of `high`."""
     seed, call = state[0], state[1]
     drop, unit = np.uint32(shift), np.float32(step)
     bottom, span, top = np.float32(low), np.float32(scale), np.float32(high)
-    for chunk in prange((out.size + CHUNK - 1) // CHUNK):
-        start = np.int64(chunk) * CHUNK
+    chunks = (out.size + CHUNK - 1) // CHUNK
+    for chunk in range(worker * chunks // workers, (worker + 1) * chunks // workers):
+        start = chunk * CHUNK
         n = min(CHUNK, out.size - start)
         part, words = out[start : start + n], np.empty(CHUNK, np.uint32)
         for j in range((n + 3) // 4):
@@ -166,15 +172,15 @@ def _uniform32(out: Array, state: Array, low: float, scale: float, high: float, 
         for j in range(n):
             x = np.float32(np.int32(words[j] >> drop)) * unit * span + bottom
             part[j] = x if x < top else bottom
-    state[1] = call + ONE
 
 
 @kernel(parallel=True)
-def _uniform64(out: Array, state: Array, low: float, scale: float, high: float) -> None:
+def _uniform64(out: Array, state: Array, low: float, scale: float, high: float, worker: int, workers: int) -> None:
     """`low + scale * u`, u the top 53 bits times 2**-53; `low` in place of `high`."""
     seed, call = state[0], state[1]
-    for chunk in prange((out.size + CHUNK - 1) // CHUNK):
-        start = np.int64(chunk) * CHUNK
+    chunks = (out.size + CHUNK - 1) // CHUNK
+    for chunk in range(worker * chunks // workers, (worker + 1) * chunks // workers):
+        start = chunk * CHUNK
         n = min(CHUNK, out.size - start)
         part, words = out[start : start + n], np.empty(CHUNK, np.uint64)
         for j in range((n + 1) // 2):
@@ -189,16 +195,16 @@ def _uniform64(out: Array, state: Array, low: float, scale: float, high: float) 
         for j in range(n):
             x = np.float64(np.int64(words[j] >> np.uint64(11))) * 2.0**-53 * scale + low
             part[j] = x if x < high else low
-    state[1] = call + ONE
 
 
 @kernel(parallel=True)
-def _normal32(out: Array, state: Array, mean: float, std: float) -> None:
+def _normal32(out: Array, state: Array, mean: float, std: float, worker: int, workers: int) -> None:
     """`mean + std * z` in float32."""
     seed, call = state[0], state[1]
     shift, scale = np.float32(mean), np.float32(std)
-    for chunk in prange((out.size + CHUNK - 1) // CHUNK):
-        start = np.int64(chunk) * CHUNK
+    chunks = (out.size + CHUNK - 1) // CHUNK
+    for chunk in range(worker * chunks // workers, (worker + 1) * chunks // workers):
+        start = chunk * CHUNK
         n = min(CHUNK, out.size - start)
         part, words = out[start : start + n], np.empty(CHUNK, np.uint32)
         for j in range((n + 3) // 4):
@@ -250,15 +256,15 @@ def _normal32(out: Array, state: Array, mean: float, std: float) -> None:
             z = (centre if w < np.float32(5.0) else tail) * x
             z = -z if bits >> np.uint32(31) else z
             part[j] = z * scale + shift
-    state[1] = call + ONE
 
 
 @kernel(parallel=True)
-def _normal64(out: Array, state: Array, mean: float, std: float) -> None:
+def _normal64(out: Array, state: Array, mean: float, std: float, worker: int, workers: int) -> None:
     """`mean + std * z` in float64."""
     seed, call = state[0], state[1]
-    for chunk in prange((out.size + CHUNK - 1) // CHUNK):
-        start = np.int64(chunk) * CHUNK
+    chunks = (out.size + CHUNK - 1) // CHUNK
+    for chunk in range(worker * chunks // workers, (worker + 1) * chunks // workers):
+        start = chunk * CHUNK
         n = min(CHUNK, out.size - start)
         part, words = out[start : start + n], np.empty(CHUNK, np.uint64)
         for j in range((n + 1) // 2):
@@ -345,15 +351,15 @@ def _normal64(out: Array, state: Array, mean: float, std: float) -> None:
                 z = a / b
             z = -z if bits >> np.uint64(63) else z
             part[j] = z * std + mean
-    state[1] = call + ONE
 
 
 @kernel(parallel=True)
-def _bernoulli(out: Array, state: Array, threshold: int) -> None:
+def _bernoulli(out: Array, state: Array, threshold: int, worker: int, workers: int) -> None:
     """1 where the top 24 bits are below `threshold`."""
     seed, call = state[0], state[1]
-    for chunk in prange((out.size + CHUNK - 1) // CHUNK):
-        start = np.int64(chunk) * CHUNK
+    chunks = (out.size + CHUNK - 1) // CHUNK
+    for chunk in range(worker * chunks // workers, (worker + 1) * chunks // workers):
+        start = chunk * CHUNK
         n = min(CHUNK, out.size - start)
         part, words = out[start : start + n], np.empty(CHUNK, np.uint32)
         for j in range((n + 3) // 4):
@@ -368,15 +374,15 @@ def _bernoulli(out: Array, state: Array, threshold: int) -> None:
             words[4 * j + 2], words[4 * j + 3] = np.uint32(c2), np.uint32(c3)
         for j in range(n):
             part[j] = 1 if words[j] >> np.uint32(8) < threshold else 0
-    state[1] = call + ONE
 
 
 @kernel(parallel=True)
-def _integers(out: Array, state: Array, low: int, s0: int, s1: int) -> None:
+def _integers(out: Array, state: Array, low: int, s0: int, s1: int, worker: int, workers: int) -> None:
     """`low` plus the high half of the product `word * (s0 + 2**32 * s1)`, made of 32-bit pieces."""
     seed, call = state[0], state[1]
-    for chunk in prange((out.size + CHUNK - 1) // CHUNK):
-        start = np.int64(chunk) * CHUNK
+    chunks = (out.size + CHUNK - 1) // CHUNK
+    for chunk in range(worker * chunks // workers, (worker + 1) * chunks // workers):
+        start = chunk * CHUNK
         n = min(CHUNK, out.size - start)
         part, words = out[start : start + n], np.empty(CHUNK, np.uint64)
         for j in range((n + 1) // 2):
@@ -393,4 +399,3 @@ def _integers(out: Array, state: Array, low: int, s0: int, s1: int) -> None:
             middle = r1 * s0 + ((r0 * s0) >> HALF)
             cross = r0 * s1 + (middle & LOW)
             part[j] = np.int64(r1 * s1 + (middle >> HALF) + (cross >> HALF) + low)
-    state[1] = call + ONE

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from autograd_core.backends.cpu.cache import kernel, prange
+from autograd_core.backends.cpu.cache import kernel
 
 Array = Any
 
@@ -58,12 +58,12 @@ def _halves(plane: Any, kernel: Any, stride: Any, padding: Any, dilation: Any, s
 
 
 @kernel(parallel=True)
-def _forward_halves(x, y, place):
+def _forward_halves(x, y, place, worker, workers):
     planes, height, width = x.shape
     rows, columns = y.shape[1], y.shape[2]
     x_flat, y_flat, place_flat = x.reshape(-1), y.reshape(-1), place.reshape(-1)
     two = np.uint64(2)
-    for plane in prange(planes):
+    for plane in range(worker * planes // workers, (worker + 1) * planes // workers):
         for row in range(rows):
             above = np.uint64((plane * height + 2 * row) * width)
             below = above + np.uint64(width)
@@ -82,11 +82,11 @@ def _forward_halves(x, y, place):
 
 
 @kernel(parallel=True)
-def _backward_halves(g, place, gx):
+def _backward_halves(g, place, gx, worker, workers):
     planes, height, width = gx.shape
     rows, columns = g.shape[1], g.shape[2]
     g_flat, place_flat, gx_flat = g.reshape(-1), place.reshape(-1), gx.reshape(-1)
-    for plane in prange(planes):
+    for plane in range(worker * planes // workers, (worker + 1) * planes // workers):
         start = np.uint64(plane * height * width)
         for q in range(np.uint64(height * width)):
             gx_flat[start + q] = 0
@@ -100,12 +100,12 @@ def _backward_halves(g, place, gx):
 
 
 @kernel(parallel=True)
-def _forward(x, y, place, kh, kw, sh, sw, top, left, dh, dw):
+def _forward(x, y, place, kh, kw, sh, sw, top, left, dh, dw, worker, workers):
     planes, height, width = x.shape
     rows, columns = y.shape[1], y.shape[2]
     x_flat, y_flat, place_flat = x.reshape(-1), y.reshape(-1), place.reshape(-1)
     step = np.uint64(sw)
-    for plane in prange(planes):
+    for plane in range(worker * planes // workers, (worker + 1) * planes // workers):
         for row in range(rows):
             base = (plane * rows + row) * columns
             # A window of nothing above -inf keeps its first element inside the input.
@@ -131,9 +131,9 @@ def _forward(x, y, place, kh, kw, sh, sw, top, left, dh, dw):
 
 
 @kernel(parallel=True)
-def _backward(g, place, gx, kw, sh, sw, top, left, dh, dw):
+def _backward(g, place, gx, kw, sh, sw, top, left, dh, dw, worker, workers):
     planes, rows, columns = g.shape
-    for plane in prange(planes):
+    for plane in range(worker * planes // workers, (worker + 1) * planes // workers):
         out = gx[plane]
         for row in range(rows):
             for q in range(columns):

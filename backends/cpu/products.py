@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from autograd_core.backends.cpu import blas, tiled
-from autograd_core.backends.cpu.cache import kernel, kernels_enabled, prange
+from autograd_core.backends.cpu.cache import kernel, kernels_enabled
 
 Array = Any
 _sgemm: Any = None  # Set before the first kernel is compiled.
@@ -75,12 +75,13 @@ def _as_stored(x: Array) -> tuple[Array, int]:
 
 
 @kernel(parallel=True)
-def _float32(a, a_flag, b, b_flag, out, k, strip, by_rows):
+def _float32(a, a_flag, b, b_flag, out, k, strip, by_rows, worker, workers):
     m, n = out.shape
     lda, ldb = a.shape[1], b.shape[1]
     a_flat, b_flat, out_flat = a.reshape(-1), b.reshape(-1), out.reshape(-1)
     side = m if by_rows else n
-    for part in prange((side + strip - 1) // strip):
+    strips = (side + strip - 1) // strip
+    for part in range(worker * strips // workers, (worker + 1) * strips // workers):
         first = part * strip
         size = min(strip, side - first)
         if by_rows:
@@ -98,12 +99,13 @@ def _float32(a, a_flag, b, b_flag, out, k, strip, by_rows):
 
 
 @kernel(parallel=True)
-def _float64(a, a_flag, b, b_flag, out, k, strip, by_rows):
+def _float64(a, a_flag, b, b_flag, out, k, strip, by_rows, worker, workers):
     m, n = out.shape
     lda, ldb = a.shape[1], b.shape[1]
     a_flat, b_flat, out_flat = a.reshape(-1), b.reshape(-1), out.reshape(-1)
     side = m if by_rows else n
-    for part in prange((side + strip - 1) // strip):
+    strips = (side + strip - 1) // strip
+    for part in range(worker * strips // workers, (worker + 1) * strips // workers):
         first = part * strip
         size = min(strip, side - first)
         if by_rows:

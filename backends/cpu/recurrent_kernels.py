@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from autograd_core.backends.cpu import cells, micro, threads
-from autograd_core.backends.cpu.cache import kernel, prange
+from autograd_core.backends.cpu.cache import kernel
 
 Array = Any
 
@@ -98,8 +98,8 @@ def scan(
     c = np.zeros(1, np.float32) if c0 is None else _stretch(c0, units, 1).reshape(-1)
     seen = np.ones(0, np.bool_) if mask is None else np.ascontiguousarray(mask).reshape(-1)
     rows, parallel = _split(steps, samples, units, gates)
-    (_scan if parallel else _scan.serial)(
-        z.reshape(-1), out.reshape(-1), side.reshape(-1), _stretch(h0, units, 1).reshape(-1), c,
+    _each_step(
+        _scan, parallel, steps, z.reshape(-1), out.reshape(-1), side.reshape(-1), _stretch(h0, units, 1).reshape(-1), c,
         _strips(w, gates, units, False), bias.reshape(-1), seen, steps, samples, units, gates, rows, _MODES[mode],
         reverse,
     )  # fmt: skip
@@ -127,28 +127,42 @@ def scan_backward(
     sums = np.zeros((-(-samples // rows), 4, units), np.float32)
     c = np.zeros(1, np.float32) if c0 is None else _stretch(c0, units, 1).reshape(-1)
     seen = np.ones(0, np.bool_) if mask is None else np.ascontiguousarray(mask).reshape(-1)
-    (_scan_backward if parallel else _scan_backward.serial)(
-        given, dh.reshape(-1), carry.reshape(-1), _stretch(h0, units, 1).reshape(-1), c, _strips(w, gates, units, True),
-        out.reshape(-1), z.reshape(-1), side.reshape(-1), seen, dz.reshape(-1), sums.reshape(-1), steps, samples, units,
-        gates, rows, _MODES[mode], reverse,
+    kept = np.zeros(dh.size if seen.size else 0, np.float32)  # What passes a step that a sequence sits out.
+    _each_step(
+        _scan_backward, parallel, steps + 1, given, dh.reshape(-1), carry.reshape(-1),
+        _stretch(h0, units, 1).reshape(-1), c, _strips(w, gates, units, True), out.reshape(-1), z.reshape(-1),
+        side.reshape(-1), seen, kept, dz.reshape(-1), sums.reshape(-1), steps, samples, units, gates, rows,
+        _MODES[mode], reverse,
     )  # fmt: skip
     return dz, dh, carry, sums.sum(0)[: dz.shape[2]]
 
 
+def _each_step(kernel: Any, parallel: bool, steps: int, *args: Any) -> None:
+    """A call of the kernel for all steps, or, on several threads, one for each: a step needs the whole one before."""
+    if not parallel:
+        kernel.serial(*args, 0, steps)
+    else:
+        for step in range(steps):
+            kernel(*args, step, step + 1)
+
+
 @kernel(parallel=True, uses=micro.SOURCE + cells.SOURCE)
-def _scan(z, out, side, h0, c0, w, bias, seen, steps, samples, units, gates, rows, mode, reverse):
+def _scan(
+    z, out, side, h0, c0, w, bias, seen, steps, samples, units, gates, rows, mode, reverse, begin, end, worker, workers
+):
     width = 2 * _LANES
     strips = units // width
     blocks = (samples + rows - 1) // rows
     offsets = np.arange(units) * width
     none = np.zeros(1, np.float32)
-    for step in range(steps):
+    tasks = strips * blocks
+    for step in range(begin, end):
         t = steps - 1 - step if reverse else step
         before = (t + 1 if reverse else t - 1) * samples * units
         old, old_at = (h0, 0) if step == 0 else (out, before)
         # The LSTM's state c, and the GRU's part of the third gate, are in `side`.
         cell, cell_at = (c0, 0) if step == 0 else (side, before)
-        for task in prange(strips * blocks):
+        for task in range(worker * tasks // workers, (worker + 1) * tasks // workers):
             strip, first = task // blocks, task % blocks * rows
             unit = strip * width
             for row in range(first, min(first + rows, samples), _ROWS):
@@ -182,23 +196,24 @@ def _scan(z, out, side, h0, c0, w, bias, seen, steps, samples, units, gates, row
 
 @kernel(parallel=True, uses=micro.SOURCE + cells.SOURCE)
 def _scan_backward(
-    g, dh, carry, h0, c0, w, out, z, side, seen, dz, sums, steps, samples, units, gates, rows, mode, reverse
-):
+    g, dh, carry, h0, c0, w, out, z, side, seen, kept, dz, sums, steps, samples, units, gates, rows, mode, reverse,
+    begin, end, worker, workers,
+):  # fmt: skip
     width = 2 * _LANES
     strips = units // width
     blocks = (samples + rows - 1) // rows
     depth = gates * units
     planes = 4 if mode == _GRU else gates
     offsets = np.arange(depth) * width
-    kept = np.zeros(samples * units, np.float32)  # What passes a step that a sequence sits out.
-    for step in range(steps + 1):
+    tasks = strips * blocks
+    for step in range(begin, end):
         # Forward, step steps - 1 - step was the one at time t.
         t = step if reverse else steps - 1 - step
         after = (t - 1 if reverse else t + 1) * samples
         before = (t + 1 if reverse else t - 1) * samples * units
         old, old_at = (h0, 0) if step == steps - 1 else (out, before)
         cell, cell_at = (c0, 0) if step == steps - 1 else (side, before)
-        for task in prange(strips * blocks):
+        for task in range(worker * tasks // workers, (worker + 1) * tasks // workers):
             strip, block = task // blocks, task % blocks
             unit = strip * width
             for row in range(block * rows, min(block * rows + rows, samples), _ROWS):

@@ -99,7 +99,7 @@ def source(name: str, dtype: str) -> str:
     elif name == "cross_entropy":
         row = map_row("exp", "xr[j] - top", "e[j]")
         parts = [
-            _LARGEST[dtype], _indented(["e = np.empty(columns, x.dtype)"]), row,
+            _LARGEST[dtype], row,
             _sum("e[j]"),
             logarithm("total", "shift"),
             _indented([
@@ -115,13 +115,16 @@ def source(name: str, dtype: str) -> str:
             _indented(["if t != ignored:", "    outr[t] -= rate"]),
         ]  # fmt: skip
     rows = {"cross_entropy": "target.size", "cross_entropy_backward": "target.size"}.get(name, "out.size // columns")
-    head = f"def kernel({_HEADS[name]}):\n    zero, one = {dtype}(0), {dtype}(1)\n"
+    head = f"def kernel({_HEADS[name]}, worker, workers):\n    zero, one = {dtype}(0), {dtype}(1)\n"
+    if name == "cross_entropy":
+        head += "    e = np.empty(columns, x.dtype)\n"
     if "share" in _HEADS[name]:
         head += f"    share = {dtype}(share)\n"
     # Slices of rows: an index that counts from 0 needs no test for Python's negative ones, which keeps loops from
     # vectorising.
     flat = [a for a in ("x", "g", "y", "out") if a in _HEADS[name].split(", ")]
-    loop = f"    for r in prange({rows}):\n"
+    loop = f"    rows = {rows}\n"
+    loop += "    for r in range(worker * rows // workers, (worker + 1) * rows // workers):\n"
     loop += _indented([f"{a}r = {a}[r * columns : (r + 1) * columns]" for a in flat])
     return "\n".join([*body.define_constants(), "", "", head]) + loop + "".join(part.lstrip("\n") for part in parts)
 

@@ -39,24 +39,25 @@ _fork_is_clean = False
 
 
 class _ThreadLocal(threading.local):
-    # Equal to _pass where this thread may call parallel kernels just so: TBB, all threads, and the thread is known.
+    # Equal to _pass where this thread may call parallel kernels just so: TBB, several threads, and the thread is known.
     granted: object = None
 
 
 _thread = _ThreadLocal()
 _pass = object()  # replaced to revoke what was granted
+_parts = 1  # threads, where a pass has been granted
 
 
 def parallel(kernel: Callable[..., Any], serial: Callable[..., Any]) -> Any:
-    """`kernel`, compiled with `parallel=True`, made safe to call from any thread and in forked children.
+    """`kernel(parts, *args)`, which runs on as many threads, made safe to call from any thread and in forked children.
 
-    `serial` is its twin for one thread, used where no thread layer is safe; it becomes the attribute `serial`.
+    `serial(*args)` does the same on one, and is used where no thread layer is safe; it becomes the attribute `serial`.
     """
 
-    @wraps(kernel)
+    @wraps(serial)
     def call(*args: Any) -> Any:
         if _thread.granted is _pass:
-            return kernel(*args)
+            return kernel(_parts, *args)
         return _guarded(kernel, serial, args)
 
     call.serial = serial  # type: ignore[attr-defined]
@@ -64,30 +65,19 @@ def parallel(kernel: Callable[..., Any], serial: Callable[..., Any]) -> Any:
 
 
 def _guarded(kernel: Callable[..., Any], serial: Callable[..., Any], args: tuple[Any, ...]) -> Any:
-    global _only_main_used_it
+    global _only_main_used_it, _parts
     layer = ensure_layer()
-    if layer == "serial" or _limit == 1:
+    parts = get_num_threads()
+    if parts == 1:
         return serial(*args)
     if not _in_main_thread():
         _only_main_used_it = False
-    if _limit is None:
-        if layer == "tbb":
-            _thread.granted = _pass
-            return kernel(*args)
-        with _pool:
-            return kernel(*args)
-    import numba
-
-    # Numba counts threads for each Python thread by itself, so the limit is set for every call.
-    before = numba.get_num_threads()
-    numba.set_num_threads(_limit)
-    try:
-        if layer == "tbb":
-            return kernel(*args)
-        with _pool:
-            return kernel(*args)
-    finally:
-        numba.set_num_threads(before)
+    if layer == "tbb":
+        _parts = parts
+        _thread.granted = _pass
+        return kernel(parts, *args)
+    with _pool:
+        return kernel(parts, *args)
 
 
 def ensure_layer() -> str:

@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from autograd_core.backends.cpu import micro, threads
-from autograd_core.backends.cpu.cache import kernel, prange
+from autograd_core.backends.cpu import micro
+from autograd_core.backends.cpu.cache import kernel
 
 Array = Any
 
@@ -38,18 +38,19 @@ def multiply(a: Array, a_turned: bool, b: Array, b_turned: bool, m: int, n: int,
         _three = micro.product_tile(3)
     out = np.empty((m, n), np.float32)
     panels = np.empty(-(-n // _LANES) * _LANES * k, np.float32)
-    workers = threads.get_num_threads() if m * n * k >= _PARALLEL else 1
-    run = _multiply.serial if workers == 1 else _multiply
-    run(a.reshape(-1), a_turned, b.reshape(-1), b_turned, out.reshape(-1), panels, m, n, k, workers)
+    large = m * n * k >= _PARALLEL
+    b = b.reshape(-1)
+    (_lay_out if large else _lay_out.serial)(b, b_turned, panels, n, k)
+    (_multiply if large else _multiply.serial)(a.reshape(-1), a_turned, panels, out.reshape(-1), m, n, k)
     return out
 
 
 @kernel(parallel=True, uses=micro.SOURCE)
-def _multiply(a, a_turned, b, b_turned, out, panels, m, n, k, workers):
+def _lay_out(b, b_turned, panels, n, k, worker, workers):
+    """Panels of three vectors, the last of as many as it needs; each of k rows."""
     wide = 3 * _LANES
     count = (n + wide - 1) // wide
-    for panel in prange(count):
-        # Panels of three vectors, the last of as many as it needs; each of k rows.
+    for panel in range(worker * count // workers, (worker + 1) * count // workers):
         first = panel * wide
         rest = min(wide, n - first)
         width = (rest + _LANES - 1) // _LANES * _LANES
@@ -69,13 +70,20 @@ def _multiply(a, a_turned, b, b_turned, out, panels, m, n, k, workers):
                     panels[to + q] = b[source + q]
                 for q in range(np.uint64(rest), np.uint64(width)):
                     panels[to + q] = 0
+
+
+@kernel(parallel=True, uses=micro.SOURCE)
+def _multiply(a, a_turned, panels, out, m, n, k, worker, workers):
+    wide = 3 * _LANES
+    count = (n + wide - 1) // wide
     offsets = np.empty(4 * _DEPTH, np.int64)
     for vectors in range(1, 4):
         for i in range(_DEPTH):
             offsets[vectors * _DEPTH + i] = i * vectors * _LANES
     bands = (m + _HIGH - 1) // _HIGH
     parts = 1 if bands >= 2 * workers else min(count, (2 * workers + bands - 1) // bands)
-    for task in prange(bands * parts):
+    tasks = bands * parts
+    for task in range(worker * tasks // workers, (worker + 1) * tasks // workers):
         band, part = task // parts, task % parts
         top = band * m // bands
         end = (band + 1) * m // bands

@@ -96,7 +96,7 @@ def test_a_loop_equals_its_calls(seed):
 def test_axes_are_taken_together():
     x, row = np.ones((4, 5, 6), "f"), np.ones((6,), "f")
     flat = FusedLoop([("add", ["x0", "x1"], "y0")], [layout("x0", x), layout("x1", x)], [layout("y0", x)])
-    assert "range(y0.size)" in flat.source and flat.dims == [120]
+    assert "n = y0.size\n" in flat.source and flat.dims == [120]
     rows = FusedLoop([("add", ["x0", "x1"], "y0")], [layout("x0", x), layout("x1", row)], [layout("y0", x)])
     assert rows.dims == [20, 6]
 
