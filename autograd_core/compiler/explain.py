@@ -20,6 +20,7 @@ _PASSES = {
     "remove_dead_calls": "dead calls removed",
     "fold_constants": "constants computed",
     "share_common_calls": "common calls shared",
+    "write_out_batch_norm": "batch norm written out",
     "recompute_cheap_results": "cheap results computed again",
     "fuse_elementwise": "elementwise calls fused",
     "write_over_last_uses": "results put over last uses",

@@ -9,6 +9,7 @@ from autograd_core.compiler.passes.common import share_common_calls
 from autograd_core.compiler.passes.constants import fold_constants
 from autograd_core.compiler.passes.dead import remove_dead_calls
 from autograd_core.compiler.passes.fusion import fuse_elementwise
+from autograd_core.compiler.passes.normalization import write_out_batch_norm
 from autograd_core.compiler.passes.overwriting import write_over_last_uses
 from autograd_core.compiler.passes.recompute import recompute_cheap_results
 from autograd_core.compiler.plan import Plan
@@ -18,6 +19,7 @@ PASSES: tuple[Callable[[Plan], None], ...] = (
     remove_dead_calls,
     fold_constants,
     share_common_calls,
+    write_out_batch_norm,
     recompute_cheap_results,
     fuse_elementwise,
     write_over_last_uses,
