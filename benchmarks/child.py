@@ -172,7 +172,8 @@ def main() -> None:
         first = time.perf_counter() - _BEGIN
         answer({"seconds": first - statistics.median(runner.run(1) for _ in range(5))})
         return
-    answer({"ready": True})
+    count = getattr(lib, "get_num_threads", None)
+    answer({"ready": True} | ({} if count is None else {"threads": count()}))
     for row in sys.stdin:
         command, *arguments = json.loads(row)
         answer(getattr(runner, command)(*arguments))

@@ -65,12 +65,13 @@ def ceiling_line(device: str, found: dict[str, float]) -> str:
 
 def markdown(report: Row) -> str:
     """The whole run as a page."""
-    machine = report["machine"]
+    machine, count = report["machine"], report["thread_count"]
+    threads = f"{count} thread" + "s" * (count != 1)
     text = [f"# Benchmark of autograd-core {report['version']}", ""]
     if report["tiny"]:
         text += ["Made with `--tiny`: everything has the smallest size, whatever its name says.", ""]
     text.append(
-        f"{report['date']}, {machine['processor']}, {report['thread_count']} threads each, Python {machine['python']}, "
+        f"{report['date']}, {machine['processor']}, {threads} each, Python {machine['python']}, "
         f"NumPy {machine['numpy']}. Microseconds a unit, medians; ratio = ours / peer with its quartiles over pairs "
         "of blocks; `apart` is the relative difference of the final losses; memory is the peak above what the imports "
         "cost; the last two columns are what autograd-core reached, and its share of the ceiling."

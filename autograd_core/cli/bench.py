@@ -40,7 +40,7 @@ def add_parser(commands: Any) -> None:
     )
     parser.add_argument("--compile", action="store_true", help="our steps through autograd_core.compile")
     parser.add_argument("--rounds", type=int, default=25, help="alternating blocks of each (default: 25)")
-    parser.add_argument("--threads", type=int, help="threads of both sides (default: all)")
+    parser.add_argument("--threads", type=int, help="threads of both sides (default: all, or OMP_NUM_THREADS)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the results there as well")
     parser.add_argument("--plot", type=Path, metavar="DIR", help="draw the results there as PNGs (needs matplotlib)")
     parser.add_argument(
@@ -65,11 +65,13 @@ def run(arguments: argparse.Namespace) -> int:
 
     from autograd_core.backends.cpu import threads
 
-    if arguments.threads is not None:
-        threads.set_num_threads(arguments.threads)
-    count = threads.get_num_threads()
+    wanted, why = _wanted_threads(arguments.threads)
+    before = threads.get_num_threads()
+    if wanted is not None:
+        threads.set_num_threads(wanted)
+    count = threads.get_num_threads()  # Not more than there are, whatever was asked for.
     versions = {peer: _version(peer) for peer in peers if peer != "none"}
-    print(_heading(versions, count))
+    print(_heading(versions, f"{_threads(count)} each{why}"))
     if arguments.tiny:
         print("--tiny: everything has the smallest size, whatever its name says; the times mean nothing")
     report: dict[str, Any] = {
@@ -88,8 +90,24 @@ def run(arguments: argparse.Namespace) -> int:
         _fill(report, arguments, chosen, devices, peers)
         report["complete"] = True
     finally:  # What was measured before an error or Ctrl-C is not lost.
+        threads.set_num_threads(before)
         _write(arguments, report)
     return 0
+
+
+def _wanted_threads(asked: int | None) -> tuple[int | None, str]:
+    """How many threads the sides are to use, None for all, and a word on why.
+
+    OMP_NUM_THREADS limits BLAS and PyTorch where they start; it shall mean the same for both sides and all their pools.
+    """
+    limit = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()
+    if asked is None and limit.isdigit() and int(limit) > 0:
+        return int(limit), " (OMP_NUM_THREADS)"
+    return asked, ""
+
+
+def _threads(count: int) -> str:
+    return f"{count} thread" + "s" * (count != 1)
 
 
 def _fill(
@@ -183,10 +201,9 @@ def _measure(shown: _Shown, workload: Any, device: str, peer: str, threads: int,
 
     tiny = arguments.tiny
     quick: dict[str, Any] = {"block": 1e-4, "warmup": 0.0, "rest": 0.0} if tiny else {}
-    environment: dict[str, str] = {}
+    # For the BLAS of either side, also one that is loaded later or without threadpoolctl.
+    environment = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), str(threads))
     own: dict[str, Any] = {"compiled": True} if arguments.compile and workload.task == "serve" else {}
-    if arguments.threads is not None:  # for the BLAS of either side, also without threadpoolctl
-        environment = dict.fromkeys(("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), str(threads))
 
     def attempt(library: str | None) -> harness.Result:
         with ExitStack() as stack:
@@ -201,6 +218,9 @@ def _measure(shown: _Shown, workload: Any, device: str, peer: str, threads: int,
             ours = stack.enter_context(
                 sides.open_side(workload, "autograd_core", device, threads, own, environment, tiny)
             )
+            for name, side in ((library, other), ("autograd_core", ours)):
+                if isinstance(side, sides.Remote) and side.first.get("threads", threads) != threads:
+                    shown.note(f"{name} computes {workload.name} with {_threads(side.first['threads'])}, not {threads}")
             result = harness.measure(workload, ours, other, rounds=arguments.rounds, **quick)
         result.name += ", compiled" * bool(own)
         result.device, result.beside, result.options = device, None if peer == "none" else peer, options
@@ -236,12 +256,10 @@ def _version(peer: str) -> str | None:
     return sides.installed(peer)
 
 
-def _heading(versions: dict[str, str | None], threads: int) -> str:
+def _heading(versions: dict[str, str | None], threads: str) -> str:
     titles = {"torch": "PyTorch", "torch.compile": "torch.compile", "jax": "JAX"}
     there = [f"{titles[peer]} {version}" for peer, version in versions.items() if version is not None]
-    text = (
-        f"autograd-core {ag.__version__} {'beside ' + ', '.join(there) if there else 'alone'}, {threads} threads each"
-    )
+    text = f"autograd-core {ag.__version__} {'beside ' + ', '.join(there) if there else 'alone'}, {threads}"
     for peer, version in versions.items():
         if version is None:
             text += f" ({titles[peer]} is not installed: its columns stay blank)"

@@ -251,6 +251,42 @@ def test_imports_and_first_steps_are_timed_in_fresh_processes(tmp_path: Path) ->
             assert 0 < side.run(1) < 100 and side.finish(1)["steps"] == 1
 
 
+@pytest.mark.parametrize(
+    ("variable", "asked", "count", "heading"),
+    [
+        ("1", None, 1, "1 thread each (OMP_NUM_THREADS); "),
+        ("1", 2, 2, "2 threads each; "),
+    ],
+)
+def test_the_heading_says_how_many_threads_the_sides_use(
+    variable: str, asked: int | None, count: int, heading: str,
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path,
+) -> None:  # fmt: skip
+    """The sides are asked; a BLAS has its number from the environment."""
+    before = ag.get_num_threads()
+    if count > before:
+        count, heading = before, f"{before} thread{'s' * (before != 1)} each"
+    monkeypatch.setenv("OMP_NUM_THREADS", variable)
+    monkeypatch.setattr(bench, "_ceilings", lambda *_: {"flops": 1e9, "bytes": 2e9})
+    seen: list[dict[str, Any]] = []
+    opened = sides.open_side
+
+    def watched(workload: Workload, library: str, *rest: Any) -> Any:
+        side = opened(workload, library, *rest)
+        seen.append({"threads": side.first["threads"], "environment": rest[3]})  # type: ignore[attr-defined]
+        return side
+
+    monkeypatch.setattr(sides, "open_side", watched)
+    command = ["bench", "mlp-small", "--tiny", "--rounds", "2", "--peer", "none", "--json", str(tmp_path / "a.json")]
+    assert main([*command, *([] if asked is None else ["--threads", str(asked)])]) == 0
+    assert heading in capsys.readouterr().out.splitlines()[0]
+    assert json.loads((tmp_path / "a.json").read_text())["thread_count"] == count
+    assert seen and all(side["threads"] == count for side in seen)
+    for side in seen:
+        assert set(side["environment"].values()) == {str(count)} and "OMP_NUM_THREADS" in side["environment"]
+    assert ag.get_num_threads() == before
+
+
 # -- the command and its files ----------------------------------------------------------------------------
 
 
