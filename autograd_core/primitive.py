@@ -405,9 +405,9 @@ def numbers_to_tensors(name: str, x: Any, y: Any) -> tuple[Any, Any]:
     if not isinstance(tensor, Tensor):
         raise TypeError(f"{name}: expected at least one Tensor, got {type(x).__name__} and {type(y).__name__}")
     if not isinstance(other, (bool, int, float)):
-        array = array_operand(tensor, other) if tensor is x else None
+        array = array_operand(tensor, other) if tensor is x or name == "div" else None
         if array is not None:
-            return tensor, array
+            return (tensor, array) if tensor is x else (array, tensor)
         other = _as_number(name, other)
     native = tensor._data.dtype
     d = dtypes.of_number(other)
@@ -418,7 +418,7 @@ def numbers_to_tensors(name: str, x: Any, y: Any) -> tuple[Any, Any]:
 
 
 def array_operand(x: Tensor, other: Any) -> Tensor | None:
-    """A NumPy array to the right of the CPU tensor `x` as a tensor, as in PyTorch; None for anything else."""
+    """A NumPy array beside the CPU tensor `x` as a tensor, as in PyTorch; None for anything else."""
     if type(other).__module__ != "numpy" or not getattr(other, "shape", ()) or x._backend.name != "cpu":
         return None
     from autograd_core.interop import tensor

@@ -45,7 +45,10 @@ def _check(name: str, floating: bool, x: Any, y: Any) -> tuple[Tensor, Tensor, b
         array = array_operand(x, y) if isinstance(x, Tensor) else None
         if array is not None:
             return _check(name, floating, x, array)
-        raise TypeError(f"{name}: expected two Tensors, got {type(x).__name__} and {type(y).__name__}")
+        raise TypeError(
+            f"{name}: expected two Tensors, got {type(x).__name__} and {type(y).__name__}; convert with ag.tensor(...) "
+            "or ag.from_numpy(...)"
+        )
     if x._data.dtype != y._data.dtype:
         raise RuntimeError(
             f"{name}: expected both operands to have the same dtype, but got {x.dtype} and {y.dtype}; convert one "
