@@ -11,6 +11,7 @@ and does not notice a change in a constant or function imported from another fil
 from __future__ import annotations
 
 import atexit
+import gc
 import hashlib
 import os
 import shutil
@@ -104,7 +105,7 @@ def compile_kernel(function: Callable[..., Any], **options: Any) -> Any:
     """
     import numba
 
-    _announce_compiling()
+    _watch_compiling()
     options = {"error_model": "numpy", **options}
     folder = cache_dir() / f"kernels-{_digest(options)}"
     options.pop("uses", "")
@@ -121,37 +122,48 @@ def compile_ufunc(function: Callable[..., Any], dtype: str, arguments: int) -> A
     """A NumPy ufunc, built by Numba, of a scalar function of `arguments` numbers of a dtype; cached as kernels are."""
     import numba
 
-    _announce_compiling()
+    _watch_compiling()
     kind = getattr(numba, dtype)
     with _numba_cache_folder(cache_dir() / "ufunc"):
         return numba.vectorize([kind(*[kind] * arguments)], cache=True)(function).ufunc
 
 
 @cache
-def _announce_compiling() -> None:
-    """Say so, once, when compiling our kernels has taken two seconds: the first run of a program would seem to hang."""
+def _watch_compiling() -> None:
+    """Say so, once, when compiling our kernels has taken two seconds: the first run of a program would seem to hang.
+
+    The compiler makes so many objects that looking for garbage meanwhile would take a tenth of its time; it waits.
+    """
     from numba.core import event
 
-    class Announcement(event.Listener):
-        begun, spent = 0.0, 0.0
+    class Watch(event.Listener):
+        begun, spent, collecting = 0.0, 0.0, False
 
         def on_start(self, started: Any) -> None:
-            self.begun = time.perf_counter()
+            if _is_ours(started):
+                self.begun, self.collecting = time.perf_counter(), gc.isenabled()
+                gc.disable()
 
         def on_end(self, ended: Any) -> None:
-            dispatcher = (ended.data or {}).get("dispatcher")
-            if not getattr(dispatcher, "__module__", "").startswith("autograd_core."):
+            if not _is_ours(ended):
                 return
+            if self.collecting:
+                gc.enable()
+            before = self.spent
             self.spent += time.perf_counter() - self.begun
-            if self.spent > _QUIET:
-                event.unregister("numba:compile", self)
+            if before <= _QUIET < self.spent:
                 print(
                     f"autograd-core: compiling kernels for this machine, once; they are kept in {cache_dir()}",
                     file=sys.stderr,
                     flush=True,
                 )
 
-    event.register("numba:compile", Announcement())
+    event.register("numba:compile", Watch())
+
+
+def _is_ours(compiling: Any) -> bool:
+    dispatcher = (compiling.data or {}).get("dispatcher")
+    return getattr(dispatcher, "__module__", "").startswith("autograd_core.")
 
 
 def _digest(options: dict[str, Any]) -> str:

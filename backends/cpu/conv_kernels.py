@@ -278,7 +278,8 @@ def _correlate(
     first_index, end_index = worker * total // workers, (worker + 1) * total // workers
     if first_index == end_index:
         return
-    lines = np.zeros(channels * lines_of * line, np.float32)
+    lines = np.empty(channels * lines_of * line, np.float32)  # np.zeros would take 0.15 s to compile.
+    lines[:] = 0
     sums = np.empty(_ROWS * pitch, np.float32)
     at_item = -1
     for index in range(first_index, end_index):
@@ -393,8 +394,10 @@ def _weights(
     first_task, end_task = worker * sums * parts // workers, (worker + 1) * sums * parts // workers
     if first_task == end_task:
         return
-    lines = np.zeros(channels * lines_of * line, np.float32)
-    cotangents = np.zeros(out * pitch, np.float32)
+    lines = np.empty(channels * lines_of * line, np.float32)  # np.zeros would take 0.15 s to compile.
+    lines[:] = 0
+    cotangents = np.empty(out * pitch, np.float32)
+    cotangents[:] = 0
     for task in range(first_task, end_task):
         total, part = task // parts, task % parts
         low, end = part * groups * per // parts, (part + 1) * groups * per // parts

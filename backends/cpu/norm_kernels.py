@@ -202,7 +202,9 @@ def _layer_backward(g, x, w, mean, rstd, gx, sums, worker, workers):
     tasks = sums.shape[0]
     for task in range(worker * tasks // workers, (worker + 1) * tasks // workers):
         kept = sums.shape[2]
-        by_weight, by_bias = np.zeros(kept, x.dtype), np.zeros(kept, x.dtype)
+        by_weight, by_bias = np.empty(kept, x.dtype), np.empty(kept, x.dtype)
+        by_weight[:] = 0
+        by_bias[:] = 0
         first, end = task * rows // tasks, (task + 1) * rows // tasks
         for row in range(first, end):
             m, r, line = mean[row], rstd[row], np.uint64(row * features)

@@ -153,8 +153,10 @@ def _scan(
     width = 2 * _LANES
     strips = units // width
     blocks = (samples + rows - 1) // rows
-    offsets = np.arange(units) * width
-    none = np.zeros(1, np.float32)
+    offsets = np.empty(units, np.int64)
+    for i in range(units):
+        offsets[i] = i * width
+    none = np.empty(1, np.float32)
     tasks = strips * blocks
     for step in range(begin, end):
         t = steps - 1 - step if reverse else step
@@ -204,7 +206,9 @@ def _scan_backward(
     blocks = (samples + rows - 1) // rows
     depth = gates * units
     planes = 4 if mode == _GRU else gates
-    offsets = np.arange(depth) * width
+    offsets = np.empty(depth, np.int64)
+    for i in range(depth):
+        offsets[i] = i * width
     tasks = strips * blocks
     for step in range(begin, end):
         # Forward, step steps - 1 - step was the one at time t.
