@@ -113,19 +113,22 @@ class FusedLoop:
             f"{self._element(self.into.get(name, name), indices, rows)} = {held[name]}" for name, *_ in self.outputs
         ]
         rows = list(dict.fromkeys(rows))
+        # Sizes are arguments, so that one file serves them all; of a single loop it is the array's.
+        single = len(self.dims) == 1
         given = [name for name, *_ in self._arrays if name not in self.into]
+        given += [] if single else [f"n{depth}" for depth in range(len(self.dims))]
         lines = [*body.define_constants(), "", "", f"def kernel({', '.join([*given, 'worker', 'workers'])}):"]
         lines += [f"    {line}" for line in before]
-        for depth, (index, n) in enumerate(zip(indices, self.dims)):
+        if single:
+            first = self.outputs[0][0]
+            lines.append(f"    n0 = {self.into.get(first, first)}.size")
+        for depth, index in enumerate(indices):
             if depth == len(self.dims) - 1:
                 lines += ["    " * (depth + 1) + line for line in rows]
-            bounds = str(n)
+            bounds = f"n{depth}"
             if depth == 0:
-                bounds = "worker * n // workers, (worker + 1) * n // workers"
-                # The size of a single loop is the array's, so that one file serves all sizes.
-                first = self.outputs[0][0]
-                lines.append(f"    n = {f'{self.into.get(first, first)}.size' if len(self.dims) == 1 else n}")
-            if len(self.dims) == 1:  # Unsigned: see `_element`.
+                bounds = "worker * n0 // workers, (worker + 1) * n0 // workers"
+            if single:  # Unsigned: see `_element`.
                 bounds = ", ".join(f"np.uint64({bound})" for bound in bounds.split(", "))
             lines.append(f"{'    ' * (depth + 1)}for {index} in range({bounds}):")
         lines += ["    " * (len(self.dims) + 1) + line for line in (*loads, *body.lines, *stores)]
@@ -139,7 +142,7 @@ class FusedLoop:
         if name not in self._flat or len(indices) < 2:
             return f"{name}[{self._index(name, indices)}]"
         outer = self._index(name, indices[:-1])
-        rows.append(f"{name}_row = {name}[{outer} : {outer} + {self.dims[-1]}]")
+        rows.append(f"{name}_row = {name}[{outer} : {outer} + n{len(indices) - 1}]")
         return f"{name}_row[{indices[-1]}]"
 
     def _index(self, name: str, indices: list[str]) -> str:
@@ -148,7 +151,10 @@ class FusedLoop:
             lead = len(self.shape) - len(shape)
             places = dict(zip(self._order, indices))
             return ", ".join(places[lead + a] if n > 1 else "0" for a, n in enumerate(shape))
-        terms = [f"{i} * {s}" if s != 1 else i for i, s in zip(indices, self._steps[name]) if s]
+        # Lying densely, it has as its step along an axis the product of its sizes along the faster ones.
+        steps = self._steps[name]
+        faster = [[f"n{later}" for later in range(axis + 1, len(steps)) if steps[later]] for axis in range(len(steps))]
+        terms = [" * ".join([i, *sizes]) for i, sizes, s in zip(indices, faster, steps) if s]
         return " + ".join(terms) or "0"
 
     # -- running ----------------------------------------------------------------------------------------
@@ -176,6 +182,7 @@ class FusedLoop:
             back = tuple(order.index(a) for a in range(len(shape)))
             lines.append(f"    {name} = {made}" + ("" if order == list(range(len(shape))) else f".transpose({back!r})"))
             passed.append(self._flattened(name, shape))
+        passed += [] if len(self.dims) == 1 else map(str, self.dims)
         results = [self.into.get(name, name) for name, *_ in self.outputs]
         lines += [f"    run({', '.join(passed)})", f"    return {', '.join(results)}"]
         text = "\n".join(lines) + "\n"

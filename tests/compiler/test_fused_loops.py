@@ -96,17 +96,20 @@ def test_a_loop_equals_its_calls(seed):
 def test_axes_are_taken_together():
     x, row = np.ones((4, 5, 6), "f"), np.ones((6,), "f")
     flat = FusedLoop([("add", ["x0", "x1"], "y0")], [layout("x0", x), layout("x1", x)], [layout("y0", x)])
-    assert "n = y0.size\n" in flat.source and flat.dims == [120]
+    assert "n0 = y0.size\n" in flat.source and flat.dims == [120]
     rows = FusedLoop([("add", ["x0", "x1"], "y0")], [layout("x0", x), layout("x1", row)], [layout("y0", x)])
     assert rows.dims == [20, 6]
 
 
-def test_one_source_serves_all_sizes_of_flat_arrays():
-    sources = set()
+def test_one_source_serves_all_sizes():
+    sources, nested = set(), set()
     for n in (10, 20):
         x = np.ones((n, 3), "f")
         sources.add(FusedLoop([("exp", ["x0"], "y0")], [layout("x0", x)], [layout("y0", x)]).source)
-    assert len(sources) == 1
+        image, channel = np.ones((n, n + 1, 4, n), "f"), np.ones((n + 1, 1, 1), "f")
+        given = [layout("x0", image), layout("x1", channel)]
+        nested.add(FusedLoop([("mul", ["x0", "x1"], "y0")], given, [layout("y0", image)]).source)
+    assert len(sources) == 1 and len(nested) == 1
 
 
 def test_a_result_takes_over_the_memory_of_an_input():
