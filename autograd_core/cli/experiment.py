@@ -60,7 +60,11 @@ class _Bar:
 def run(arguments: argparse.Namespace) -> int:
     if arguments.list:
         for name in experiments.NAMES:
-            print(f"{name:20}{experiments.load(name).TITLE}")
+            print(f"{name:20}{experiments.DATA.get(name, '-'):17}{experiments.load(name).TITLE}")
+        print(
+            "\nThe second column: the folder below --data (default: data) with what it reads. `autograd-core train mnist"
+            "\n--download` fetches mnist; tinyshakespeare/input.txt may be any text. --quick is a small form of each."
+        )
         return 0
     if arguments.name is None:
         raise UserError(f"which one? {', '.join(experiments.NAMES)} (--list says what they show)", status=2)
@@ -86,8 +90,7 @@ def run(arguments: argparse.Namespace) -> int:
         ag.manual_seed(arguments.seed)
         result = experiment.run(settings)
     except FileNotFoundError as error:
-        fetch = "; `autograd-core train mnist --download` fetches the files into data/mnist"
-        raise UserError(f"{error} (here: --data FOLDER{fetch if 'mnist' in str(error) else ''})") from None
+        raise UserError(_missing(arguments, str(error))) from None
     except KeyboardInterrupt:
         hint = "; --resume continues it" if unfinished else ""
         raise UserError(f"interrupted{hint}", 130) from None
@@ -119,6 +122,16 @@ def run(arguments: argparse.Namespace) -> int:
         unfinished.clear()
     print(f"{seconds:.1f} s on {device}; {path}; {pictures}")
     return 0
+
+
+def _missing(arguments: argparse.Namespace, error: str) -> str:
+    if experiments.DATA.get(arguments.name) != "mnist":
+        return f"{error} (here: --data FOLDER, now {arguments.data})"
+    problem = error.split(";")[0]  # What follows is for callers of the function.
+    return (
+        f"{problem}. {arguments.name} reads MNIST from --data FOLDER (now {arguments.data}), or from the folder mnist "
+        "in it; `autograd-core train mnist --download` fetches it into data/mnist"
+    )
 
 
 def _check_parts(arguments: argparse.Namespace, parts: tuple[str, ...]) -> None:

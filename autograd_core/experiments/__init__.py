@@ -29,6 +29,14 @@ NAMES = (
     "char-gpt",
     "char-rnn",
 )
+# The data sets that some need, each in a folder of this name below `--data`.
+DATA = {
+    **dict.fromkeys(
+        ("unstable-gradients", "initialisation", "activations", "mnist", "mnist-best", "learning-slowdown",
+         "overfitting", "pretraining"), "mnist"
+    ),
+    **dict.fromkeys(("char-gpt", "char-rnn"), "tinyshakespeare"),
+}  # fmt: skip
 
 
 def load(name: str) -> Any:

@@ -52,20 +52,20 @@ def write_jsonl(samples: Sequence[Sample], path: str | Path) -> Path:
     return Path(path)
 
 
-def write_html(samples: Sequence[Sample], path: str | Path, title: str) -> Path:
+def write_html(samples: Sequence[Sample], path: str | Path, title: str, note: str = "") -> Path:
     """The diagnosis, the curves and the last figures in one file, which loads nothing."""
-    write_atomically(path, [html(samples, title).encode()])
+    write_atomically(path, [html(samples, title, note).encode()])
     return Path(path)
 
 
-def html(samples: Sequence[Sample], title: str) -> str:
-    """The text of the report."""
+def html(samples: Sequence[Sample], title: str, note: str = "") -> str:
+    """The text of the report. note: what to say of the steps that were watched."""
     found = diagnose(samples)
     body = [f"<h1>{escape(title)}: how its training goes</h1>"]
     if samples:
         steps = f"{len(samples)} watched steps, from {samples[0].step} to {samples[-1].step}"
         steps = steps if len(samples) > 1 else f"one watched step, number {samples[0].step}"
-        body.append(f'<p class="soft">{steps}</p>')
+        body.append(f'<p class="soft">{escape(steps + note)}</p>')
     body.append("<h2>Diagnosis</h2>")
     for finding in found:
         body.append(

@@ -155,7 +155,9 @@ class Watcher:
 
     def html(self, path: str | Path, title: str | None = None) -> Path:
         """Write a report of one file, which needs no network."""
-        return report.write_html(self.samples, path, title or type(self.model).__name__)
+        note = f", of {self.steps} in all: watch(model, every={self.every})"
+        note += ", a smaller number shows more" if self.every > 1 else ""
+        return report.write_html(self.samples, path, title or type(self.model).__name__, note)
 
     def png(self, path: str | Path) -> Path:
         """Write the curves as a picture. Needs matplotlib (ImportError says how to get it)."""

@@ -113,7 +113,19 @@ def test_initialisation(tmp_path: Path, digits: Path) -> None:
 
 def test_an_experiment_on_mnist_without_its_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["experiment", "initialisation", "--quick", "--out", str(tmp_path), "--data", str(tmp_path)]) == 1
-    assert "--data FOLDER; `autograd-core train mnist --download`" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert f"reads MNIST from --data FOLDER (now {tmp_path})" in said and "download=True" not in said
+    assert "`autograd-core train mnist --download` fetches it into data/mnist" in said
+
+
+def test_the_list_says_which_data_each_reads(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["experiment", "--list"]) == 0
+    rows = dict(line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines()[: len(experiments.NAMES)])
+    for name in experiments.NAMES:
+        module = experiments.load(name)
+        source = Path(str(module.__file__)).read_text(encoding="utf-8")
+        data = "mnist" if "mnist_images(" in source else "tinyshakespeare" if "read(settings)" in source else "-"
+        assert rows[name].split(maxsplit=1) == [data, module.TITLE]
 
 
 def test_optimizers(tmp_path: Path) -> None:

@@ -88,6 +88,8 @@ def test_html_is_one_sound_file(tmp_path: Path, options: dict[str, float], words
     assert not re.search(r"https?:|url\(|@import", text)
     for word in (*words, "my <net>", "0 (Linear)", "update / weights"):
         assert word in page.text
+    # That few points come from few measured steps, and how to get more.
+    assert f"10 watched steps, from 0 to {w.samples[-1].step}, of {w.steps} in all: watch(model, every=" in page.text
     assert not re.search(r'="[^"]*\b(nan|inf)\b', text)  # No coordinate without a place.
 
 
