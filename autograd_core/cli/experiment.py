@@ -62,8 +62,9 @@ def run(arguments: argparse.Namespace) -> int:
         for name in experiments.NAMES:
             print(f"{name:20}{experiments.DATA.get(name, '-'):17}{experiments.load(name).TITLE}")
         print(
-            "\nThe second column: the folder below --data (default: data) with what it reads. `autograd-core train mnist"
-            "\n--download` fetches mnist; tinyshakespeare/input.txt may be any text. --quick is a small form of each."
+            "\nThe second column: the folder below --data (default: data) with what it reads. "
+            "`autograd-core train mnist\n--download` fetches mnist; tinyshakespeare/input.txt may be any text. "
+            "--quick is a small form of each."
         )
         return 0
     if arguments.name is None:
