@@ -186,7 +186,7 @@ class check_devices:
         while frame is not None:
             if frame.f_code is _RUN_BACKWARD:
                 node = frame.f_locals.get("node")
-                place = -1 if node is None else bisect_right(self._ticks, abs(node.stamp)) - 1
+                place = -1 if node is None else bisect_right(self._ticks, node.stamp) - 1
                 forward = f"; {node.primitive.name} was recorded at {self._lines[place]}" if place >= 0 else ""
                 return f"in backward, called at {line}{forward}"
             frame = frame.f_back

@@ -160,32 +160,45 @@ def run_backward(
     waiting: dict[int, Any] = {}
     leaves: dict[Tensor, Any] = {}
     owned: set[Edge] = set()  # Edges whose sum the engine allocated, and may add to in place.
+    youngest = 0  # The first of the heap, if there is one.
 
     def deliver(edge: Edge, g: Any, F: Any) -> None:
         """Add `g` to the cotangent of `edge`."""
-        target: dict[Any, Any] = leaves
-        key = edge
+        nonlocal youngest
         if edge.__class__ is Node:
-            target, key = waiting, edge.stamp
-        if key not in target:
+            target, key, shape = waiting, edge.stamp, edge.shape
+        else:
+            target, key, shape = leaves, edge, edge._data.shape
+        if shape is not None and g.shape != shape:  # Only a node of several outputs has no shape.
+            g = _sum_to(F, g, shape)
+        if edge in owned:
+            F.add(target[key], g, target[key])
+        elif key in target:
+            total = F.add(target[key], g)
+            if vocabulary is None:
+                total = F.as_array(total)
+                owned.add(edge)
+            target[key] = total
+        else:
             target[key] = g
             if target is waiting:
                 nodes[key] = edge
                 heappush(heap, -key)
-        elif edge in owned:
-            F.add(target[key], g, target[key])
-        elif vocabulary is None:
-            target[key] = F.as_array(F.add(target[key], g))
-            owned.add(edge)
-        else:
-            target[key] = F.add(target[key], g)
+                youngest = -heap[0]
 
     for root, g in zip(roots, cotangents, strict=True):
-        deliver(root, g, vocabulary or (root.backend if root.__class__ is Node else root._backend))
+        if root.__class__ is Node and root.stamp not in waiting:
+            nodes[root.stamp] = root
+            waiting[root.stamp] = g
+            heap.append(-root.stamp)
+        else:
+            deliver(root, g, vocabulary or (root.backend if root.__class__ is Node else root._backend))
+    heap.sort()  # What is sorted is a heap.
+    if heap:
+        youngest = -heap[0]
 
     follow: Node | None = None
     g = None
-    youngest = -heap[0] if heap else 0  # Of the waiting ones.
     while True:
         if follow is None:
             if not heap:
@@ -205,7 +218,7 @@ def run_backward(
         follow = None
         p = node.primitive
         if plain and node.extra is None:
-            if node.stamp < storage.last_change:
+            if node.stamp < storage.last_change or node.saved is _FREED:
                 _check_saved(node)
             F = node.backend
             inputs = node.inputs
@@ -219,11 +232,10 @@ def run_backward(
                     continue
             if p.is_pick:
                 _pick(node, g, waiting, deliver)
-                youngest = -heap[0]
                 continue
             if node.extra is not None and node.extra.unpack is not None:
                 node.extra.unpack(node)
-            if node.stamp < storage.last_change:
+            if node.stamp < storage.last_change or node.saved is _FREED:
                 _check_saved(node)
             F = vocabulary or node.backend
             ctx: Any = node if plain else _context(node, needed, wanted, vocabulary)
@@ -233,36 +245,38 @@ def run_backward(
                 grads = _after_rule(node, grads, g, ctx, vocabulary)
         if not retain_graph and node.saved:
             node.saved = _FREED
-            node.stamp = -node.stamp
-        if p.one_to_one:  # The common case, without a loop and its questions: 5 % of the mix of `bench overhead`.
-            edge = inputs[0]
-            if edge.__class__ is Node and edge.stamp not in waiting:
-                g = grads[0]
-                if g is not None:
-                    follow = edge
-                continue
-        for edge, grad in zip(inputs, grads):
-            if grad is None or edge is None:
-                continue
-            if edge.__class__ is Node:
-                if grad.shape != edge.shape and edge.shape is not None:
-                    grad = _sum_to(F, grad, edge.shape)
-                if follow is None and edge.stamp not in waiting:
-                    follow = edge
-                    g = grad
-                elif edge is follow:
-                    g = F.add(g, grad)
-                else:
-                    deliver(edge, grad, F)
-                    youngest = -heap[0]
+        # Mostly one input wants a gradient, and its node is next: without a loop over pairs (0.2 us) or the heap.
+        if p.one_to_one:
+            edge, grad = inputs[0], grads[0]
+        elif len(inputs) == 2:
+            edge, other = inputs
+            grad = grads[0]
+            if other is None or grads[1] is None:
+                pass
+            elif edge is None or grad is None:
+                edge, grad = other, grads[1]
+            elif other is edge:
+                grad = F.add(grad, grads[1])
             else:
-                if grad.shape != edge._data.shape:
-                    grad = _sum_to(F, grad, edge._data.shape)
-                if edge in owned:
-                    total = leaves[edge]
-                    F.add(total, grad, total)
+                deliver(other, grads[1], F)
+        else:
+            edge = grad = None
+            for other, another in zip(inputs, grads):
+                if other is None or another is None:
+                    continue
+                if edge is None:
+                    edge, grad = other, another
                 else:
-                    deliver(edge, grad, F)
+                    deliver(other, another, F)
+        if edge is None or grad is None:
+            continue
+        if edge.__class__ is Node and (not waiting or edge.stamp not in waiting):
+            if not p.one_to_one and (node.shape if p.elementwise else grad.shape) != edge.shape:
+                grad = _sum_to(F, grad, edge.shape)
+            follow = edge
+            g = grad
+        else:
+            deliver(edge, grad, F)
 
     _finish(leaves, owned, cotangents, wanted, results, vocabulary)
     return results
@@ -430,7 +444,8 @@ def _finish(
         if wanted is not None:
             results[wanted[leaf]] = g
             continue
-        summed = leaf in owned and leaf._hooks is None
-        alone = vocabulary is None and id(g) not in taken and leaf._backend.storage_key(g) is g
-        taken.add(id(g))
-        leaf._accumulate_grad(g, vocabulary is not None, steal=summed or alone)
+        steal = leaf in owned and leaf._hooks is None
+        if not steal and vocabulary is None:
+            steal = id(g) not in taken and leaf._backend.storage_key(g) is g
+            taken.add(id(g))
+        leaf._accumulate_grad(g, vocabulary is not None, steal)

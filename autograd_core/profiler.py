@@ -226,7 +226,7 @@ class profile:
                 node = frame.f_locals.get("node")
                 if node is None:
                     return "", "backward"
-                place = bisect_right(self._ticks, abs(node.stamp)) - 1  # The stamp of a node that is done is negated.
+                place = bisect_right(self._ticks, node.stamp) - 1
                 return (self._paths[place] if place >= 0 else ""), "backward"
             if code.co_name == "step" and code.co_filename.startswith(_OPTIM) and "self" in frame.f_locals:
                 return f"{type(frame.f_locals['self']).__name__}.step", "update"

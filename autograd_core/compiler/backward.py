@@ -200,18 +200,16 @@ def is_spent(t: Tensor, start: int) -> bool:
 
 def dead_node(backend: Any, name: str, shape: tuple[int, ...]) -> Node:
     """The history of a result whose backward ran in the compiled step: a second one is an error, as in eager mode."""
-    node = make_node(Primitive(f"compiled_{name}", lambda F, g, ctx: ()), backend, (), engine._FREED, (), shape)
-    node.stamp = -node.stamp
-    return node
+    return make_node(Primitive(f"compiled_{name}", lambda F, g, ctx: ()), backend, (), engine._FREED, (), shape)
 
 
 def _nodes(roots: Sequence[Any], start: int) -> Iterator[Node]:
-    """The nodes that `roots` lead to and that were made after `start`. (Spent ones have a negative stamp.)"""
+    """The nodes that `roots` lead to and that were made after `start`."""
     stack = [root for root in roots if root.__class__ is Node]
     seen = set(stack)
     while stack:
         node = stack.pop()
-        if abs(node.stamp) < start:
+        if node.stamp < start:
             continue
         yield node
         for edge in node.inputs:

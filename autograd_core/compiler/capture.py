@@ -295,7 +295,7 @@ def _leads_outside(roots: Sequence[Any], wanted: Any, start: int) -> bool:
         node = stack.pop()
         if needed is not None and node not in needed:
             continue
-        if abs(node.stamp) < start:
+        if node.stamp < start:
             return True
         for edge in node.inputs:
             if edge.__class__ is Node and edge not in seen:

@@ -62,10 +62,17 @@ def _check(name: str, floating: bool, x: Any, y: Any) -> tuple[Tensor, Tensor, b
 
 
 _matmul = binary(
-    "matmul", _matmul_rule, saves=(0, 1), floating=True, crosswise=True, mismatch=_mismatch, promote=_check
+    "matmul",
+    _matmul_rule,
+    saves=(0, 1),
+    floating=True,
+    crosswise=True,
+    mismatch=_mismatch,
+    promote=_check,
+    elementwise=False,
 )
-matmul_nt = binary("matmul_nt", _nt_rule, saves=(0, 1), crosswise=True)  # x @ y.mT
-matmul_tn = binary("matmul_tn", _tn_rule, saves=(0, 1), crosswise=True)  # x.mT @ y
+matmul_nt = binary("matmul_nt", _nt_rule, saves=(0, 1), crosswise=True, elementwise=False)  # x @ y.mT
+matmul_tn = binary("matmul_tn", _tn_rule, saves=(0, 1), crosswise=True, elementwise=False)  # x.mT @ y
 
 
 def matmul(input: Tensor, other: Tensor) -> Tensor:
