@@ -16,6 +16,7 @@ from autograd_core.backends.cpu.cache import kernels_enabled
 from autograd_core.backends.cpu.memory import keep_freed_memory
 from autograd_core.backends.cpu.neural import CpuNeuralKernels
 from autograd_core.backends.cpu.products import ONE_THREAD, dot
+from autograd_core.backends.cpu.sums import SMALLEST, block_sums
 
 # IEEE infinities and NaNs are results, not accidents: NumPy's warnings about them stay off for our own calls.
 warnings.filterwarnings("ignore", category=RuntimeWarning, module=r"autograd_core(\.|$)")
@@ -136,7 +137,15 @@ class CpuBackend(CpuNeuralKernels, Backend):
                     return _add_reduce(x.reshape(-1))  # One axis reduces in half the time of several.
         if x.dtype.char == "e":
             return np.asarray(_add_reduce(x, axes, np.float32, None, keepdims)).astype(x.dtype)
-        return _add_reduce(x, axes, None, None, keepdims)
+        found = block_sums(x, axes, keepdims) if x.size >= SMALLEST and self.can_fuse else None
+        return _add_reduce(x, axes, None, None, keepdims) if found is None else found
+
+    def mean(self, x: Array, axes: tuple[int, ...] | None, keepdims: bool) -> Array:
+        found = block_sums(x, axes, keepdims) if x.size >= SMALLEST and self.can_fuse else None
+        if found is None:
+            return super().mean(x, axes, keepdims)
+        found /= x.size // found.size
+        return found
 
     def expand(self, x: Array, shape: tuple[int, ...]) -> Array:
         if x.ndim == 0:
