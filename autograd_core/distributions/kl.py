@@ -6,8 +6,10 @@ import autograd_core as ag
 from autograd_core.distributions.bernoulli import Bernoulli
 from autograd_core.distributions.categorical import Categorical
 from autograd_core.distributions.continuous import Exponential, Laplace, LogNormal
+from autograd_core.distributions.dirichlet import Beta, Dirichlet
 from autograd_core.distributions.discrete import Geometric, OneHotCategorical, Poisson
 from autograd_core.distributions.distribution import Distribution
+from autograd_core.distributions.gamma import Gamma
 from autograd_core.distributions.multivariate import Independent, MultivariateNormal
 from autograd_core.distributions.normal import Normal
 from autograd_core.distributions.uniform import Uniform
@@ -52,6 +54,16 @@ def kl_divergence(p: Distribution, q: Distribution) -> Tensor:
     if isinstance(p, Exponential) and isinstance(q, Exponential):
         ratio = q.rate / p.rate
         return ratio - 1 - ratio.log()
+    if isinstance(p, Gamma) and isinstance(q, Gamma):
+        a, b = p.concentration, q.concentration
+        rates = b * (p.rate.log() - q.rate.log()) + (q.rate - p.rate) * (a / p.rate)
+        return rates + b.lgamma() - a.lgamma() + (a - b) * a.digamma()
+    if isinstance(p, Beta) and isinstance(q, Beta):
+        return kl_divergence(p._dirichlet, q._dirichlet)
+    if isinstance(p, Dirichlet) and isinstance(q, Dirichlet):
+        a, b = p.concentration, q.concentration
+        slopes = a.digamma() - a.sum(-1, True).digamma()
+        return q._log_norm() - p._log_norm() + ((a - b) * slopes).sum(-1)
     if isinstance(p, Laplace) and isinstance(q, Laplace):
         ratio, away = p.scale / q.scale, (p.loc - q.loc).abs()
         return -ratio.log() + ratio * (-away / p.scale).exp() + away / q.scale - 1
