@@ -76,8 +76,10 @@ class Runner:
         return taken
 
     def finish(self, steps: int, count: bool = False) -> dict[str, Any]:
-        """The loss after `steps` steps in all (or the check's number), the peak memory in bytes above the imports."""
-        memory = None if self._base is None else _peak() - self._base
+        """The loss after `steps` steps in all (or the check's number), the peak memory in bytes: `memory` above what
+        the imports cost, `whole` of the process."""
+        whole = None if self._base is None else _peak()
+        memory = None if self._base is None or whole is None else whole - self._base
         if self.kit.device.startswith("cuda"):
             peak = getattr(getattr(self.kit.lib, "cuda", None), "max_memory_allocated", None)
             memory = None if peak is None else peak()
@@ -91,7 +93,7 @@ class Runner:
             self.kit.count()
         gc.unfreeze()
         return {
-            "number": number, "first": self.first_loss, "memory": memory, "steps": self.steps,
+            "number": number, "first": self.first_loss, "memory": memory, "whole": whole, "steps": self.steps,
             "flops": self.kit.flops, "bytes": self.kit.bytes,
         }  # fmt: skip
 
@@ -129,6 +131,8 @@ def _import(spec: dict[str, Any]) -> Any:
     for name in spec.get("preload", ()):
         with suppress(ImportError):
             importlib.import_module(name)
+            if name == "numba":  # Before its first function, whatever that is, it imports what it knows of NumPy.
+                importlib.import_module("numba.core.registry").cpu_target.target_context.refresh()
     if hasattr(lib, "set_num_threads"):
         lib.set_num_threads(spec["threads"])
     kits = _kits()

@@ -40,6 +40,8 @@ class Result:
     peer_high: float | None = None
     ours_memory: int | None = None
     peer_memory: int | None = None
+    ours_whole: int | None = None
+    peer_whole: int | None = None
     flops: float | None = None  # of one unit, as `bytes`
     bytes: float | None = None
     rounds: int = 0
@@ -87,13 +89,13 @@ def measure(
     scale = 1e6 / workload.units
     result = Result(workload.name, workload.unit, 0.0, target=workload.target, rounds=rounds, size=workload.size)
     result.ours_low, result.ours, result.ours_high = _quartiles([scale * s for s in seconds[0]])
-    result.ours_memory = ends[0]["memory"]
+    result.ours_memory, result.ours_whole = ends[0]["memory"], ends[0]["whole"]
     result.flops, result.bytes = (
         None if (n := ends[0][key]) is None else n / workload.units for key in ("flops", "bytes")
     )
     if peer is not None:
         result.peer_low, result.peer, result.peer_high = _quartiles([scale * s for s in seconds[1]])
-        result.peer_memory = ends[1]["memory"]
+        result.peer_memory, result.peer_whole = ends[1]["memory"], ends[1]["whole"]
         result.low, result.ratio, result.high = _quartiles([a / b for a, b in zip(*seconds, strict=True)])
         if ends[0]["number"] is not None:
             # The one that took fewer steps catches up, so that the losses are those of the same step.

@@ -12,7 +12,7 @@ from typing import Any
 Row = dict[str, Any]  # a `harness.Result` as a dict
 _HEADS = (
     ("", 30), ("ours us", 11), ("peer us", 11), ("ratio", 7), ("quartiles", 12), ("target", 7), ("of", 7),
-    ("apart", 8), ("ours MiB", 9), ("peer MiB", 9), ("GFLOP/s", 13), ("GB/s", 12),
+    ("apart", 8), ("ours MiB", 12), ("peer MiB", 12), ("GFLOP/s", 13), ("GB/s", 12),
 )  # fmt: skip
 
 
@@ -34,7 +34,7 @@ def cells(row: Row, ceilings: dict[str, float] | None = None) -> list[str]:
     return [
         row["name"], _number(row["ours"]), _number(row["peer"]), _number(row["ratio"], ".2f"), spread,
         _number(row["target"], ".1f"), row["unit"], _number(row["loss_difference"], ".0e"),
-        _mebibytes(row["ours_memory"]), _mebibytes(row["peer_memory"]),
+        _mebibytes(row, "ours"), _mebibytes(row, "peer"),
         _reached(row, ceilings, "flops"), _reached(row, ceilings, "bytes"),
     ]  # fmt: skip
 
@@ -45,8 +45,12 @@ def _number(value: float | None, form: str | None = None) -> str:
     return format(value, form or (",.0f" if value >= 1000 else ".2f"))
 
 
-def _mebibytes(value: float | None) -> str:
-    return "" if value is None else f"{value / 2**20:,.1f}"
+def _mebibytes(row: Row, side: str) -> str:
+    """The peak above the imports, and that of the whole process (which older files do not have)."""
+    above, whole = row[f"{side}_memory"], row.get(f"{side}_whole")
+    if above is None:
+        return ""
+    return f"{above / 2**20:,.1f}" + ("" if whole is None else f"/{whole / 2**20:,.0f}")
 
 
 def _reached(row: Row, ceilings: dict[str, float] | None, key: str) -> str:
@@ -74,7 +78,8 @@ def markdown(report: Row) -> str:
         f"{report['date']}, {machine['processor']}, {threads} each, Python {machine['python']}, "
         f"NumPy {machine['numpy']}. Microseconds a unit, medians; ratio = ours / peer with its quartiles over pairs "
         "of blocks; `apart` is the relative difference of the final losses; memory is the peak above what the imports "
-        "cost; the last two columns are what autograd-core reached, and its share of the ceiling."
+        "cost / of the whole process; the last two columns are what autograd-core reached, and its share of the "
+        "ceiling."
     )
     if not report["complete"]:
         text += ["", "The run was broken off: what comes after the last row was not measured."]
