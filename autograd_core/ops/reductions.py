@@ -38,13 +38,13 @@ def _spread(F: Any, g: Any, ctx: Any) -> Any:
 def _sum_rule(F: Any, g: Any, ctx: Any) -> tuple[Any, ...]:
     if ctx.params[0] is not None:
         g = _spread(F, g, ctx)
-    return (F.expand(g, ctx.inputs[0].shape),)
+    return (F.stretch(g, ctx.inputs[0].shape),)
 
 
 def _mean_rule(F: Any, g: Any, ctx: Any) -> tuple[Any, ...]:
     shape = tuple(ctx.inputs[0].shape)
     count = builtins.max(math.prod(shape) // builtins.max(math.prod(ctx.shape), 1), 1)
-    return (F.expand(F.div(_spread(F, g, ctx), float(count)), shape),)
+    return (F.stretch(F.div(_spread(F, g, ctx), float(count)), shape),)
 
 
 def _extremum_rule(F: Any, g: Any, ctx: Any) -> tuple[Any, ...]:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from autograd_core import dtypes
-from autograd_core.primitive import unary
+from autograd_core.primitive import V, unary
 from autograd_core.tensor import Size, Tensor
 
 # -- primitives; those named in a view's chain are view kernels -------------------------------------------
@@ -31,6 +31,7 @@ def _unfold_rule(F: Any, g: Any, ctx: Any) -> tuple[Any, ...]:
 _reshape = unary("reshape", lambda F, g, ctx: (F.reshape(g, ctx.inputs[0].shape),), view=True)
 _permute = unary("permute", lambda F, g, ctx: (F.permute(g, _inverse(ctx.params[0])),), view=True)
 _expand = unary("expand", lambda F, g, ctx: (g,), view=True)  # The engine sums over what was stretched.
+V.stretch = _expand  # type: ignore[attr-defined]
 _slice = unary("slice", lambda F, g, ctx: (F.slice_backward(g, ctx.inputs[0].shape, ctx.params[0]),), view=True)
 _slice_backward = unary("slice_backward", lambda F, g, ctx: (F.slice(g, ctx.params[1]),))
 _diagonal = unary("diagonal", _diagonal_rule, view=True)

@@ -28,6 +28,7 @@ Array = Any
 
 _LOOP_FROM = 1 << 10
 _PARALLEL_FROM = 1 << 15
+_SINGLE = np.dtype(np.float32)
 
 # Kernel -> how many of its arguments are arrays; the others are numbers.
 KERNELS = {
@@ -106,8 +107,12 @@ def install(backend: Any) -> None:
 
 def _unary(name: str, portable: Callable[..., Any]) -> Callable[..., Any]:
     ufuncs: dict[str, Any] = {}  # character of a dtype -> ufunc
+    single: Any = None  # That of float32. Small arrays of it go first: 0.25 us in place of 0.35, the ufunc itself 0.17.
 
     def call(x: Array, *numbers: float) -> Array:
+        nonlocal single
+        if single is not None and x.dtype is _SINGLE and x.size < _LOOP_FROM and not numbers:
+            return single(x)
         if x.size >= _LOOP_FROM and x.flags.c_contiguous and x.dtype.char in "fd":
             return _looped(name, x.dtype, (x,), numbers)
         run = ufuncs.get(x.dtype.char)
@@ -115,6 +120,7 @@ def _unary(name: str, portable: Callable[..., Any]) -> Callable[..., Any]:
             if x.dtype.char not in "fd":
                 return portable(x, *numbers)
             run = ufuncs[x.dtype.char] = ufunc(name, x.dtype.name)
+            single = ufuncs.get("f")
         return run(x, *[x.dtype.type(n) for n in numbers]) if numbers else run(x)
 
     call.__name__ = name
@@ -123,8 +129,12 @@ def _unary(name: str, portable: Callable[..., Any]) -> Callable[..., Any]:
 
 def _binary(name: str, portable: Callable[..., Any]) -> Callable[..., Any]:
     ufuncs: dict[str, Any] = {}
+    single: Any = None
 
     def call(x: Array, y: Array, *numbers: float) -> Array:
+        nonlocal single
+        if single is not None and x.dtype is _SINGLE and y.dtype is _SINGLE and x.size < _LOOP_FROM and not numbers:
+            return single(x, y)
         if x.dtype is not y.dtype:
             return portable(x, y, *numbers)
         if (
@@ -137,6 +147,7 @@ def _binary(name: str, portable: Callable[..., Any]) -> Callable[..., Any]:
             if x.dtype.char not in "fd":
                 return portable(x, y, *numbers)
             run = ufuncs[x.dtype.char] = ufunc(name, x.dtype.name)
+            single = ufuncs.get("f")
         return run(x, y, *[x.dtype.type(n) for n in numbers]) if numbers else run(x, y)
 
     call.__name__ = name
