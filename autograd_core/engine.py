@@ -222,7 +222,8 @@ def run_backward(
                 _check_saved(node)
             F = node.backend
             inputs = node.inputs
-            grads = p.vjp(F, g, node)
+            rule = p.vjp
+            grads = rule(F, g, node)
         else:
             g = _before_rule(node, g, vocabulary)
             if wanted is not None:

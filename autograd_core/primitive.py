@@ -88,7 +88,14 @@ def unary(
         if floating and x._node is None and data.dtype.kind != "f":  # What has a history is of floating point.
             return call(V.cast(x, dtypes.get_default_dtype().native), *params)
         try:
-            out = backend.kernel(data, *params) if params else backend.kernel(data)
+            if not params:
+                out = backend.kernel(data)
+            elif len(params) == 1:
+                out = backend.kernel(data, params[0])
+            elif len(params) == 2:
+                out = backend.kernel(data, params[0], params[1])
+            else:  # 0.1 us more than the calls above.
+                out = backend.kernel(data, *params)
         except TypeError as error:
             raise kernel_error(name, error, x) from None
         shape = out.shape
@@ -102,7 +109,8 @@ def unary(
         edge: Any = x._node if base is None or x._seen == storage.last_change else x._current_node()
         if edge is None:
             edge = x if x._requires_grad else None
-        if edge is None or (modes.overrides and not modes.state.grad):
+        overrides = modes.overrides
+        if edge is None or (overrides and not modes.state.grad):
             t._node = None
         else:
             n = t._node = Node()
@@ -123,7 +131,7 @@ def unary(
             t._seen = storage.last_change
         else:
             t._base = None
-        if modes.overrides:
+        if overrides:
             _note_modes(t)
         return t
 
@@ -192,7 +200,8 @@ def binary(
         ey = y._node if y._base is None or y._seen == storage.last_change else y._current_node()
         if ey is None and y._requires_grad:
             ey = y
-        if (ex is None and ey is None) or (modes.overrides and not modes.state.grad):
+        overrides = modes.overrides
+        if (ex is None and ey is None) or (overrides and not modes.state.grad):
             t._node = None
         else:
             n = t._node = Node()
@@ -209,7 +218,7 @@ def binary(
                 n.saved = (yd,) if saves_second else ()
             n.stamp = tick()
             n.extra = None
-        if modes.overrides:
+        if overrides:
             _note_modes(t)
         return t
 
