@@ -6,6 +6,7 @@ from collections.abc import Callable
 from math import isfinite, sqrt
 from pathlib import Path
 from typing import Any
+from weakref import ref
 
 import autograd_core as ag
 from autograd_core import modes, recorder
@@ -51,7 +52,7 @@ class Watcher:
         self._open: _Measurement | None = None
         self._silent: dict[Module, list[Any]] = {}  # Of the last steps, which units were 0 on the batch.
         self._on_sample: list[Callable[[Watcher], None]] = []
-        self._handle: Any = model.register_forward_pre_hook(self._forward_begins)
+        self._handle: Any = model.register_forward_pre_hook(_Hook(self))
         recorder.watches += 1
 
     # -- the training loop's side -----------------------------------------------------------------------
@@ -113,19 +114,23 @@ class Watcher:
 
     def close(self) -> None:
         """Stop watching. What was measured stays."""
-        if self._handle is None:
-            return
+        if self._handle is not None:
+            self._leave()
+            self._finish()
+
+    def _leave(self) -> None:
         self._handle.remove()
         self._handle = None
         recorder.watches -= 1
         if self.model._hooks is not None:
             self.model._hooks.passing = None
         _forget_empty_hooks(self.model)
-        self._finish()
 
     def __del__(self) -> None:
-        if getattr(self, "_handle", None) is not None:  # Gone with its model, without `close`.
-            recorder.watches -= 1
+        if getattr(self, "_handle", None) is not None:  # Nobody can ask for its figures any more.
+            self._leave()
+            if self._open is not None:
+                self._open.release()
 
     def __enter__(self) -> Watcher:
         return self
@@ -171,15 +176,27 @@ class Watcher:
 
         return views.Live(self)
 
-    def __deepcopy__(self, memo: Any) -> Watcher:
-        return self  # A copy of the model is another model, which is not watched.
-
     def __repr__(self) -> str:
         return f"<watch of {type(self.model).__name__}: {self.steps} steps, every {self.every}>"
 
 
+class _Hook:
+    """Calls a watcher, and does not keep it alive. A copy of the model, or a pickled one, is not watched."""
+
+    def __init__(self, watcher: Watcher | None = None) -> None:
+        self._watcher = None if watcher is None else ref(watcher)
+
+    def __call__(self, module: Module, args: Any) -> None:
+        watcher = None if self._watcher is None else self._watcher()
+        if watcher is not None:
+            watcher._forward_begins(module, args)
+
+    def __reduce__(self) -> Any:
+        return _Hook, ()
+
+
 def watch(model: Module, every: int = 200) -> Watcher:
-    """Watch `model` train: a context manager around any training loop, or an object until its `close()`.
+    """Watch `model` train: a context manager around any training loop, or an object, kept until its `close()`.
 
     A forward pass in training mode with gradients on counts as a step. Steps 0, 1, 4, 16, 64, ... and then every
     `every`-th are measured: per layer the gradient norm, weight norm, update-to-weight ratio, mean and variance of the
@@ -318,8 +335,8 @@ class _Measurement:
         """Whether a parameter was changed since the forward pass."""
         return any(p._version != version for p, version in self.versions.items())
 
-    def finish(self) -> tuple[list[Tensor], Callable[[list[float]], Sample]]:
-        """The device's part of the figures, and what makes the sample from their values."""
+    def release(self) -> None:
+        """Take all hooks away."""
         self.end_forward()
         recorder.measured.discard(self)
         for handle in self.grad_handles:
@@ -327,6 +344,10 @@ class _Measurement:
         for p in self.parameters:
             if not p._post_hooks:
                 p._post_hooks = None
+
+    def finish(self) -> tuple[list[Tensor], Callable[[list[float]], Sample]]:
+        """The device's part of the figures, and what makes the sample from their values."""
+        self.release()
         for p, version in self.versions.items():
             if p._version != version:
                 self.rows[self.parameters[p]].changed = True

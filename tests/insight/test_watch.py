@@ -1,7 +1,9 @@
 """`insight.watch`: the figures against the same computed by hand, and that watching disturbs nothing."""
 
 import copy
+import gc
 import math
+import pickle
 from typing import Any
 
 import pytest
@@ -482,3 +484,44 @@ def test_measured_steps_are_forgotten():
         step(model, opt, x, y)
         assert len(recorder.measured) == 1
     assert not recorder.measured
+
+
+@pytest.mark.parametrize("model_first", [False, True])
+@pytest.mark.parametrize("passes", [0, 1, 2])
+def test_a_watcher_that_nobody_holds_any_more_watches_no_more(model_first, passes):
+    """At once, without the collector: compiled functions are not replayed while a model is watched."""
+    from autograd_core import recorder
+
+    before = recorder.watches
+    gc.disable()
+    try:
+        model, (x, y) = mlp(), task()
+        w = ag.insight.watch(model)
+        for _ in range(passes):
+            F.cross_entropy(model(x), y).backward()
+        assert recorder.watches == before + 1
+        if model_first:
+            del model
+        del w
+        assert recorder.watches == before and not recorder.measured
+        if not model_first:
+            assert all(m._hooks is None for m in model.modules())
+            assert all(p._post_hooks is None for p in model.parameters())
+    finally:
+        gc.enable()
+
+
+def test_a_pickled_model_is_not_watched():
+    from autograd_core import recorder
+
+    model, (x, y) = mlp(), task()
+    before = recorder.watches
+    with ag.insight.watch(model) as w:
+        step(model, optim.SGD(model.parameters(), lr=0.1), x, y)
+        other = pickle.loads(pickle.dumps(model))
+        step(other, optim.SGD(other.parameters(), lr=0.1), x, y)
+        assert w.steps == 1 and recorder.watches == before + 1
+        del other
+        gc.collect()
+        assert recorder.watches == before + 1
+    assert recorder.watches == before
