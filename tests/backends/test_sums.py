@@ -16,6 +16,7 @@ pytestmark = pytest.mark.skipif(not BACKEND.can_fuse, reason="needs Numba's kern
     [
         ((64, 6, 15, 17), (0, 2, 3)), ((8, 64, 5, 4), (2, 3)), ((8, 64, 5, 4), (-1, -2)), ((3, 5, 1, 2049), (3,)),
         ((5, 6, 7, 50), (0, 3)), ((2, 3, 7000), (0, 2)), ((1, 40000), (1,)), ((100, 1, 100), (0, 2)),
+        ((513, 17), (0,)), ((40, 50, 30), (0, 1)), ((600, 5, 3, 2), (0, 2, 3)), ((9000, 1), (0,)), ((600, 40), (-2,)),
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("keepdims", [False, True])
@@ -46,12 +47,18 @@ def test_what_is_not_finite_stays_so():
     assert np.isnan(found[0]) and found[1] == np.inf and np.isnan(found[2]) and found[3] == 4 * 64 * 64
 
 
-def test_no_sum_depends_on_the_number_of_threads():
-    x = np.random.default_rng(0).standard_normal((64, 7, 40, 40)).astype("f")
+def test_columns_of_many_rows_keep_their_digits():
+    x = (np.random.default_rng(0).standard_normal((100_000, 3)) + 1e6).astype("f")
+    np.testing.assert_allclose(BACKEND.mean(x, (0,), False), x.astype("d").mean(0), rtol=2e-7)
+
+
+@pytest.mark.parametrize("axes", [(0, 2, 3), (0, 1)])
+def test_no_sum_depends_on_the_number_of_threads(axes):
+    x = np.random.default_rng(0).standard_normal((64, 17, 40, 40)).astype("f")
     count = threads.get_num_threads()
-    several = BACKEND.sum(x, (0, 2, 3), False)
+    several = BACKEND.sum(x, axes, False)
     try:
         threads.set_num_threads(1)
-        assert (BACKEND.sum(x, (0, 2, 3), False) == several).all()
+        assert (BACKEND.sum(x, axes, False) == several).all()
     finally:
         threads.set_num_threads(count)
