@@ -368,6 +368,16 @@ class OptimizerKernels:
         # Multiplied, not assigned, so that a NaN stays.
         x *= self.xp.absolute(x) >= self.xp.finfo(x.dtype).tiny
 
+    def flat_update(
+        self, kernel: str, size: int, dtype: Any, args: tuple[Any, ...], flat: Any, copied: Any
+    ) -> tuple[Any, tuple[Any, ...]] | None:
+        """A function and its arguments that make the update `kernel(*args)` of so many elements of a dtype, or None.
+
+        For `compile`, which knows that all lies in order. In `args` stand placeholders for arrays; `flat` gives that of
+        an array as one axis, `copied` that of a copy. The function's `writes` are the positions that it writes to.
+        """
+        return None
+
     # -- all tensors of a group at once -----------------------------------------------------------------
 
     # Whether the kernels below take fewer launches than one for each tensor: then optimisers call them.

@@ -24,6 +24,7 @@ _PASSES = {
     "recompute_cheap_results": "cheap results computed again",
     "fuse_elementwise": "elementwise calls fused",
     "write_over_last_uses": "results put over last uses",
+    "bind_updates": "updates bound to their kernels",
 }
 _SHOWN = 6  # Groups of loops, and kernels, in the short form.
 

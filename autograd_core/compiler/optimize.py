@@ -12,6 +12,7 @@ from autograd_core.compiler.passes.fusion import fuse_elementwise
 from autograd_core.compiler.passes.normalization import write_out_batch_norm
 from autograd_core.compiler.passes.overwriting import write_over_last_uses
 from autograd_core.compiler.passes.recompute import recompute_cheap_results
+from autograd_core.compiler.passes.updates import bind_updates
 from autograd_core.compiler.plan import Plan
 
 PASSES: tuple[Callable[[Plan], None], ...] = (
@@ -23,6 +24,7 @@ PASSES: tuple[Callable[[Plan], None], ...] = (
     recompute_cheap_results,
     fuse_elementwise,
     write_over_last_uses,
+    bind_updates,
 )
 
 

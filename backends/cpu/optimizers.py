@@ -293,6 +293,34 @@ class OnePassOptimizers(OptimizerKernels):
         return super().adagrad_(param, grad, sum, step, lr, lr_decay, eps, weight_decay, maximize)
 
 
+def flat_update(
+    kernel: str, size: int, dtype: Any, args: tuple[Any, ...], flat: Any, copied: Any
+) -> tuple[Any, tuple[Any, ...]] | None:
+    """`OptimizerKernels.flat_update`, for SGD and Adam."""
+    run: Any
+    given: tuple[Any, ...]
+    if kernel == "sgd_":
+        param, grad, buffer, lr, momentum, dampening, decay, nesterov, maximize, first = args
+        decay = _ZERO if decay is None else decay
+        if buffer is None:
+            run, given = _sgd, (flat(param), flat(grad), lr, decay, maximize)
+        else:
+            state = (flat(buffer), lr, momentum, dampening, decay, nesterov, maximize, first)
+            run, given = _sgd_momentum, (flat(param), flat(grad), *state)
+    elif kernel == "adam_":
+        param, grad, m, v, top, step, lr, beta1, beta2, eps, decay, decoupled, maximize = args
+        largest = _ABSENT[dtype.char] if top is None else flat(top)
+        options = (lr, beta1, beta2, eps, _ZERO if decay is None else decay, top is not None, decoupled, maximize)
+        run, given = _adam, (flat(param), flat(grad), flat(m), flat(v), largest, copied(step), step, *options)
+    else:
+        return None
+    return run if size >= PARALLEL_FROM else run.serial, given
+
+
+for _kernel, _positions in ((_sgd, (0,)), (_sgd_momentum, (0, 2)), (_adam, (0, 2, 3, 4, 6))):
+    _kernel.writes = _kernel.serial.writes = _positions
+
+
 def _fit(param: Array, grad: Array, *state: Array | None) -> bool:
     """Whether a kernel can take these. A gradient may be strided: it is copied."""
     size = param.size
@@ -315,3 +343,4 @@ def install(backend: Any) -> None:
     one_pass = OnePassOptimizers()
     for name in ("sgd_", "adam_", "nadam_", "rmsprop_", "adagrad_"):
         setattr(backend, name, getattr(one_pass, name))
+    backend.flat_update = flat_update

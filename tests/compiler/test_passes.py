@@ -15,6 +15,7 @@ from autograd_core.compiler.passes.grouping import Groups
 from autograd_core.compiler.passes.normalization import write_out_batch_norm
 from autograd_core.compiler.passes.overwriting import write_over_last_uses
 from autograd_core.compiler.passes.recompute import recompute_cheap_results
+from autograd_core.compiler.passes.updates import bind_updates
 from autograd_core.compiler.plan import ARGUMENT, CONSTANT, LIVE, MADE, Plan, Slot
 from autograd_core.recorder import Call, Ref
 
@@ -412,3 +413,53 @@ def test_activations_behind_batch_norm_are_not_held():
     optimised, found = step_of("inductor")
     assert peak(optimised) <= 0.65 * peak(recorded)
     assert np.allclose(expected, found, rtol=1e-5)
+
+
+@needs_loops
+@pytest.mark.parametrize("momentum", [0.0, 0.9])
+@pytest.mark.parametrize("large", [False, True])
+def test_updates_are_bound_to_their_kernels(momentum, large):
+    """The same bits, on other parameters as well, which a later run is given."""
+    shape = (300, 300) if large else (3, 4)
+
+    def run(passes):
+        weight = ag.nn.Parameter(ag.ones(*shape, device="cpu"))
+        bias = ag.nn.Parameter(ag.ones(shape[1], device="cpu"))
+        optimizer = ag.optim.SGD([weight, bias], lr=0.1, momentum=momentum, weight_decay=0.01)
+
+        @ag.compile(backend="aot_eager")
+        def step(x):
+            optimizer.zero_grad()
+            loss = (x * weight + bias).square().mean()
+            loss.backward()
+            optimizer.step()
+            return loss
+
+        x = ag.linspace(-1, 1, shape[0] * shape[1], device="cpu").reshape(shape)
+        for i in range(5):
+            if i == 3:
+                weight.data = ag.full(shape, 2.0, device="cpu")
+            step(x)
+            if i == 1:
+                for each in step.plans:
+                    passes(each)
+                    each._factory = each._run = None
+        return step.plans[0], weight.detach().numpy().copy(), bias.detach().numpy().copy()
+
+    _, *expected = run(lambda p: None)
+    p, *found = run(bind_updates)
+    kernels = [call.kernel for call in p.calls]
+    assert "sgd_" not in kernels and sum(callable(kernel) for kernel in kernels) == 2
+    assert all((a == b).all() for a, b in zip(expected, found))
+
+
+@needs_loops
+def test_updates_that_a_kernel_cannot_take_stay_as_they_are():
+    def kernel(shapes, live):
+        p = plan(["q = sgd_ p g None lr m d None False False False"], ["q"], {"lr": (), **shapes}, live=live)
+        bind_updates(p)
+        return p.calls[-1].kernel
+
+    assert callable(kernel({}, ("p", "lr")))
+    assert kernel({"g": (4, 3)}, ("p", "lr")) == "sgd_"
+    assert kernel({}, ("lr",)) == "sgd_"  # A parameter that comes anew with each call.
