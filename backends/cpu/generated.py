@@ -49,6 +49,15 @@ def from_bits(context, x):
     return types.float32(types.int32), as_bits(types.float32)
 
 
+# x + y where the order of a sum does not matter: its loop may take several numbers at once.
+@intrinsic
+def plus(context, x, y):
+    def generate(context, builder, signature, args):
+        return builder.fadd(*args, flags=("reassoc", "nsz"))
+
+    return x(x, x), generate
+
+
 """
 _lock = threading.Lock()
 _loaded: dict[str, ModuleType] = {}

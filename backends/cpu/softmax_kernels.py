@@ -1,8 +1,8 @@
 """Softmax, its logarithm and cross-entropy over rows, with the vectorised exponential of `vector_math.py`.
 
-The sources are made here, since a kernel that Numba keeps on disk must hold all it needs. A row's sum goes through
-eight partial sums in a fixed order: LLVM can take eight numbers at once without leave to reorder, which would also
-touch the exponential's careful subtraction. Softmax of 3072 x 64 takes a third of the time of NumPy's passes.
+The sources are made here, since a kernel that Numba keeps on disk must hold all it needs. Only a row's sum may be
+reordered (`plus`), so that it vectorises: leave for the whole kernel would also touch the exponential's careful
+subtraction. Softmax of 3072 x 64 takes a third of the time of NumPy's passes.
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ from autograd_core.backends.lifting import Body
 
 Array = Any
 _PARALLEL_FROM = 1 << 14
-_LANES = 8
 
 # Of the largest number of a row. Comparing the bits as integers needs no leave to ignore NaN, and vectorises; a NaN
 # that gets lost here is found again by the exponential.
@@ -50,13 +49,7 @@ _HEADS = {
 
 def _sum(term: str, name: str = "total") -> str:
     """`name` becomes the sum of `term` (in j) over the row."""
-    lanes = [f"s{n}" for n in range(_LANES)]
-    lines = [f"{lane} = zero" for lane in lanes]
-    lines += [f"for j in range(0, columns // {_LANES} * {_LANES}, {_LANES}):"]
-    lines += [f"    {lane} += {term.replace('[j]', f'[j + {n}]')}" for n, lane in enumerate(lanes)]
-    lines += [f"for j in range(columns // {_LANES} * {_LANES}, columns):", f"    s0 += {term}"]
-    lines += [f"{name} = ((s0 + s4) + (s2 + s6)) + ((s1 + s5) + (s3 + s7))"]
-    return _indented(lines)
+    return _indented([f"{name} = zero", "for j in range(columns):", f"    {name} = plus({name}, {term})"])
 
 
 def _indented(lines: list[str], depth: int = 2) -> str:
