@@ -156,40 +156,41 @@ def run_backward(
     plain = wanted is None and vocabulary is None
     results: list[Any] = [] if wanted is None else [None] * len(wanted)
     heap: list[int] = []  # The stamps of the waiting nodes, negated: the youngest comes first.
-    nodes: dict[int, Node] = {}  # The waiting nodes by stamp, and their cotangents.
-    waiting: dict[int, Any] = {}
+    youngest = 0  # The first of the heap, if there is one.
+    waiting: dict[int, tuple[Node, Any]] = {}  # By stamp: the waiting nodes and their cotangents.
     leaves: dict[Tensor, Any] = {}
     owned: set[Edge] = set()  # Edges whose sum the engine allocated, and may add to in place.
-    youngest = 0  # The first of the heap, if there is one.
 
     def deliver(edge: Edge, g: Any, F: Any) -> None:
         """Add `g` to the cotangent of `edge`."""
         nonlocal youngest
         if edge.__class__ is Node:
-            target, key, shape = waiting, edge.stamp, edge.shape
-        else:
-            target, key, shape = leaves, edge, edge._data.shape
-        if shape is not None and g.shape != shape:  # Only a node of several outputs has no shape.
-            g = _sum_to(F, g, shape)
-        if edge in owned:
-            F.add(target[key], g, target[key])
-        elif key in target:
-            total = F.add(target[key], g)
-            if vocabulary is None:
-                total = F.as_array(total)
-                owned.add(edge)
-            target[key] = total
-        else:
-            target[key] = g
-            if target is waiting:
-                nodes[key] = edge
-                heappush(heap, -key)
+            if edge.shape is not None and g.shape != edge.shape:  # Only a node of several outputs has no shape.
+                g = _sum_to(F, g, edge.shape)
+            if edge.stamp in waiting:
+                waiting[edge.stamp] = (edge, plus(edge, waiting[edge.stamp][1], g, F))
+            else:
+                waiting[edge.stamp] = (edge, g)
+                heappush(heap, -edge.stamp)
                 youngest = -heap[0]
+        else:
+            if g.shape != edge._data.shape:
+                g = _sum_to(F, g, edge._data.shape)
+            leaves[edge] = plus(edge, leaves[edge], g, F) if edge in leaves else g
+
+    def plus(edge: Edge, total: Any, g: Any, F: Any) -> Any:
+        if edge in owned:
+            F.add(total, g, total)
+            return total
+        total = F.add(total, g)
+        if vocabulary is None:
+            total = F.as_array(total)
+            owned.add(edge)
+        return total
 
     for root, g in zip(roots, cotangents, strict=True):
         if root.__class__ is Node and root.stamp not in waiting:
-            nodes[root.stamp] = root
-            waiting[root.stamp] = g
+            waiting[root.stamp] = (root, g)
             heap.append(-root.stamp)
         else:
             deliver(root, g, vocabulary or (root.backend if root.__class__ is Node else root._backend))
@@ -204,13 +205,11 @@ def run_backward(
             if not heap:
                 break
             heappop(heap)
-            node = nodes.pop(youngest)
-            g = waiting.pop(youngest)
+            node, g = waiting.pop(youngest)
             youngest = -heap[0] if heap else 0
         elif heap and youngest > follow.stamp:
-            node = nodes.pop(youngest)
-            nodes[follow.stamp] = follow
-            g, waiting[follow.stamp] = waiting.pop(youngest), g
+            waiting[follow.stamp] = (follow, g)
+            node, g = waiting.pop(youngest)
             heapreplace(heap, -follow.stamp)
             youngest = -heap[0]
         else:
@@ -344,13 +343,13 @@ def _check_saved(node: Node) -> None:
                 )
 
 
-def _pick(node: Node, g: Any, waiting: dict[int, Any], deliver: Callable[[Edge, Any, Any], None]) -> None:
+def _pick(node: Node, g: Any, waiting: dict[int, tuple[Node, Any]], deliver: Callable[[Edge, Any, Any], None]) -> None:
     """Hand the cotangent of one output to its many-output node, whose cotangent is a list."""
     parent = node.inputs[0]
     position, outputs = node.params
     if parent.stamp not in waiting:
         deliver(parent, [None] * outputs, None)
-    waiting[parent.stamp][position] = g
+    waiting[parent.stamp][1][position] = g
 
 
 def _wrap(node_or_leaf: Any, g: Any, vocabulary: Any) -> Any:
