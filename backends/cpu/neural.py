@@ -239,9 +239,10 @@ def recurrent_scan_backward(portable: Any, g: Array, gh: Array, gc: Array, h0: A
 
 
 def recurrent_scan_backward_(portable: Any, g: Array, gh: Array, gc: Array, h0: Array, *rest: Any) -> Any:
+    run: Any = recurrent_kernels.scan_backward
     if not recurrent_kernels.usable(h0, rest[2]):
         return portable(g, gh, gc, h0, *rest)
-    return recurrent_kernels.scan_backward(g, gh, gc, h0, *rest, over=True)  # It may write over `z`.
+    return run(g, gh, gc, h0, *rest, over=True)
 
 
 def attention(portable: Any, q: Array, k: Array, v: Array, *rest: Any) -> tuple[Array, Array]:
