@@ -159,7 +159,15 @@ class Fresh:
         return self.run(1)  # which fills the cache, if it is kept
 
     def finish(self, steps: int, count: bool = False) -> dict[str, Any]:
-        return {"number": None, "first": None, "memory": None, "steps": self._steps, "flops": None, "bytes": None}
+        return {
+            "number": None,
+            "first": None,
+            "memory": None,
+            "whole": None,
+            "steps": self._steps,
+            "flops": None,
+            "bytes": None,
+        }
 
     def __enter__(self) -> Fresh:
         return self
