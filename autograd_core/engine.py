@@ -397,7 +397,17 @@ def _after_rule(node: Node, grads: tuple[Any, ...], g: Any, ctx: Any, vocabulary
     for hook in list(extra.post_hooks.values()):
         outcome = hook(tuple(_wrap(node, x, vocabulary) for x in grads), (_wrap(node, g, vocabulary),))
         if outcome is not None:
-            grads = tuple(x if vocabulary is not None or x is None else x._data for x in outcome)
+            given = tuple(x if vocabulary is not None or x is None else x._data for x in outcome)
+            shapes = [None if x is None else tuple(x.shape) for x in given]
+            expected = [None if x is None else tuple(x.shape) for x in grads]
+            if len(given) != len(grads) or any(
+                a != b for a, b in zip(shapes, expected) if a is not None and b is not None
+            ):
+                raise RuntimeError(
+                    f"hook on the node of {node.primitive.name}: returned gradients of shapes {shapes}, expected as "
+                    f"many, and of the shapes, that it was given: {expected}"
+                )
+            grads = given
     if extra.trace is not None and modes.state.check_nan:
         for i, (edge, grad) in enumerate(zip(ctx.inputs, grads)):
             if edge is not None and grad is not None:

@@ -171,6 +171,8 @@ WORKLOADS: dict[str, list[Workload]] = {
         Workload("import", "", "", task="import", unit="import"),
         Workload("import beyond NumPy's", "", "", task="import", unit="import", before=("numpy",)),
     ],
-    "first-step": [_first(group, cold) for group in ("mlp", "lenet", "resnet", "lstm", "gpt") for cold in (True, False)],
+    "first-step": [
+        _first(group, cold) for group in ("mlp", "lenet", "resnet", "lstm", "gpt") for cold in (True, False)
+    ],
     "memory": [_memory("mlp", batch=8192), _memory("lenet", batch=2048), _memory("gpt", batch=96)],
 }  # fmt: skip

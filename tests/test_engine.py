@@ -344,6 +344,15 @@ def test_node_hooks() -> None:
     assert seen == [(10.0, 5.0)] and x.grad.tolist() == [10.0]
 
 
+@pytest.mark.parametrize("answer", [lambda g: g[:1], lambda g: (*g, g[0]), lambda g: (g[0], g[1].reshape(1, 2))])
+def test_node_hooks_give_as_many_gradients_as_they_are_given(answer: Any) -> None:
+    x, w = leaf(1.0, 2.0), leaf(3.0, 4.0)
+    y = x * w
+    y.grad_fn.register_hook(lambda inputs, outputs: answer(inputs))
+    with pytest.raises(RuntimeError, match=r"hook on the node of mul: returned gradients of shapes .* expected"):
+        y.sum().backward()
+
+
 def test_a_backward_inside_a_hook() -> None:
     x, inner = leaf(2.0), leaf(5.0)
 

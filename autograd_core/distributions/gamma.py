@@ -16,6 +16,7 @@ __all__ = ["Chi2", "Gamma", "StudentT"]
 # A proposal is accepted with a probability of at least 0.95, so that all of these fail once in 10^10 draws.
 _PROPOSALS = 8
 _NODES = 40
+_TERMS = 20
 # Where the integrand has fallen to e^-36, 2e-16, the integral ends.
 _DEPTH = 36.0
 
@@ -28,6 +29,11 @@ def log_gamma_draw(concentration: Tensor, shape: Sequence[int]) -> Tensor:
     Sources: Marsaglia, Tsang, "A simple method for generating gamma variables" (2000); for the gradient Figurnov,
     Mohamed, Mnih, "Implicit reparameterization gradients" (2018).
     """
+    if not concentration.is_floating_point():
+        raise RuntimeError(
+            f"a gamma draw of concentration of dtype {concentration.dtype}: expected floating point, as the draw has "
+            "its dtype; give it as a float, or convert it with .float()"
+        )
     draw: Tensor = _LogGamma.apply(concentration.double().expand(shape))
     return draw
 
@@ -73,7 +79,10 @@ def log_gamma_slope(a: Tensor, log_x: Tensor) -> Tensor:
         x <= a: the integral over s > 0 of (s - log x + psi(a)) exp(-a s - x (e^-s - 1))
         x > a:  the integral over s > 0 of (s + log x - psi(a)) exp(a s - x (e^s - 1))
 
-    The exponent is concave and falls from 0. Gauss and Legendre's rule takes it as far as e^-36.
+    The exponent is concave and falls from 0. Gauss and Legendre's rule takes it as far as e^-36. For a < 1 the first
+    has a narrow step in a wide range; there the power series of F serves, F / (x f) = S = sum of x^n / (a .. (a + n)):
+
+        S (psi(a + 1) - log x) + the sum over n > 0 of its terms times 1 / (a + 1) + .. + 1 / (a + n)
     """
     x, away = log_x.exp(), log_x - ag.digamma(a)
     low = x <= a
@@ -91,7 +100,15 @@ def log_gamma_slope(a: Tensor, log_x: Tensor) -> Tensor:
     for node, weight in _legendre(_NODES):
         s = end * node
         total = total + weight * (s + sign * away) * (sign * a * s - x * (sign * s).expm1()).exp()
-    result: Tensor = end * total
+    # For x <= a < 1 the terms fall as 1 / n!.
+    term = a.reciprocal()
+    series, slopes, harmonic = term, ag.zeros_like(x), ag.zeros_like(x)
+    for n in range(1, _TERMS):
+        term = term * x / (a + n)
+        harmonic = harmonic + (a + n).reciprocal()
+        series, slopes = series + term, slopes + term * harmonic
+    by_series = series * (ag.digamma(a + 1) - log_x) + slopes
+    result: Tensor = ag.where(low.logical_and(a < 1), by_series, end * total)
     return result
 
 
@@ -220,8 +237,9 @@ class StudentT(Distribution):
         """A normal draw over the root of a gamma draw."""
         shape = self._shape(sample_shape)
         z = ag.randn(shape, dtype=self.df.dtype, device=self.df.device)
-        # The root of df / q, with q / 2 a gamma draw.
-        root = (0.5 * ((0.5 * self.df.double()).log() - log_gamma_draw(0.5 * self.df, shape))).exp()
+        # The root of df / q, with q / 2 a gamma draw, at the least the smallest normal number, as `Gamma` has it.
+        draw = log_gamma_draw(0.5 * self.df, shape).clamp_min(math.log(ag.finfo(self.df.dtype).tiny))
+        root = (0.5 * ((0.5 * self.df.double()).log() - draw)).exp()
         return self.loc + self.scale * z * root.to(z.dtype)  # type: ignore[no-any-return]
 
     def log_prob(self, value: Tensor) -> Tensor:

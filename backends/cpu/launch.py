@@ -12,6 +12,7 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any
 
+_FAILED = "a compiled kernel could not allocate what it works in"
 _launch: Any = None  # Set before `on_all_threads` compiles: what Numba keeps on disk may use names of this module only.
 
 
@@ -27,8 +28,11 @@ def on_all_threads(kernel: Callable[[], Any], name: str, compile_function: Calla
     def run(parts, *args):  # type: ignore[no-untyped-def]
         _launch(name, parts, args)
 
-    dispatcher = compile_function(run, nogil=True)
+    # `uses` gives each kernel's caller a folder of its own: two processes may write to Numba's index at once, and in
+    # one for all kernels a lost race could put one kernel's code under another's name.
+    dispatcher = compile_function(run, nogil=True, uses=name)
     own = dispatcher.compile
+    linked: list[Any] = []  # What the caller holds the address of.
 
     def compile_both(signature: Any) -> Any:
         # The kernel's machine code must be known by name before the code that calls it is made, or read from disk.
@@ -44,6 +48,7 @@ def on_all_threads(kernel: Callable[[], Any], name: str, compile_function: Calla
         result = compiled.overloads[kinds]
         address = result.library.get_pointer_to_function(result.fndesc.llvm_func_name)
         binding.add_symbol(_symbol(name, kinds), address)
+        linked.append(result)
         return own(signature)
 
     dispatcher.compile = compile_both
@@ -74,7 +79,7 @@ def _intrinsic() -> Any:
             convention = context.call_conv
             kernel_type = convention.get_function_type(types.none, kinds)
             kernel = cgutils.get_or_insert_function(builder.module, kernel_type, symbol)
-            box_type = ir.LiteralStructType([packed.type, word])
+            box_type = ir.LiteralStructType([packed.type, word, word])  # arguments, parts, whether one failed
 
             # What a thread of the pool runs: the parts from the address that `starts` holds, `counts[0]` of them. The
             # pool moves an address by one for each part; it begins at 0, so that it is the number of the part.
@@ -89,12 +94,16 @@ def _intrinsic() -> Any:
             total = inner.load(cgutils.gep_inbounds(inner, box, 0, 1))
             with cgutils.for_range(inner, inner.load(counts)) as loop:
                 part = inner.add(first, loop.index)
-                convention.call_function(inner, kernel, types.none, kinds, [*given, part, total])
+                status, _ = convention.call_function(inner, kernel, types.none, kinds, [*given, part, total])
+                with inner.if_then(status.is_error, likely=False):
+                    inner.store(ir.Constant(word, 1), cgutils.gep_inbounds(inner, box, 0, 2))
             inner.ret_void()
 
             box = cgutils.alloca_once(builder, box_type)
             builder.store(packed, cgutils.gep_inbounds(builder, box, 0, 0))
             builder.store(parts, cgutils.gep_inbounds(builder, box, 0, 1))
+            failed = cgutils.gep_inbounds(builder, box, 0, 2)
+            builder.store(ir.Constant(word, 0), failed)
             addresses = cgutils.alloca_once_value(builder, ir.Constant(pointer, None))
             sizes = cgutils.alloca_once_value(builder, parts)
             steps = cgutils.alloca_once_value(builder, ir.Constant(word, 1))
@@ -102,6 +111,8 @@ def _intrinsic() -> Any:
             pool = cgutils.get_or_insert_function(builder.module, pool_type, "numba_parallel_for")
             pointers = [builder.bitcast(value, pointer) for value in (task, addresses, sizes, steps, box)]
             builder.call(pool, [*pointers, ir.Constant(word, 0), ir.Constant(word, 1), parts])
+            with builder.if_then(builder.trunc(builder.load(failed), ir.IntType(1)), likely=False):
+                convention.return_user_exc(builder, MemoryError, (_FAILED,))  # Nothing else fails in a kernel.
             return context.get_dummy_value()
 
         return types.none(name, types.int64, args), generate

@@ -28,7 +28,7 @@ _ZERO = np.array(0.0)
 _ABSENT = {"f": np.empty(0, np.float32), "d": np.empty(0, np.float64)}
 
 
-@kernel(parallel=True, error_model="numpy")
+@kernel(parallel=True)
 def _sgd(param, grad, lr, weight_decay, maximize, worker, workers):  # type: ignore[no-untyped-def]
     n = param.size
     kind = param.dtype.type
@@ -43,7 +43,7 @@ def _sgd(param, grad, lr, weight_decay, maximize, worker, workers):  # type: ign
         param[i] = p - rate * g
 
 
-@kernel(parallel=True, error_model="numpy")
+@kernel(parallel=True)
 def _sgd_momentum(
     param, grad, buffer, lr, momentum, dampening, weight_decay, nesterov, maximize, first, worker, workers,
 ):  # type: ignore[no-untyped-def]  # fmt: skip
@@ -66,7 +66,7 @@ def _sgd_momentum(
         param[i] = p - rate * (g + mu * b if nesterov else b)
 
 
-@kernel(parallel=True, error_model="numpy")
+@kernel(parallel=True)
 def _adam(
     param, grad, exp_avg, exp_avg_sq, largest, before, step, lr, beta1, beta2, eps, weight_decay,
     amsgrad, decoupled, maximize, worker, workers,
@@ -99,13 +99,13 @@ def _adam(
         exp_avg[i] = m
         exp_avg_sq[i] = v
         if amsgrad:
-            before = largest[i]
-            v = v if v > before or v != v else before
+            most = largest[i]
+            v = v if v > most or v != v else most
             largest[i] = v
         param[i] = p * shrink - rate * (m / (math.sqrt(v) / root + small))
 
 
-@kernel(parallel=True, error_model="numpy")
+@kernel(parallel=True)
 def _nadam(
     param, grad, exp_avg, exp_avg_sq, product_before, mu_product, before, step,
     lr, beta1, beta2, eps, momentum_decay, weight_decay, decoupled, maximize, worker, workers,
@@ -147,7 +147,7 @@ def _nadam(
         param[i] = p * shrink - rate_g * (g / d) - rate_m * (m / d)
 
 
-@kernel(parallel=True, error_model="numpy")
+@kernel(parallel=True)
 def _rmsprop(
     param, grad, square_avg, grad_avg, buffer, before, step, lr, alpha, eps, momentum, weight_decay,
     centered, heavy, maximize, worker, workers,
@@ -186,7 +186,7 @@ def _rmsprop(
         param[i] = p - rate * u
 
 
-@kernel(parallel=True, error_model="numpy")
+@kernel(parallel=True)
 def _adagrad(
     param, grad, sum, before, step, lr, lr_decay, eps, weight_decay, maximize, worker, workers,
 ):  # type: ignore[no-untyped-def]  # fmt: skip

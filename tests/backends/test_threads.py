@@ -32,9 +32,20 @@ def double(x, y, worker, workers):
         y[i] = 2 * x[i]
 
 @kernel(parallel=True)
+def halve(x, y, worker, workers):
+    n = x.size
+    for i in range(worker * n // workers, (worker + 1) * n // workers):
+        y[i] = x[i] / 2
+
+@kernel(parallel=True)
 def shares(seen, worker, workers):
     seen[worker, 0] = worker + 1
     seen[worker, 1] = workers
+
+@kernel(parallel=True)
+def fails(x, size, worker, workers):
+    scratch = np.empty(size, np.float32)
+    x[worker] = scratch.size
 
 @kernel
 def triple(x, y):
@@ -231,6 +242,41 @@ class TestLayer:
             """,
             NUMBA_NUM_THREADS="3",
         )
+
+    def test_a_worker_without_memory_is_an_error(self, run: Any) -> None:
+        run(
+            """
+            from some_kernels import fails, np
+
+            x = np.zeros(2)
+            fails(x, 10)
+            assert x.tolist() == [10, 10]
+            for call in (fails, fails.serial):
+                try:
+                    call(x, 1 << 50)
+                except MemoryError:
+                    continue
+                raise AssertionError("no MemoryError")
+            fails(x, 20)
+            assert x.tolist() == [20, 20]
+            """
+        )
+
+    def test_the_callers_of_two_kernels_share_no_file(self, run: Any, tmp_path: Path) -> None:
+        """Two processes may write to one index of Numba's at a time."""
+        folder = tmp_path / "kernels"
+        run(
+            """
+            from some_kernels import double, halve, np, X
+            y = np.zeros_like(X)
+            double(X, y)
+            halve(X, y)
+            assert (y == X / 2).all()
+            """,
+            AUTOGRAD_CORE_CACHE=str(folder),
+        )
+        callers = [path for path in folder.rglob("*.nbi") if path.name.startswith("launch.")]
+        assert len(callers) == len({path.parent for path in callers}) == 2
 
     @pytest.mark.parametrize("n", [2, 3])
     def test_each_worker_does_its_share(self, run: Any, n: int) -> None:

@@ -120,6 +120,36 @@ def test_the_gradient_of_a_draw_is_that_of_the_quantile(a: float) -> None:
     assert got.tolist() == pytest.approx(expected, rel=1e-5)
 
 
+@pytest.mark.parametrize("a", [0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 0.9])
+def test_the_gradient_of_a_draw_near_a_small_concentration(a: float) -> None:
+    """By differences of the cumulative distribution: -(dF/da) / (x f)."""
+    special = pytest.importorskip("scipy.special", reason="the gamma distribution needs scipy")
+    h = 1e-3 * a
+    x = [a * part for part in (1e-3, 0.1, 0.5, 0.9, 0.999, 1.001, 1.1, 2.0)]
+
+    def slope(v: float) -> float:
+        # The upper tail, which has all its digits where F is nearly 1; differences of fourth order.
+        f = [special.gammaincc(a + i * h, v) for i in (-2, -1, 1, 2)]
+        density = math.exp(a * math.log(v) - v - math.lgamma(a))
+        return (f[0] - 8 * f[1] + 8 * f[2] - f[3]) / (12 * h) / density
+
+    got = log_gamma_slope(ag.full((len(x),), a, dtype=ag.float64), ag.tensor(x, dtype=ag.float64).log())
+    assert got.tolist() == pytest.approx([slope(v) for v in x], rel=1e-7)
+
+
+def test_draws_of_integer_parameters_are_refused() -> None:
+    d = ag.distributions
+    for made in (d.Gamma(ag.tensor([1, 2]), 1.0), d.Beta(ag.tensor(2), ag.tensor(3)), d.Dirichlet(ag.tensor([1, 2]))):
+        with pytest.raises(RuntimeError, match=r"int64.*floating point.*\.float\(\)"):
+            made.rsample()
+
+
+def test_a_student_of_few_degrees_is_finite() -> None:
+    ag.manual_seed(0)
+    draws = ag.distributions.StudentT(0.05).sample((10_000,))
+    assert draws.isfinite().all() and draws.abs().max() > 1e10
+
+
 def test_gradients_of_gamma_draws_equal_pytorch(torch: Any) -> None:
     """PyTorch's are approximations, good to 1 %."""
     ag.manual_seed(2)
