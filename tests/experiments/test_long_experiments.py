@@ -69,10 +69,11 @@ def test_char_rnn(tmp_path: Path, sentences: Path) -> None:
     assert characters == read.characters
     device = ag.get_default_device()
     assert char_rnn.loss_on(model, read.held_out.to(device)) == pytest.approx(row["held_out"], rel=1e-4)
-    once, again = (text.sample(model, characters, "ab", 20, temperature=1e-3) for _ in range(2))
+    # Every word has two that follow it equally often: only a temperature of nearly nothing tells their logits apart.
+    once, again = (text.sample(model, characters, "ab", 20, temperature=1e-9) for _ in range(2))
     assert once == again and once.startswith("ab") and len(once) == 22
     path = str(tmp_path / "lstm.safetensors")
-    options = ["--prompt", "ab", "--length", "20", "--temperature", "0.001"]
+    options = ["--prompt", "ab", "--length", "20", "--temperature", "1e-9"]
     assert write_text.main([path, *options]) == once
     with pytest.raises(SystemExit, match="2"):
         write_text.main([path, "--prompt", "ß"])
