@@ -45,7 +45,7 @@ _lock = threading.Lock()
 # What is part of no recording: methods that compute nothing, and those that make or refresh what is live.
 _NO_KERNELS = {
     "fuse", "write_scalar", "make_state", "storage_key", "address", "synchronize", "describe", "device_count",
-    "unavailable_reason",
+    "unavailable_reason", "capture", "here", "copied",
 }  # fmt: skip
 _MISSING = object()
 

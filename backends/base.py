@@ -50,6 +50,7 @@ class Backend(
     xp: Any = None
     array_type: type = object
     can_fuse = False  # Whether there is `fuse`.
+    can_capture = False  # Whether there is `capture`.
     survives_fork = True  # Whether a forked child may use the device.
 
     def __init__(self, index: int = 0) -> None:
@@ -82,6 +83,10 @@ class Backend(
         into: output -> the input whose memory it takes over, of the same layout.
         """
         raise NotImplementedError(f"{self.name} has no generated kernels")
+
+    def capture(self) -> Any:
+        """A context manager that notes the kernels inside, in place of running them; `launch()` then runs them."""
+        raise NotImplementedError(f"{self.name} has no graphs")
 
     # -- memory -----------------------------------------------------------------------------------------
 

@@ -43,7 +43,7 @@ class KernelBackend(SimulatedCudaBackend):
     def empty(self, shape: tuple[int, ...], dtype: Any) -> Any:
         host = np.empty(shape, dtype)
         host.reshape(-1).view(np.uint8)[...] = 0xFF  # NaN, -1, or the largest number.
-        return self.xp.asarray(host)
+        return device_array(host)
 
 
 def on_device(value: Any) -> Any:

@@ -25,6 +25,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
+import simulated_runtime
 
 from autograd_core.backends.cuda.launch import PointerTable, signature_of
 
@@ -295,6 +296,14 @@ class FakeLauncher:
         if not (0 < grid < 2**31 and 0 < block <= 1024):
             raise KernelError(f"{factory.__name__}: {grid} blocks of {block} threads")
         signature_of(arguments)
+        graph = simulated_runtime.capturing()
+        if graph is not None:
+            tables = [a.arrays if type(a) is PointerTable else [a] for a in arguments]
+            graph.touch([getattr(x, "_host", x) for arrays in tables for x in arrays])
+            graph.note(lambda: self._start(factory, constants, grid, block, arguments), ())
+        self._start(factory, constants, grid, block, arguments)
+
+    def _start(self, factory: Any, constants: tuple[Any, ...], grid: int, block: int, arguments: Any) -> None:
         cuda = FakeCuda()
         body = thread_code(factory(cuda, *constants), cuda)
         names = list(inspect.signature(body).parameters)

@@ -95,55 +95,48 @@ class ndarray:  # noqa: N801
         return len(self._host)
 
     # Reads: each one waits for the device.
+    def _read(self) -> np.ndarray:
+        runtime.refuse("a read")
+        return self._host
+
     def get(self, stream: Any = None, order: str = "C", out: Any = None, blocking: bool = True) -> np.ndarray:
         if out is None:
-            return np.array(self._host, order="C")
-        out[...] = self._host
+            return np.array(self._read(), order="C")
+        out[...] = self._read()
         return out
 
     def item(self) -> Any:
-        return self._host.item()
+        return self._read().item()
 
     def tolist(self) -> Any:
-        return self._host.tolist()
+        return self._read().tolist()
 
     def tobytes(self, order: str = "C") -> bytes:
-        return self._host.tobytes()
+        return self._read().tobytes()
 
     def __bool__(self) -> bool:
-        return bool(self._host)
+        return bool(self._read())
 
     def __int__(self) -> int:
-        return int(self._host)
+        return int(self._read())
 
     def __float__(self) -> float:
-        return float(self._host)
+        return float(self._read())
 
     def __index__(self) -> int:
-        return self._host.__index__()
+        return self._read().__index__()
 
     def set(self, arr: np.ndarray, stream: Any = None) -> None:
         if not isinstance(arr, np.ndarray) or arr.shape != self.shape or arr.dtype != self.dtype:
             raise TypeError("ndarray.set expects a NumPy array of the same shape and dtype")
+        runtime.refuse("a copy from the host")
         self._host[...] = arr
 
     def __getitem__(self, index: Any) -> ndarray:
-        key = wrapped(self._host, strip(index))
-        found = self._host[key]
-        if not isinstance(found, np.ndarray):  # As on a device, an index of ints alone gives a view, not a scalar.
-            found = self._host[(*key, ...) if isinstance(key, tuple) else (key, ...)]
-        return wrap(found, (self,))
+        return wrap(done(_read_at, (self._host, strip(index)), {}), (self,))
 
     def __setitem__(self, index: Any, value: Any) -> None:
-        key, given = wrapped(self._host, strip(index)), strip(value)
-        if isinstance(given, np.ndarray):
-            with np.errstate(all="ignore"):
-                given = given.astype(self._host.dtype, copy=False)  # Any cast is taken, where NumPy takes most.
-        self._host[key] = given
-        if any(isinstance(k, np.ndarray) and k.dtype.kind in "iu" for k in (key if isinstance(key, tuple) else (key,))):
-            written = self._host[key]
-            if not np.array_equal(written, np.broadcast_to(given, written.shape), equal_nan=written.dtype.kind == "f"):
-                raise AssertionError("several writers of one element with different values: on a GPU either may win")
+        done(_write_at, (self._host, strip(index), strip(value)), {})
 
     def __repr__(self) -> str:
         return f"SIMULATED({self._host!r})"
@@ -232,6 +225,26 @@ def wrapped(x: np.ndarray, key: Any) -> Any:
     return tuple(out) if isinstance(key, tuple) else out[0]
 
 
+def _read_at(x: np.ndarray, index: Any) -> Any:
+    key = wrapped(x, index)
+    found = x[key]
+    if not isinstance(found, np.ndarray):  # As on a device, an index of ints alone gives a view, not a scalar.
+        found = x[(*key, ...) if isinstance(key, tuple) else (key, ...)]
+    return found
+
+
+def _write_at(x: np.ndarray, index: Any, given: Any) -> None:
+    key = wrapped(x, index)
+    if isinstance(given, np.ndarray):
+        with np.errstate(all="ignore"):
+            given = given.astype(x.dtype, copy=False)  # Any cast is taken, where NumPy takes most.
+    x[key] = given
+    if any(isinstance(k, np.ndarray) and k.dtype.kind in "iu" for k in (key if isinstance(key, tuple) else (key,))):
+        written = x[key]
+        if not np.array_equal(written, np.broadcast_to(given, written.shape), equal_nan=written.dtype.kind == "f"):
+            raise AssertionError("several writers of one element with different values: on a GPU either may win")
+
+
 def _owner(x: Any) -> Any:
     while getattr(x, "base", None) is not None:
         x = x.base
@@ -275,11 +288,34 @@ def wrap(result: Any, arguments: Any) -> Any:
     return ndarray(result)
 
 
+def done(function: Callable[..., Any], args: Any, named: Any) -> Any:
+    """`function(*args, **named)`, of NumPy's arrays; noted as well if the current stream captures."""
+    graph = runtime.capturing()
+    if graph is None:
+        return function(*args, **named)
+    graph.touch((args, named))
+    result = _held(function(*args, **named))
+    graph.note(lambda: function(*args, **named), result)
+    return result
+
+
+def _held(result: Any) -> Any:
+    """`result` with arrays in place of NumPy's scalars, which have no memory to write to."""
+    if isinstance(result, np.generic):
+        return np.asarray(result)
+    if isinstance(result, tuple | list):
+        items = [_held(part) for part in result]
+        return type(result)(*items) if hasattr(result, "_fields") else type(result)(items)
+    return result
+
+
 def _operator(name: str) -> Callable[..., Any]:
     function = getattr(np.ndarray, name)
 
     def call(self: ndarray, *other: Any) -> Any:
-        result = function(strip(self), *map(strip, other))
+        if "matmul" in name:
+            runtime.refuse("cuBLAS", breaks=False)
+        result = done(function, (strip(self), *map(strip, other)), {})
         if result is NotImplemented:
             return result
         if result.__class__ is np.ndarray and result is not self._host:
@@ -293,7 +329,7 @@ def _method(name: str) -> Callable[..., Any]:
     def call(self: ndarray, *args: Any, **kwargs: Any) -> Any:
         check_call(f"ndarray.{name}", args, kwargs)
         with np.errstate(all="ignore"):
-            result = getattr(strip(self), name)(*strip(args), **strip(kwargs))
+            result = done(getattr(np.ndarray, name), (strip(self), *strip(args)), strip(kwargs))
         return wrap(result, (self, *args, *kwargs.values()))
 
     return call

@@ -26,10 +26,12 @@ from typing import Any
 
 import numpy as np
 import simulated_runtime as runtime
-from simulated_arrays import check_call, ndarray, offered, strip, wrap, wrapped
+from simulated_arrays import check_call, done, ndarray, offered, strip, wrap, wrapped
 
 from autograd_core.backends.cuda import backend as real
 from autograd_core.backends.cuda.backend import CudaBackend
+
+_CUBLAS = {"matmul", "dot", "vdot", "inner", "outer", "tensordot", "einsum", "kron"}
 
 
 class _Call:
@@ -42,15 +44,17 @@ class _Call:
         self._ufunc = isinstance(function, np.ufunc) and isinstance(offered().get(name), list)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if self._name in _CUBLAS or self._name.startswith("linalg."):
+            runtime.refuse("cuBLAS", breaks=False)  # CuPy itself says so, before it has asked the driver.
         stripped, named = strip(args), strip(kwargs) if kwargs else kwargs
         if self._ufunc:
             if any(a.__class__ is list or a.__class__ is tuple for a in stripped):
                 raise TypeError(f"cupy.{self._name} takes arrays and numbers")
-            result = self._function(*stripped, **named)
+            result = done(self._function, stripped, named)
         else:
             check_call(self._name, args, kwargs)
             with np.errstate(all="ignore"):
-                result = self._function(*stripped, **named)
+                result = done(self._function, stripped, named)
         return wrap(result, (*args, *kwargs.values()) if kwargs else args)
 
     def at(self, x: ndarray, indices: Any, value: Any) -> None:
@@ -60,7 +64,7 @@ class _Call:
             raise AssertionError("add.at adds by atomics on a GPU, in another order every time: use backend.add_at")
         if x.dtype.name not in ("int32", "uint32", "uint64", "float32", "float64"):
             raise TypeError(f"cupy.{self._name}.at does not support {x.dtype}")
-        self._function.at(x._host, wrapped(x._host, strip(indices)), strip(value))
+        done(lambda a, i, v: self._function.at(a, wrapped(a, i), v), (x._host, strip(indices), strip(value)), {})
 
 
 class _Namespace:
@@ -181,10 +185,14 @@ class CuPy(_Namespace):
             if a._device != runtime.current.device:
                 return ndarray(np.array(a._host, dtype))
             return a if dtype is None or a.dtype == dtype else a.astype(dtype)
+        runtime.refuse("a copy from the host")
         return ndarray(np.array(a, dtype))
 
     def array(self, obj: Any, dtype: Any = None, copy: Any = True, order: str = "K", **rest: Any) -> ndarray:
-        return ndarray(np.array(obj._host if isinstance(obj, ndarray) else obj, dtype, order=order))
+        if isinstance(obj, ndarray):
+            return ndarray(done(np.array, (obj._host, dtype), {"order": order}))
+        runtime.refuse("a copy from the host")
+        return ndarray(np.array(obj, dtype, order=order))
 
     def asnumpy(self, a: ndarray, **rest: Any) -> np.ndarray:
         return a.get()
@@ -207,24 +215,24 @@ class CuPy(_Namespace):
             raise TypeError("cupy.where expects an array as its condition")
         if x is None:
             return self.nonzero(condition)
-        return wrap(np.where(strip(condition), strip(x), strip(y)), ())
+        return wrap(done(np.where, (strip(condition), strip(x), strip(y)), {}), ())
 
     def argsort(self, a: ndarray, axis: int = -1, kind: Any = None) -> ndarray:
         if not a.ndim:
             raise np.exceptions.AxisError("Sorting arrays with the rank of zero is not supported")
         if kind not in (None, "stable"):
             raise ValueError(f"kind must be None or 'stable', got {kind}")
-        return wrap(np.argsort(strip(a), axis, kind="stable"), ())
+        return wrap(done(np.argsort, (strip(a), axis), {"kind": "stable"}), ())
 
     def sort(self, a: ndarray, axis: int = -1, kind: Any = None) -> ndarray:
         if not a.ndim:
             raise np.exceptions.AxisError("Sorting arrays with the rank of zero is not supported")
-        return wrap(np.sort(strip(a), axis, kind="stable"), ())
+        return wrap(done(np.sort, (strip(a), axis), {"kind": "stable"}), ())
 
     def take(self, a: ndarray, indices: Any, axis: Any = None, out: Any = None) -> ndarray:
         if isinstance(indices, np.ndarray):
             raise TypeError("a host array met the device")
-        return wrap(np.take(strip(a), strip(indices), axis, mode="wrap"), ())
+        return wrap(done(np.take, (strip(a), strip(indices), axis), {"mode": "wrap"}), ())
 
     def unique(
         self, ar: ndarray, return_index: bool = False, return_inverse: bool = False, return_counts: bool = False,
@@ -232,6 +240,7 @@ class CuPy(_Namespace):
     ) -> Any:  # fmt: skip
         if axis is not None:
             raise AssertionError("cupy.unique along an axis compares rows on the host: use backend.unique")
+        runtime.refuse("a read")
         found = np.unique(strip(ar), return_index, return_inverse, return_counts, equal_nan=equal_nan)
         return wrap(found, ())
 
@@ -239,11 +248,12 @@ class CuPy(_Namespace):
         with warnings.catch_warnings() if not a.size else contextlib.nullcontext():
             if not a.size:
                 warnings.simplefilter("ignore")  # That of nothing is NaN.
-            return wrap(np.mean(strip(a), axis, dtype, keepdims=keepdims), ())
+            return wrap(done(np.mean, (strip(a), axis, dtype), {"keepdims": keepdims}), ())
 
     def nonzero(self, a: ndarray) -> tuple[ndarray, ...]:
         if not a.ndim:
             raise ValueError("nonzero of an array without dimensions")
+        runtime.refuse("a read")
         return wrap(np.nonzero(strip(a)), ())
 
 

@@ -1,13 +1,16 @@
 """What `cupy.cuda` is to the simulated device: devices, streams, events and memory pools, without a GPU.
 
 Work on the simulated device is done at once, so streams and events keep their order by themselves; times are the host's.
+Only what a stream captures is not: it is noted, and what it has changed is put back when the capture ends.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 import time
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -70,7 +73,7 @@ class Device:
         current.device = self.id
 
     def synchronize(self) -> None:
-        pass
+        refuse("waiting for the device")
 
     @property
     def compute_capability(self) -> str:
@@ -104,11 +107,68 @@ class Runtime:
         }  # fmt: skip
 
 
+class Graph:
+    """What a stream has captured: functions of NumPy, and the arrays that their results lie in.
+
+    As on a GPU, `launch` makes the same calls on the same memory, whatever lies there by then.
+    """
+
+    def __init__(self) -> None:
+        self.broken = ""
+        self._work: list[tuple[Callable[[], Any], list[np.ndarray]]] = []
+        self._before: dict[int, tuple[np.ndarray, np.ndarray]] = {}  # Memory that was touched, and what lay there.
+
+    def touch(self, value: Any) -> None:
+        for x in arrays_in(value):
+            if isinstance(x, np.generic):
+                continue
+            while isinstance(x.base, np.ndarray) or hasattr(x.base, "base"):
+                x = x.base
+            if id(x) not in self._before:
+                self._before[id(x)] = x, np.array(x)
+
+    def note(self, work: Callable[[], Any], results: Any) -> None:
+        self._work.append((work, arrays_in(results)))
+
+    def end(self) -> None:
+        for memory, before in self._before.values():
+            memory[...] = before
+
+    def launch(self, stream: Any = None) -> None:
+        with np.errstate(all="ignore"):
+            for work, places in self._work:
+                for place, value in zip(places, arrays_in(work()), strict=True):
+                    if place is not value:
+                        place[...] = value
+
+
+def arrays_in(value: Any) -> list[Any]:
+    if isinstance(value, np.ndarray | np.generic):
+        return [value]
+    if isinstance(value, dict):
+        value = list(value.values())
+    return [x for part in value for x in arrays_in(part)] if isinstance(value, tuple | list) else []
+
+
+def capturing() -> Graph | None:
+    """The graph that the current stream captures."""
+    return get_current_stream()._graph
+
+
+def refuse(what: str, breaks: bool = True) -> None:
+    """While a stream captures, `what` is an error; one that `breaks` the capture is told again at its end."""
+    graph = capturing()
+    if graph is not None:
+        if breaks:
+            graph.broken = what
+        raise RuntimeError(f"cudaErrorStreamCaptureUnsupported: {what} while a stream is capturing")
+
+
 class Stream:
     """A stream: everything on it is done already."""
 
     null: Stream
-    ptr = 0
+    ptr: int = 0
 
     def __init__(
         self, null: bool = False, non_blocking: bool = False, ptds: bool = False, priority: Any = None
@@ -117,6 +177,22 @@ class Stream:
         self.priority = priority or 0
         self.device_id = current.device
         self._before: list[Stream] = []
+        self._graph: Graph | None = None
+        if not null:
+            self.ptr = id(self)
+
+    def begin_capture(self, mode: Any = None) -> None:
+        if self is Stream.null or self._graph is not None:
+            raise RuntimeError("cudaErrorStreamCaptureUnsupported: the null stream, or one that is capturing")
+        self._graph = Graph()
+
+    def end_capture(self) -> Graph:
+        graph, self._graph = self._graph, None
+        assert graph is not None, "the stream is not capturing"
+        graph.end()
+        if graph.broken:
+            raise RuntimeError(f"cudaErrorStreamCaptureInvalidated: {graph.broken}")
+        return graph
 
     def __enter__(self) -> Stream:
         self._before.append(get_current_stream())
@@ -131,7 +207,7 @@ class Stream:
         return self
 
     def synchronize(self) -> None:
-        pass
+        refuse("waiting for a stream")
 
     def record(self, event: Event | None = None) -> Event:
         event = event or Event()
@@ -172,6 +248,7 @@ class Event:
 
 class _Streams(threading.local):
     current: Stream | None = None
+    allocator: Any = None
 
 
 _streams = _Streams()
@@ -262,9 +339,18 @@ class cuda:
     get_device_id = staticmethod(lambda: current.device)
     alloc_pinned_memory = staticmethod(PinnedMemory)
     is_available = staticmethod(lambda: True)
-    get_allocator = staticmethod(lambda: _allocator)
+    get_allocator = staticmethod(lambda: _streams.allocator or _allocator)
 
     @staticmethod
     def set_allocator(allocator: Any = None) -> None:
         global _allocator
         _allocator = allocator or Pool().malloc
+
+    @staticmethod
+    @contextlib.contextmanager
+    def using_allocator(allocator: Any = None) -> Iterator[None]:
+        before, _streams.allocator = _streams.allocator, allocator
+        try:
+            yield
+        finally:
+            _streams.allocator = before

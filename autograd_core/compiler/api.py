@@ -11,6 +11,7 @@ from autograd_core.compiler.function import Compiled, every
 from autograd_core.nn.module import Module, indent
 
 _BACKENDS = ("inductor", "aot_eager", "eager")
+_MODES = (None, "default", "reduce-overhead", "max-autotune", "max-autotune-no-cudagraphs")
 _PREFIX = "_orig_mod."
 
 
@@ -36,10 +37,10 @@ def compile(
     is a `CompileError` that names the line; else it runs as it is, with one warning. backend: "inductor" optimises the
     recorded calls, "aot_eager" replays them as they are, "eager" compiles nothing. check: every so many replays, run
     the function itself as well and compare (`CompileError` if they differ). cache_size: how many recordings are kept.
-    `dynamic`, `mode` and `options` are PyTorch's, and change nothing; `disable` returns `model`. Without `model`, a
-    decorator.
+    mode: "reduce-overhead" (and "max-autotune") replays by CUDA graphs on a GPU; elsewhere no mode changes anything.
+    `dynamic` and `options` are PyTorch's, and change nothing; `disable` returns `model`. Without `model`, a decorator.
 
-    Raises TypeError for what cannot be called, ValueError for an unknown backend or a negative number.
+    Raises TypeError for what cannot be called, ValueError for an unknown backend or mode, or a negative number.
 
     >>> import autograd_core as ag
     >>> @ag.compile
@@ -49,6 +50,8 @@ def compile(
     """
     if backend not in _BACKENDS:
         raise ValueError(f"compile: unknown backend {backend!r}; expected one of {', '.join(map(repr, _BACKENDS))}")
+    if mode not in _MODES:
+        raise ValueError(f"compile: unknown mode {mode!r}; expected one of {', '.join(map(repr, _MODES))}")
     if check < 0 or cache_size < 1:
         raise ValueError(f"compile: expected check >= 0 and cache_size >= 1, got {check} and {cache_size}")
 
@@ -62,7 +65,8 @@ def compile(
             raise TypeError(f"compile: got the class {name}; compile an object of it: compile({name}(...))")
         if isinstance(function, Compiled | OptimizedModule):
             return function
-        compiled = Compiled(function, fullgraph, check, cache_size, backend == "inductor")
+        graphs = mode in ("reduce-overhead", "max-autotune")
+        compiled = Compiled(function, fullgraph, check, cache_size, backend == "inductor", graphs)
         return OptimizedModule(function, compiled) if isinstance(function, Module) else compiled
 
     return made if model is None else made(model)
@@ -152,8 +156,7 @@ class OptimizedModule(Module):
         return OptimizedModule(module, self._compiled.anew(module))
 
     def __reduce__(self) -> Any:
-        c = self._compiled
-        return _again, (self._orig_mod, c.fullgraph, c.check, c.cache_size, c.optimised)
+        return _again, (self._orig_mod, *self._compiled.options)
 
     def __repr__(self) -> str:
         return f"OptimizedModule(\n  (_orig_mod): {indent(repr(self._orig_mod))}\n)"

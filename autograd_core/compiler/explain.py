@@ -45,11 +45,29 @@ def explain(plan: Plan, full: bool = False) -> str:
         lines.append(
             f"  {size_text(sum(_spared(plan, call) for call in fused))} of results are never written to memory"
         )
+    lines += _graphs(plan)
     if not full:
         lines += [*_largest(plan), "", "explain(full=True) shows each loop and the generated source, draw() the graph."]
         return "\n".join(lines) + "\n"
     sources = [*dict.fromkeys(call.kernel.source for call in fused), plan.source()]  # type: ignore[attr-defined]
     return "\n".join(lines) + "\n" + "".join(f"\n# {'-' * 98}\n{source.rstrip()}\n" for source in sources)
+
+
+def _graphs(plan: Plan) -> list[str]:
+    """What CUDA graphs hold."""
+    graphed = plan.graphed
+    if not plan.in_graphs:
+        return []
+    if graphed is None:
+        why = "are made by the second replay" if plan.backend.can_capture else f"{plan.backend.name} has none"
+        return [f"  graphs: {why}"]
+    if graphed.why_not:
+        return [f"  no graphs: {graphed.why_not}"]
+    if not graphed.graphs:
+        return ["  graphs: are made by the second replay"]
+    held = f"{graphed.calls} of {_count(len(plan.calls), 'call')} in {_count(graphed.graphs, 'graph')}"
+    lines = [f"  {held}, which keep {size_text(graphed.nbytes)}"]
+    return [*lines, *(f"  not in graphs: {name} ({why})" for name, why in graphed.outside.items())]
 
 
 def _loops(plan: Plan, fused: list[Call]) -> list[str]:

@@ -32,15 +32,23 @@ def _as_it_is(plan: Plan) -> Plan:
     return plan
 
 
+def _for_graphs(plan: Plan) -> Plan:
+    plan = optimize(plan)
+    plan.in_graphs = True
+    return plan
+
+
 class Compiled:
     """A compiled function: call it as the function itself. Made by `ag.compile`, which says what it takes."""
 
     def __init__(
         self, function: Callable[..., Any], fullgraph: bool = False, check: int = 0, cache_size: int = 8,
-        optimised: bool = True,
+        optimised: bool = True, graphs: bool = False,
     ) -> None:  # fmt: skip
         self.function = function
-        self.fullgraph, self.check, self.cache_size, self.optimised = fullgraph, check, cache_size, optimised
+        self.fullgraph, self.check, self.cache_size = fullgraph, check, cache_size
+        self.options = (fullgraph, check, cache_size, optimised, graphs)
+        self._optimise = _as_it_is if not optimised else _for_graphs if graphs else optimize
         self._calls = 0
         name = getattr(function, "__name__", type(function).__name__)
         self.name = name if name.isidentifier() else "function"
@@ -77,7 +85,7 @@ class Compiled:
 
     def anew(self, function: Callable[..., Any]) -> Compiled:
         """`function` compiled with the same options."""
-        return Compiled(function, self.fullgraph, self.check, self.cache_size, self.optimised)
+        return Compiled(function, *self.options)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Compiled:
         """Compiled anew: recordings belong to the objects that they were made with."""
@@ -93,7 +101,7 @@ class Compiled:
             found = getattr(found, part, None)
         if found is self:
             return name  # A decorated function is found by its name.
-        return Compiled, (self.function, self.fullgraph, self.check, self.cache_size, self.optimised)
+        return Compiled, (self.function, *self.options)
 
     def _is_due(self) -> bool:
         self._calls += 1
@@ -170,9 +178,7 @@ class Compiled:
             after = Walk(function, names)
             for optimizer in recording.tape.optimizers:
                 after.also(optimizer, type(optimizer).__name__)
-            builder = Builder(
-                self.name, given, shape, names, before, after, recording, optimize if self.optimised else _as_it_is
-            )
+            builder = Builder(self.name, given, shape, names, before, after, recording, self._optimise)
             try:
                 entry = builder.build(described)
             except Problem as problem:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from autograd_core.compiler import replay
 from autograd_core.compiler.calls import kernel_name, written_by
+from autograd_core.compiler.graphs import GraphedRun
 from autograd_core.recorder import Call
 
 if TYPE_CHECKING:
@@ -81,6 +82,9 @@ class Plan:
     ) -> None:  # fmt: skip
         self.backend, self.slots, self.calls, self.name = backend, slots, calls, name
         self.arguments, self.outputs = list(arguments), list(outputs)
+        self.in_graphs = False  # Whether it is to be replayed by CUDA graphs, where the device has them.
+        self.graphed: GraphedRun | None = None  # What does so.
+        self.captures = 0  # How often its graphs were captured.
         self._factory: Callable[..., Any] | None  # Makes `_run` for the arrays bound.
         self._run: Callable[..., Any] | None
         self.refresh()
@@ -135,7 +139,11 @@ class Plan:
                 self._factory = replay.factory(self)
             arrays = iter(self._bound)
             stay = [slot for slot in self.slots if slot.kind not in (ARGUMENT, MADE)]
-            self._run = self._factory(*[next(arrays) if slot.kind == LIVE else slot.array for slot in stay])
+            bound = [next(arrays) if slot.kind == LIVE else slot.array for slot in stay]
+            self._run = self._factory(*bound)
+            if self.in_graphs and self.backend.can_capture:
+                self.graphed = GraphedRun(self, self._run, {slot.index: a for slot, a in zip(stay, bound)})
+                self._run = self.backend.here(self.graphed)
         return self._run
 
     def run(self, arrays: Sequence[Array]) -> tuple[Array, ...]:

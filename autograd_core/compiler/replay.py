@@ -7,7 +7,7 @@ use, as in eager mode. Views of arrays that stay are taken when those are bound,
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING, Any
 
 from autograd_core.compiler.calls import reads, refs, results
@@ -36,8 +36,8 @@ def source(plan: Plan) -> str:
 
 def _written(plan: Plan) -> tuple[str, dict[str, Any]]:
     """The source, and the objects that it names."""
-    writer = _Writer(plan.backend)
-    once, each_run = _split(plan)
+    writer = Writer(plan.backend)
+    once, each_run = split(plan)
     staying = [slot.index for slot in plan.slots if slot.kind not in _ANEW]
 
     last: dict[int, int] = {}
@@ -61,7 +61,7 @@ def _written(plan: Plan) -> tuple[str, dict[str, Any]]:
     return "\n".join(lines) + "\n", writer.names
 
 
-def _split(plan: Plan) -> tuple[list[Call], list[Call]]:
+def split(plan: Plan) -> tuple[list[Call], list[Call]]:
     """The calls to make once, when arrays are bound, and those of every run."""
     stays = {slot.index for slot in plan.slots if slot.kind not in _ANEW}
     once, each_run = [], []
@@ -76,7 +76,7 @@ def _split(plan: Plan) -> tuple[list[Call], list[Call]]:
     return once, each_run
 
 
-class _Writer:
+class Writer:
     """Writes calls as Python, and keeps what they name in `names`."""
 
     def __init__(self, backend: Any) -> None:
@@ -84,12 +84,13 @@ class _Writer:
         self.names: dict[str, Any] = {}
         self._known: dict[int, str] = {}
 
-    def line(self, call: Call) -> str:
+    def line(self, call: Call, apart: Collection[int] = ()) -> str:
+        """The call as an assignment to `v5`, where slot 5 is its result; to `t5` if that is one of `apart`."""
         arguments = [self._value(a) for a in call.args] + [f"{k}={self._value(v)}" for k, v in call.kwargs.items()]
         text = f"{self._kernel(call.kernel)}({', '.join(arguments)})"
         given = reads(call)
         made = [k for k in results(call) if k not in given]  # A kernel that writes returns its argument.
-        return f"{self._target(call.result, made)} = {text}" if made else text
+        return f"{self._target(call.result, made, apart)} = {text}" if made else text
 
     def _name(self, value: Any, prefix: str) -> str:
         name = self._known.get(id(value))
@@ -116,11 +117,12 @@ class _Writer:
             return f"slice({', '.join(self._value(part) for part in (value.start, value.stop, value.step))})"
         return repr(value) if _is_plain(value) else self._name(value, "c")
 
-    def _target(self, result: Any, made: list[int]) -> str:
+    def _target(self, result: Any, made: list[int], apart: Collection[int]) -> str:
         if result.__class__ is Ref:
-            return f"v{result.index}" if result.index in made else "_"
+            k = result.index
+            return (f"t{k}" if k in apart else f"v{k}") if k in made else "_"
         if result.__class__ in (tuple, list) and result:
-            return f"({''.join(self._target(part, made) + ', ' for part in result)})"
+            return f"({''.join(self._target(part, made, apart) + ', ' for part in result)})"
         return "_"
 
 

@@ -14,6 +14,7 @@ from autograd_core.backends.base import Array, Backend
 from autograd_core.backends.cuda import kernels, matmul
 from autograd_core.backends.cuda.checks import DeferredChecks
 from autograd_core.backends.cuda.counts import Counts, reading, watched
+from autograd_core.backends.cuda.graphs import Graph, NotCapturable, current
 from autograd_core.backends.cuda.indexing import CudaIndexKernels
 from autograd_core.backends.cuda.memory import CudaMemory
 from autograd_core.backends.cuda.views import CudaViewKernels
@@ -22,7 +23,9 @@ _INSTALL = (
     "install CuPy for the driver's CUDA version: pip install 'cupy-cuda12x[ctk]' or 'cupy-cuda13x[ctk]' (or this "
     "library's extra of that name, from its checkout: pip install -e '.[cuda12]')"
 )
-_NOT_ON_THE_DEVICE = {"device_count", "unavailable_reason", "library", "describe", "storage_key", "address"}
+_NOT_ON_THE_DEVICE = {
+    "device_count", "unavailable_reason", "library", "describe", "storage_key", "address", "here",
+}  # fmt: skip
 
 
 def find_cupy() -> tuple[Any, int, str]:
@@ -110,6 +113,19 @@ class CudaBackend(CudaIndexKernels, CudaViewKernels, CudaMemory, Backend):
             finally:
                 reading.asked_for = False
 
+    @property
+    def can_capture(self) -> bool:  # type: ignore[override]
+        """Whether there is `capture`: not where every check of a value is waited for."""
+        return not self.checks.immediate
+
+    def capture(self) -> Graph:
+        """A context manager that notes the kernels inside as a CUDA graph, in place of running them."""
+        return Graph(self)
+
+    def here(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """`function`, called with this device current."""
+        return function if self.library()[1] <= 1 else self._on_device(function)
+
     def set_tf32(self, allowed: bool) -> None:
         """Whether cuBLAS may round the factors of float32 products to TF32."""
         linalg = self.xp._core._routines_linalg
@@ -153,6 +169,8 @@ class CudaBackend(CudaIndexKernels, CudaViewKernels, CudaMemory, Backend):
         return errstate(linalg="raise")  # By default singular matrices give numbers without meaning.
 
     def from_host(self, host: Array) -> Array:
+        if current.graph is not None:
+            raise NotCapturable("an array is copied from the host")
         self.counts.to_device += 1
         self.counts.bytes_to_device += host.nbytes
         return self.xp.asarray(host)

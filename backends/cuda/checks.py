@@ -12,6 +12,8 @@ import threading
 from dataclasses import dataclass
 from typing import Any
 
+from autograd_core.backends.cuda.graphs import current
+
 Array = Any
 
 _SLOTS = 1024
@@ -47,12 +49,25 @@ class DeferredChecks:
         self._lock = threading.RLock()
         self.immediate = os.environ.get("AUTOGRAD_CORE_CHECK", "0") not in ("", "0")
         self.pending = False
+        self.turn = 0  # How often the numbers were given to other checks.
+
+    def prepare(self) -> None:
+        """Make sure that there are numbers."""
+        with self._lock:
+            if self._numbers is None:
+                self._numbers = self._xp.zeros((_SLOTS,), "uint64")
+
+    def again(self, checks: list[Check]) -> None:
+        """The device has made `checks` once more, by itself."""
+        with self._lock:
+            for check in checks:
+                self._latest[check] = next(self._moments)
+            self.pending = True
 
     def note(self, check: Check, number: Array) -> None:
         """Keep the greater of `number`, a 0-d array, and the number kept for `check`."""
         with self._lock:
-            if self._numbers is None:
-                self._numbers = self._xp.zeros((_SLOTS,), "uint64")
+            self.prepare()
             slot = self._slots.get(check)
             if slot is None:
                 if len(self._slots) == _SLOTS:
@@ -60,11 +75,14 @@ class DeferredChecks:
                     self._slots.clear()
                     self._latest.clear()
                     self._numbers[...] = 0
+                    self.turn += 1
                 slot = self._slots[check] = len(self._slots)
             self._latest[check] = next(self._moments)
             place = self._numbers[slot]
             self._xp.maximum(place, number, out=place)
             self.pending = True
+            if current.graph is not None:
+                current.graph.noted.append(check)
         if self.immediate:
             self.raise_pending()
 

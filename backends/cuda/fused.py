@@ -120,7 +120,7 @@ class CudaFusedLoop(FusedLoop):
             results = [next(made) if k is None else inputs[k] for k in taken]
             return results[0] if len(results) == 1 else tuple(results)
 
-        function: Any = run if backend.library()[1] <= 1 else backend._on_device(run)
+        function: Any = backend.here(run)
         function.__name__ = f"fused_{self.name}"
         function.source, function.loop = self.source, self
         return function

@@ -20,6 +20,7 @@ import numpy as np
 
 from autograd_core.backends.cpu.cache import cache_dir
 from autograd_core.backends.cuda import numba_cuda
+from autograd_core.backends.cuda.graphs import current
 
 Array = Any
 Factory = Callable[..., Any]
@@ -78,6 +79,10 @@ class Launcher:
 
     def _table(self, table: PointerTable) -> Array:
         """The addresses as a device array; kept, since a training step asks for the same ones again."""
+        if current.graph is not None:
+            noted = self.cupy.empty((len(table.arrays),), "uint64")
+            current.graph.uploads.append((noted, np.array([x.data.ptr for x in table.arrays], np.uint64)))
+            return noted
         # By stream, too: on another one the copy may not have arrived.
         addresses = (self.cupy.cuda.get_current_stream().ptr, *[x.data.ptr for x in table.arrays])
         found = self._tables.get(addresses)

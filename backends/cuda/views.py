@@ -39,6 +39,16 @@ class CudaViewKernels:
         strides[axis] *= step
         return self._strided(x, (*shape, size), (*strides, x.strides[axis]))
 
+    def copied(self, x: Array) -> Array:
+        """A copy of `x` in memory of its own, with the same strides."""
+        copy = self.xp.array(x, copy=True, order="K")
+        if copy.strides == x.strides or not x.size:
+            return copy
+        span = sum((n - 1) * stride for n, stride in zip(x.shape, x.strides)) // x.dtype.itemsize + 1
+        copy = self._strided(self.xp.empty((span,), x.dtype), x.shape, x.strides)
+        copy[...] = x
+        return copy
+
     def _strided(self, x: Array, shape: Shape, strides: Shape) -> Array:
         """A view by strides in bytes. CuPy makes it of the pointer alone, without a `base`: we remember the owner."""
         view = self.xp.lib.stride_tricks.as_strided(x, shape, strides)

@@ -1,0 +1,280 @@
+"""Replaying a plan by CUDA graphs: stretches of calls that the driver starts as one.
+
+A launch costs the host some microseconds, a graph of many launches little more. What a graph cannot hold (products,
+which are cuBLAS's) is called between the graphs, as in any replay. A graph reads and writes at the addresses of its
+capture, so
+
+- arguments are copied to where they lay then, and so are results of calls in between that a graph reads;
+- results that the caller gets are copied from where a graph leaves them, so that the next run does not change them;
+- a plan whose live arrays have moved is captured again.
+
+The first run makes the calls one by one, by which their kernels are loaded. The second is made stretch by stretch:
+each is captured, then launched.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from autograd_core.compiler.calls import kernel_name, reads, results, written_by
+from autograd_core.compiler.replay import VIEWS, Writer, split
+from autograd_core.recorder import Call, Ref
+
+if TYPE_CHECKING:
+    from autograd_core.compiler.plan import Plan
+
+Array = Any
+
+MOST_BYTES = 256 << 20  # Of all arrays of a run: in larger steps the host waits for the device, not it for the host.
+_MOST_CAPTURES = 4
+
+
+class GraphedRun:
+    """Runs `plan` as `plain` does, from the second run on by graphs. staying: the arrays that `plain` is bound to.
+
+    why_not: what speaks against graphs, or "". graphs, calls: how many there are, and how many of the plan's calls they
+    hold. outside: the kernels that they cannot hold, with what was said. nbytes: of memory that they keep.
+    """
+
+    def __init__(self, plan: Plan, plain: Callable[..., tuple[Array, ...]], staying: dict[int, Array]) -> None:
+        self.why_not = objection(plan)
+        self.outside: dict[str, str] = {}
+        self.graphs = self.calls = self.nbytes = 0
+        self._plan, self._plain, self._staying = weakref.ref(plan), plain, staying  # The plan holds this object.
+        self._ran = False
+        self._launched: list[Any] = []
+        self._replay: Callable[..., tuple[Array, ...]] | None = None
+
+    def __call__(self, *arrays: Array) -> tuple[Array, ...]:
+        if self._replay is not None and all(graph.fits for graph in self._launched):
+            return self._replay(*arrays)
+        plan = self._plan()
+        if self.why_not or not self._ran or self._replay is not None or plan is None:
+            self._ran = True
+            return self._plain(*arrays)
+        plan.captures += 1
+        if plan.captures > _MOST_CAPTURES:
+            self.why_not = "parameters or states lie elsewhere at nearly every call"
+            return self._plain(*arrays)
+        return self._capture(plan, arrays)
+
+    def _capture(self, plan: Plan, arrays: Sequence[Array]) -> tuple[Array, ...]:
+        stretches = _Stretches(plan, self._staying, arrays)
+        found = stretches.run()
+        self.outside = stretches.outside
+        if stretches.problem:
+            self.why_not = stretches.problem
+        else:
+            self._launched = stretches.graphs
+            self.graphs, self.calls = len(stretches.graphs), stretches.held
+            self.nbytes = stretches.nbytes
+            self._replay = stretches.replay()
+        return found
+
+
+def objection(plan: Plan) -> str:
+    """Why a plan cannot be replayed by graphs; "" if it can."""
+    slots = plan.slots
+    given = {slots[k].base for k in plan.arguments}
+    if given & plan.written.keys():
+        return "it writes to an argument"
+    if any(slots[k].base in given and k not in plan.arguments for k in plan.outputs):
+        return "it returns a view of an argument"
+    made = [slots[k].base for k in plan.outputs if slots[slots[k].base].kind == "made"]
+    if len(set(made)) < len(made):
+        return "two results share memory"
+    changed = {slots[k].base for call in plan.calls for k in written_by(call)}
+    for call in plan.calls:
+        made = results(call)
+        if any(slots[k].base != k and slots[k].base in made and slots[k].base in changed for k in made):
+            return f"two results of {kernel_name(call)} share memory that is written to"
+    size = sum(slot.nbytes for slot in slots if slot.kind == "made" and slot.base == slot.index)
+    if size > MOST_BYTES:
+        return f"its arrays take {size >> 20} MiB, and of more than {MOST_BYTES >> 20} launches are a small part"
+    return ""
+
+
+class _Stretches:
+    """One run of a plan during which its graphs are captured, and the source of the runs after it.
+
+    `arrays`: slot -> array. All stay where they are, so that graphs may use them, but for those of the slots `passing`:
+    results of calls in between that no graph reads, which each run has anew.
+    """
+
+    def __init__(self, plan: Plan, staying: dict[int, Array], given: Sequence[Array]) -> None:
+        self.plan, self.backend = plan, plan.backend
+        self.outside: dict[str, str] = {}
+        self.problem = ""
+        self.graphs: list[Any] = []
+        self.held = self.nbytes = 0
+        self.arrays = dict(staying)
+        self.passing: set[int] = set()
+        self.lines: list[str] = []
+        self.writer = Writer(plan.backend)
+        self.writer.names.update(copy_=self.backend.copy_, copied=self.backend.copied, __name__=__name__)
+        self.keys: set[Any] = set()  # What stands for the kernels of `outside`.
+        once, self.calls = split(plan)
+        for call in once:
+            self._make(call, self.arrays)
+        self.given = dict(zip(plan.arguments, given, strict=True))
+        for k, array in self.given.items():
+            self._keep(k, array)
+            self.lines.append(f"copy_(v{k}, a{k})")
+        self.last: dict[int, int] = {}  # Where a slot is used last.
+        self.readers: dict[int, list[int]] = {}  # Which calls look at the memory of a slot.
+        for i, call in enumerate(self.calls):
+            self.last.update(dict.fromkeys((*reads(call), *results(call)), i))
+            for k in reads(call):
+                self.readers.setdefault(plan.slots[k].base, []).append(i)
+
+    def run(self) -> tuple[Array, ...]:
+        """Make all calls, in graphs where that can be done; the results."""
+        i = 0
+        while i < len(self.calls):
+            end = i if self.problem or self._is_outside(self.calls[i]) else self._stretch(i)
+            if end == i:
+                self._call(i)
+                end += 1
+            i = end
+            self._forget(i)
+        outputs = [(k, self.given.get(k, self.arrays[k])) for k in self.plan.outputs]
+        return tuple([array if self._may_be_given_away(k) else self.backend.copied(array) for k, array in outputs])
+
+    def replay(self) -> Callable[..., tuple[Array, ...]]:
+        """What does the same by the graphs."""
+        found = [
+            f"a{k}" if k in self.plan.arguments else f"v{k}" if self._may_be_given_away(k) else f"copied(v{k})"
+            for k in self.plan.outputs
+        ]
+        lines = [*self.lines, f"return ({''.join(f'{value}, ' for value in found)})"]
+        given = ", ".join(f"a{k}" for k in self.plan.arguments)
+        source = f"def run({given}):\n" + "".join(f"    {line}\n" for line in lines)
+        names = self.writer.names
+        names.update({f"v{k}": array for k, array in self.arrays.items() if k not in self.passing})
+        exec(compile(source, f"<graphs of {self.plan.name}>", "exec"), names)
+        return names.pop("run")  # type: ignore[no-any-return]
+
+    # -- in graphs --------------------------------------------------------------------------------------
+
+    def _stretch(self, start: int) -> int:
+        """Capture and launch as many calls from `start` on as one graph can hold; where they end."""
+        stop = len(self.calls)
+        while stop > start:
+            at, arrays, views = start, dict(self.arrays), []
+            graph = self.backend.capture()
+            try:
+                with graph:
+                    while at < stop:
+                        call = self.calls[at]
+                        if self._is_view(call) and all(self._base(k) in self.passing for k in results(call)):
+                            views.append(call)
+                        elif self._is_outside(call):
+                            break
+                        self._make(call, arrays)
+                        at += 1
+            except Exception as error:  # The array library's, the driver's, ours: each has classes of its own.
+                if at == stop:
+                    self.problem = f"{type(error).__name__}: {error}"
+                    return start
+                self.keys.add(self.calls[at].kernel)
+                self.outside[kernel_name(self.calls[at])] = f"{type(error).__name__}: {error}"
+                stop = at
+                continue
+            self.arrays = arrays
+            for call in views:
+                self.passing.update(results(call))
+                self.lines.append(self.writer.line(call))
+            self._launch(graph, [call for call in self.calls[start:at] if not self._is_view(call)])
+            return at
+        return start
+
+    def _launch(self, graph: Any, calls: list[Call]) -> None:
+        if calls:
+            graph.launch()
+            self.writer.names[f"graph_{len(self.graphs)}"] = graph.launch
+            self.lines.append(f"graph_{len(self.graphs)}()  # {', '.join(map(kernel_name, calls))}")
+            self.graphs.append(graph)
+            self.held += len(calls)
+        self.nbytes += graph.nbytes
+
+    # -- in between -------------------------------------------------------------------------------------
+
+    def _call(self, i: int) -> None:
+        """Make a call, and note it for the replays; its results stay where they are if a graph will read them."""
+        call = self.calls[i]
+        self._make(call, self.arrays)
+        made = [k for k in dict.fromkeys(results(call)) if k not in reads(call)]
+        own = [k for k in made if self._base(k) in made]
+        read = [k for k in own if self._is_read_by_a_graph(self._base(k), i)]
+        self.lines.append(self.writer.line(call, read))
+        for k in read:
+            self._keep(k, self.arrays[k])
+            self.lines += [f"copy_(v{k}, t{k})", f"del t{k}"]
+        self.passing.update(k for k in own if k not in read)
+        self.passing.update(k for k in results(call) if self._base(k) in self.passing)
+
+    def _forget(self, i: int) -> None:
+        """Let go what passes, and is not used from call `i` on."""
+        gone = sorted(k for k in self.passing if k in self.arrays and self.last[k] < i and k not in self.plan.outputs)
+        if gone:
+            self.lines.append(f"del {', '.join(f'v{k}' for k in gone)}")
+            for k in gone:
+                del self.arrays[k]
+
+    # -- what calls are ---------------------------------------------------------------------------------
+
+    def _base(self, k: int) -> int:
+        return self.plan.slots[k].base
+
+    def _is_view(self, call: Call) -> bool:
+        return call.kernel in VIEWS and all(self._base(k) != k for k in results(call))
+
+    def _is_outside(self, call: Call) -> bool:
+        return call.kernel in self.keys
+
+    def _may_be_held(self, call: Call) -> bool:
+        return not self._is_outside(call) and not self._is_view(call)
+
+    def _is_read_by_a_graph(self, base: int, i: int) -> bool:
+        return any(j > i and self._may_be_held(self.calls[j]) for j in self.readers.get(base, ()))
+
+    def _may_be_given_away(self, k: int) -> bool:
+        """Whether output `k` was made anew, or is the user's."""
+        return k in self.passing or self.plan.slots[self._base(k)].kind != "made"
+
+    # -- arrays -----------------------------------------------------------------------------------------
+
+    def _keep(self, k: int, array: Array) -> None:
+        """Let slot `k` have memory of its own, with the values of `array`."""
+        self.arrays[k] = self.backend.copied(array)
+        self.nbytes += array.nbytes
+
+    def _make(self, call: Call, arrays: dict[int, Array]) -> None:
+        """Make `call` on the arrays, and put its results among them."""
+        kernel: Any = call.kernel
+        if not callable(kernel):
+            kernel = getattr(self.backend, kernel)
+        named = {name: _filled(value, arrays) for name, value in call.kwargs.items()}
+        _assign(call.result, kernel(*_filled(call.args, arrays), **named), arrays, set(reads(call)))
+
+
+def _filled(value: Any, arrays: dict[int, Array]) -> Any:
+    """`value` with arrays in place of their slots."""
+    if value.__class__ is Ref:
+        return arrays[value.index]
+    if value.__class__ in (tuple, list):
+        return value.__class__([_filled(part, arrays) for part in value])
+    if value.__class__ is slice:
+        return slice(*(_filled(part, arrays) for part in (value.start, value.stop, value.step)))
+    return value
+
+
+def _assign(result: Any, found: Any, arrays: dict[int, Array], given: set[int]) -> None:
+    if result.__class__ is Ref:
+        if result.index not in given:
+            arrays[result.index] = found
+    elif result.__class__ in (tuple, list):
+        for part, value in zip(result, found, strict=True):
+            _assign(part, value, arrays, given)

@@ -1,0 +1,315 @@
+"""Replays by CUDA graphs: on a GPU with `--device cuda`, else on the simulated device, whose streams capture, too.
+
+The stand-in for a stream notes what is given to it in place of doing it, refuses what CuPy refuses, and makes the noted
+calls on the memory of the capture: a result that nobody copied changes under its owner, an argument that nobody copied
+stays the first one.
+"""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+import simulated_runtime as runtime
+from test_compile_equality import MODELS, assert_close, train
+
+import autograd_core as ag
+from autograd_core import nn
+from autograd_core.backends.cuda.launch import Launcher, PointerTable
+from autograd_core.compiler import graphs
+from autograd_core.nn import functional as F
+
+
+@pytest.fixture(autouse=True)
+def backend(device: str) -> Iterator[Any]:
+    """The device. Its checks of values raise late: early ones read in the middle of a step, and keep graphs off."""
+    where = "cuda" if device == "cuda" else "simulated"
+    found = ag.devices.backend_of(where)
+    before, found.checks.immediate = found.checks.immediate, False
+    ag.set_default_device(where)
+    yield found
+    found.checks.immediate = before
+    found.checks.pending = False
+
+
+def in_graphs(function: Callable[..., Any]) -> Any:
+    return ag.compile(function, fullgraph=True, mode="reduce-overhead")
+
+
+def graphed(compiled: Any) -> graphs.GraphedRun:
+    found = compiled.plans[0].graphed
+    assert found is not None
+    return found
+
+
+# -- what is computed ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_training_in_graphs_is_eager_training(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    ag.set_default_dtype(ag.float64)
+    expected = train(MODELS[name], 8, "eager")
+    runs: list[graphs.GraphedRun] = []
+    capture = graphs.GraphedRun._capture
+    monkeypatch.setattr(graphs.GraphedRun, "_capture", lambda run, *rest: runs.append(run) or capture(run, *rest))
+    compile_ = ag.compile
+    monkeypatch.setattr(ag, "compile", lambda f, backend, **rest: compile_(f, mode="reduce-overhead", **rest))
+    assert_close(train(MODELS[name], 8, "inductor"), expected, 1e-10)
+    (run,) = runs
+    assert not run.why_not and run.graphs and run.calls > run.graphs
+
+
+def trained(step: Callable[..., Any], batches: list[Any]) -> list[Any]:
+    return [step(*batch) for batch in batches]
+
+
+def test_what_a_call_returned_stays_when_the_next_one_runs() -> None:
+    layer = nn.Linear(3, 2)
+
+    @in_graphs
+    def step(x: ag.Tensor) -> Any:
+        layer.zero_grad()
+        loss = layer(x).sigmoid().sum()
+        loss.backward()
+        return loss, loss * 2
+
+    losses, grads, expected = [], [], []
+    for i in range(6):
+        x = ag.full((4, 3), float(i))
+        losses.append(step(x))
+        grads.append(layer.bias.grad)
+        y = layer(x).sigmoid()
+        expected.append((y.sum().item(), (y * (1 - y)).sum(0).tolist()))
+        x.fill_(100.0)  # What a call was given is the caller's again.
+    assert graphed(step).graphs
+    for (loss, twice), grad, (value, slope) in zip(losses, grads, expected):
+        assert loss.item() == pytest.approx(value, rel=1e-5) and twice.item() == pytest.approx(2 * value, rel=1e-5)
+        assert grad is not None and grad.tolist() == pytest.approx(slope, rel=1e-4, abs=1e-6)
+
+
+def test_results_that_no_graph_reads_are_not_copied() -> None:
+    weight = ag.randn(3, 3)
+    f = in_graphs(lambda x: weight @ (weight @ x.t()).t()[:3])
+    for i in range(5):
+        x = ag.full((4, 3), float(i))
+        assert ag.allclose(f(x), weight @ (weight @ x.t()).t()[:3])
+    assert graphed(f).graphs == 0 and not graphed(f).why_not
+
+
+def test_a_compiled_model_in_an_eager_step() -> None:
+    ag.manual_seed(0)
+    model = nn.Sequential(nn.Linear(4, 8), nn.LayerNorm(8), nn.GELU(), nn.Linear(8, 2))
+    compiled = ag.compile(model, mode="reduce-overhead")
+    for i in range(6):
+        x = ag.randn(5, 4)
+        found, expected = [], []
+        for m, kept in ((compiled, found), (model, expected)):
+            model.zero_grad()
+            m(x).square().mean().backward()
+            kept += [p.grad.clone() for p in model.parameters() if p.grad is not None]
+        assert len(found) == 6 and all(ag.allclose(a, b, 1e-5, 1e-6) for a, b in zip(found, expected)), i
+    assert all(plan.graphed is not None and plan.graphed.graphs for plan in compiled._compiled.plans)
+
+
+# -- what changes between calls ------------------------------------------------------------------------------------
+
+
+def test_parameters_that_move_are_captured_again_and_those_that_always_move_are_not(backend: Any) -> None:
+    layer = nn.Linear(2, 2)
+    f = in_graphs(lambda x: layer(x).tanh() * 2)
+    x = ag.ones(1, 2)
+
+    def agrees() -> None:
+        with ag.no_grad():
+            assert ag.allclose(f(x), layer(x).tanh() * 2)
+
+    with ag.no_grad():
+        for _ in range(4):
+            agrees()
+        first = graphed(f)
+        layer.weight.data = ag.randn(2, 2)
+        for _ in range(4):
+            agrees()
+        assert graphed(f) is not first and graphed(f).graphs
+        for _ in range(8):
+            layer.weight.data = ag.randn(2, 2)
+            for _ in range(3):
+                agrees()
+    assert "lie elsewhere" in graphed(f).why_not
+
+
+def test_a_graph_stays_on_its_stream(backend: Any) -> None:
+    f = in_graphs(lambda x: x.exp() + 1)
+    x = ag.ones(3)
+    launched = []
+    for _ in range(4):
+        f(x)
+    replay = graphed(f)._replay
+    assert replay is not None
+    graphed(f)._replay = lambda *a: launched.append(1) or replay(*a)
+    with ag.cuda.stream(ag.cuda.Stream()) if backend.name == "cuda" else backend.xp.cuda.Stream(non_blocking=True):
+        assert ag.allclose(f(x), x.exp() + 1)
+    assert not launched
+    assert ag.allclose(f(x), x.exp() + 1) and launched
+
+
+def test_checks_of_values_are_made_by_graphs_too(backend: Any) -> None:
+    table = ag.arange(8.0).reshape(4, 2)
+    f = in_graphs(lambda i: F.embedding(i, table) * 2)
+    for _ in range(4):
+        f(ag.tensor([0, 3])).tolist()
+    assert graphed(f).graphs
+    wrong = f(ag.tensor([0, 4]))
+    with pytest.raises(IndexError, match="embedding: index 4 is out of range"):
+        wrong.tolist()
+    assert f(ag.tensor([1, 2])).tolist() == [[4.0, 6.0], [8.0, 10.0]]
+    backend.checks.turn += 1  # As if so many different checks had come that the numbers were given to others.
+    assert not graphed(f)._launched[0].fits
+    assert f(ag.tensor([0, 3])).tolist() == [[0.0, 2.0], [12.0, 14.0]]
+
+
+def test_the_memory_of_graphs_is_freed_with_them(backend: Any) -> None:
+    f = in_graphs(lambda x: x.exp() + 1)
+    x = ag.ones(1000)
+    gc.collect()
+    before = backend.memory_used()
+    for _ in range(4):
+        f(x)
+    held = backend.memory_used() - before
+    assert held >= 4000 and graphed(f).nbytes >= 4000
+    f.reset()
+    gc.collect()  # A recording is generated functions, which hold one another.
+    assert backend.memory_used() == before
+
+
+# -- what cannot be in a graph -------------------------------------------------------------------------------------
+
+
+def test_kernels_that_wait_for_the_device_stay_outside(backend: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    plain = backend.tanh
+
+    def reading(x: Any) -> Any:
+        x.get()
+        return plain(x)
+
+    monkeypatch.setattr(backend, "tanh", reading)
+    monkeypatch.setattr(backend, "can_fuse", False)
+    f = in_graphs(lambda x: ((x * 2).tanh() + 1).tanh().exp())
+    for i in range(5):
+        x = ag.full((3,), float(i))
+        assert ag.allclose(f(x), ((x * 2).tanh() + 1).tanh().exp())
+    assert list(graphed(f).outside) == ["tanh"] and graphed(f).graphs == 3
+    text = f.plans[0].explain()
+    assert "3 of 5 calls in 3 graphs" in text and "not in graphs: tanh" in text
+
+
+def test_copies_from_the_host_stay_outside(backend: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    plain, host = backend.exp, np.ones(3, np.float32)
+    monkeypatch.setattr(backend, "exp", lambda x: plain(x) * backend.from_host(host))
+    monkeypatch.setattr(backend, "can_fuse", False)
+    f = in_graphs(lambda x: x.exp() + 1)
+    for i in range(4):
+        assert ag.allclose(f(ag.full((3,), float(i))), ag.full((3,), float(i)).exp() + 1)
+    assert list(graphed(f).outside) == ["exp"] and graphed(f).graphs == 1
+
+
+def test_where_capture_fails_the_calls_are_made(backend: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(stream: Any) -> Any:
+        end(stream)
+        raise RuntimeError("cudaErrorStreamCaptureInvalidated")
+
+    stream = backend.xp.cuda.Stream
+    end = stream.end_capture
+    monkeypatch.setattr(stream, "end_capture", broken)
+    total = ag.zeros(3)
+    f = in_graphs(lambda x: total.add_(x).exp())
+    for _ in range(5):
+        f(ag.ones(3))
+    assert total.tolist() == [5.0] * 3  # Nothing was done twice, or not at all.
+    assert "Invalidated" in graphed(f).why_not and "no graphs: RuntimeError" in f.plans[0].explain()
+
+
+PARTLY: dict[str, tuple[Callable[[], Any], str]] = {
+    "an argument that is written to": (lambda: in_graphs(lambda x: x.mul_(2).sum()), "writes to an argument"),
+    "a view of an argument": (lambda: in_graphs(lambda x: (x.exp(), x[1:])), "returns a view of an argument"),
+    "results that share memory": (lambda: in_graphs(lambda x: (lambda y: (y, y[0]))(x.exp())), "two results share"),
+}
+
+
+@pytest.mark.parametrize("name", PARTLY)
+def test_plans_that_are_replayed_call_by_call(name: str) -> None:
+    make, why = PARTLY[name]
+    f = make()
+    for i in range(4):
+        f(ag.full((2, 2), float(i)))
+    assert why in graphed(f).why_not and why in f.plans[0].explain()
+
+
+def test_arguments_and_results_keep_their_strides() -> None:
+    f = in_graphs(lambda x, y: ((x + y).exp()[:, 1:], x.sum()))
+    for i in range(5):
+        text = ag.full((3, 5), float(i)).t()
+        x, y = text[:-1], text[1:]  # Views of one memory, with gaps.
+        found, total = f(x, y)
+        expected = (x + y).exp()[:, 1:]
+        assert ag.equal(found, expected) and found.stride() == expected.stride() and total.item() == 12.0 * i
+    assert graphed(f).graphs
+
+
+def test_large_plans_are_replayed_call_by_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(graphs, "MOST_BYTES", 1000)
+    f = in_graphs(lambda x: x.exp())
+    for _ in range(3):
+        f(ag.ones(300))
+    assert "launches are a small part" in graphed(f).why_not
+
+
+def test_modes_are_those_of_pytorch() -> None:
+    with pytest.raises(ValueError, match="unknown mode 'fast'; expected one of None, 'default', 'reduce-overhead'"):
+        ag.compile(lambda x: x, mode="fast")
+    f = ag.compile(lambda x: x + 1, mode="default")
+    for _ in range(3):
+        f(ag.ones(2))
+    assert f.plans[0].graphed is None and "graph" not in f.plans[0].explain().split("explain(")[0]
+    ag.set_default_device("cpu")
+    f = in_graphs(lambda x: x.exp() + 1)
+    for _ in range(4):
+        assert ag.allclose(f(ag.ones(2)), ag.ones(2).exp() + 1)
+    assert f.plans[0].graphed is None and "graphs: cpu has none" in f.plans[0].explain()
+
+
+# -- the stand-in --------------------------------------------------------------------------------------------------
+
+
+def test_a_capture_notes_and_does_not_do(backend: Any) -> None:
+    x, y = backend.from_host(np.ones(3, "f")), backend.from_host(np.zeros(3, "f"))
+    with backend.capture() as graph:
+        backend.copy_(y, backend.add(x, x))
+    assert backend.to_host(y).tolist() == [0.0] * 3
+    backend.fill_(x, 5.0)
+    graph.launch()
+    assert backend.to_host(y).tolist() == [10.0] * 3
+    assert graph.nbytes >= 12
+
+
+def test_a_capture_that_an_error_ends_leaves_the_stream_as_it_was(backend: Any) -> None:
+    stream = backend.xp.cuda.get_current_stream().ptr
+    with pytest.raises(ZeroDivisionError), backend.capture():
+        raise ZeroDivisionError
+    x = backend.from_host(np.ones(3, "f"))
+    assert backend.xp.cuda.get_current_stream().ptr == stream
+    assert backend.to_host(backend.add(x, x)).tolist() == [2.0] * 3
+    if backend.simulated:
+        assert runtime.capturing() is None
+
+
+def test_tables_of_addresses_are_filled_once_before_a_launch(backend: Any) -> None:
+    launcher = Launcher(backend.xp, (8, 0))
+    arrays = [backend.from_host(np.ones(2, "f")) for _ in range(3)]
+    with backend.capture() as graph:
+        table = launcher._table(PointerTable(arrays))
+        assert launcher._table(PointerTable(arrays)) is not table, "a kept table may be dropped while the graph lives"
+    assert backend.to_host(table).tolist() == [a.data.ptr for a in arrays] and len(graph.uploads) == 2
