@@ -213,7 +213,7 @@ def test_copies_from_the_host_stay_outside(backend: Any, monkeypatch: pytest.Mon
     f = in_graphs(lambda x: x.exp() + 1)
     for i in range(4):
         assert ag.allclose(f(ag.full((3,), float(i))), ag.full((3,), float(i)).exp() + 1)
-    assert list(graphed(f).outside) == ["exp"] and graphed(f).graphs == 1
+    assert graphed(f).outside == {"exp": "NotCapturable: an array is copied from the host"} and graphed(f).graphs == 1
 
 
 def test_where_capture_fails_the_calls_are_made(backend: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -249,12 +249,12 @@ def test_plans_that_are_replayed_call_by_call(name: str) -> None:
 
 
 def test_arguments_and_results_keep_their_strides() -> None:
-    f = in_graphs(lambda x, y: ((x + y).exp()[:, 1:], x.sum()))
+    f = in_graphs(lambda x, y: ((x + y).exp()[1:], x.sum()))
     for i in range(5):
         text = ag.full((3, 5), float(i)).t()
         x, y = text[:-1], text[1:]  # Views of one memory, with gaps.
         found, total = f(x, y)
-        expected = (x + y).exp()[:, 1:]
+        expected = (x + y).exp()[1:]
         assert ag.equal(found, expected) and found.stride() == expected.stride() and total.item() == 12.0 * i
     assert graphed(f).graphs
 
