@@ -10,10 +10,12 @@ from functools import lru_cache
 from typing import Any
 
 from autograd_core import dtypes
-from autograd_core.ops.checks import pair, require_alike, require_float
+from autograd_core.ops.checks import alike, pair, require_alike, require_float
 from autograd_core.ops.padding import pad
 from autograd_core.primitive import V, primitive
 from autograd_core.tensor import Tensor
+
+Shape = tuple[int, ...]
 
 SIZES = {1: "L", 2: "H, W", 3: "D, H, W"}  # How messages write the spatial dimensions.
 
@@ -126,52 +128,53 @@ def conv3d(
 def _convolve(
     name: str, dims: int, x: Tensor, w: Tensor, b: Tensor | None, stride: Any, padding: Any, dilation: Any, groups: int
 ) -> Tensor:
-    _check_types(name, x, w, b)
-    kernel = tuple(w.shape[2:])
+    if not alike(x, w, b):
+        _check_types(name, x, w, b)
+    given = (name, dims, x._data.shape, w._data.shape, None if b is None else b._data.shape)
     try:
-        stride, dilation, sides = _cached_geometry(name, dims, kernel, stride, padding, dilation)
+        stride, dilation, sides = _cached_geometry(*given, stride, padding, dilation, groups)
     except TypeError:  # A list, which cannot be looked up, or a mistake, which is told by its name.
-        stride, dilation, sides = _geometry(name, dims, kernel, stride, padding, dilation)
-    _check_shapes(name, dims, x, w, w.shape[:1], b, groups)
-    channels = x.shape[x.ndim - dims - 1]
-    if w.shape[1] * groups != channels:
-        raise RuntimeError(
-            f"{name}: given groups={groups} and weight of shape {tuple(w.shape)}, expected input of shape "
-            f"{tuple(x.shape)} to have "
-            f"{w.shape[1] * groups} channels, got {channels} channels instead"
-            + ("; if the first dimension counts images, use unsqueeze(1)" if w.shape[1] * groups == 1 else "")
-        )
-    if w.shape[0] % groups:
-        raise RuntimeError(
-            f"{name}: the {w.shape[0]} output channels of the weight are not divisible by groups={groups}"
-        )
-    shape = tuple(x.shape)[x.ndim - dims :]
-    for axis in range(dims):
-        size = shape[axis] + sides[2 * axis] + sides[2 * axis + 1]
-        if size < dilation[axis] * (kernel[axis] - 1) + 1:
-            padded = tuple(shape[a] + sides[2 * a] + sides[2 * a + 1] for a in range(dims))
-            raise RuntimeError(
-                f"{name}: padded input size per channel {padded} is smaller than the kernel {tuple(kernel)} with "
-                f"dilation {dilation}; use a smaller kernel, or more padding"
-            )
-    batched = x if x.ndim == dims + 2 else x.unsqueeze(0)
+        stride, dilation, sides = _geometry(*given, stride, padding, dilation, groups)
+    is_batch = x._data.ndim == dims + 2
+    batched = x if is_batch else x.unsqueeze(0)
     if dims == 1:
         batched, w = batched.unsqueeze(2), w.unsqueeze(2)
         stride, dilation, sides = (1, *stride), (1, *dilation), (0, 0, *sides)
     y = (_conv3d if dims == 3 else _conv2d)(batched, w, b, stride, sides, dilation, groups)
     if dims == 1:
         y = y.squeeze(2)
-    return y if x.ndim == dims + 2 else y.squeeze(0)  # type: ignore[no-any-return]
+    return y if is_batch else y.squeeze(0)  # type: ignore[no-any-return]
 
 
-def _geometry(name: str, dims: int, kernel: Any, stride: Any, padding: Any, dilation: Any) -> tuple[Any, Any, Any]:
-    """Stride, dilation and padding on each side, axis by axis."""
+def _geometry(
+    name: str, dims: int, x: Shape, w: Shape, b: Shape | None, stride: Any, padding: Any, dilation: Any, groups: int
+) -> tuple[Any, Any, Any]:
+    """Stride, dilation and padding on each side, axis by axis; for shapes that fit."""
+    kernel = w[2:]
     stride = pair(name, "stride", stride, 1, dims)
     dilation = pair(name, "dilation", dilation, 1, dims)
-    return stride, dilation, _sides(name, dims, padding, kernel, stride, dilation)
+    sides = _sides(name, dims, padding, kernel, stride, dilation)
+    _check_shapes(name, dims, x, w, w[:1], b, groups)
+    channels = x[len(x) - dims - 1]
+    if w[1] * groups != channels:
+        raise RuntimeError(
+            f"{name}: given groups={groups} and weight of shape {w}, expected input of shape {x} to have "
+            f"{w[1] * groups} channels, got {channels} channels instead"
+            + ("; if the first dimension counts images, use unsqueeze(1)" if w[1] * groups == 1 else "")
+        )
+    if w[0] % groups:
+        raise RuntimeError(f"{name}: the {w[0]} output channels of the weight are not divisible by groups={groups}")
+    padded = tuple(size + sides[2 * axis] + sides[2 * axis + 1] for axis, size in enumerate(x[len(x) - dims :]))
+    if any(size < d * (k - 1) + 1 for size, d, k in zip(padded, dilation, kernel)):
+        raise RuntimeError(
+            f"{name}: padded input size per channel {padded} is smaller than the kernel {kernel} with "
+            f"dilation {dilation}; use a smaller kernel, or more padding"
+        )
+    return stride, dilation, sides
 
 
-_cached_geometry = lru_cache(maxsize=256, typed=True)(_geometry)
+# A layer meets the same shapes again and again.
+_cached_geometry = lru_cache(maxsize=1024, typed=True)(_geometry)
 
 
 def _check_types(name: str, x: Tensor, w: Tensor, b: Tensor | None) -> None:
@@ -179,30 +182,25 @@ def _check_types(name: str, x: Tensor, w: Tensor, b: Tensor | None) -> None:
         require_float(name, x)
 
 
-def _check_shapes(name: str, dims: int, x: Tensor, w: Tensor, out: Any, b: Tensor | None, groups: int) -> None:
+def _check_shapes(name: str, dims: int, x: Shape, w: Shape, out: Shape, b: Shape | None, groups: int) -> None:
     sizes = SIZES[dims]
-    if w.ndim != dims + 2:
-        raise RuntimeError(f"{name}: expected a weight of {dims + 2} dimensions, got shape {tuple(w.shape)}")
-    if x.ndim not in (dims + 1, dims + 2):
+    if len(w) != dims + 2:
+        raise RuntimeError(f"{name}: expected a weight of {dims + 2} dimensions, got shape {w}")
+    if len(x) not in (dims + 1, dims + 2):
         raise RuntimeError(
-            f"{name}: expected input of shape (N, C, {sizes}) or (C, {sizes}), got {tuple(x.shape)}; use unsqueeze() "
-            "or reshape()"
+            f"{name}: expected input of shape (N, C, {sizes}) or (C, {sizes}), got {x}; use unsqueeze() or reshape()"
         )
-    if isinstance(groups, int) and w.shape[0] < groups or 0 in w.shape[2:] or (len(out) and not out[0]):
+    if isinstance(groups, int) and w[0] < groups or 0 in w[2:] or (len(out) and not out[0]):
         raise RuntimeError(
             f"{name}: expected a weight with an output channel for each of {groups} groups and a kernel of at least 1 "
-            f"in each dimension, got shape {tuple(w.shape)}"
+            f"in each dimension, got shape {w}"
         )
-    if 0 in x.shape[-dims:]:
-        raise RuntimeError(
-            f"{name}: only the batch and the channels of the input may be empty, got shape {tuple(x.shape)}"
-        )
+    if 0 in x[-dims:]:
+        raise RuntimeError(f"{name}: only the batch and the channels of the input may be empty, got shape {x}")
     if not isinstance(groups, int) or groups < 1:
         raise RuntimeError(f"{name}: groups must be a positive int, got {groups!r}")
-    if b is not None and tuple(b.shape) != tuple(out):
-        raise RuntimeError(
-            f"{name}: bias of shape {tuple(b.shape)}, expected {tuple(out)} for a weight of {tuple(w.shape)}"
-        )
+    if b is not None and b != out:
+        raise RuntimeError(f"{name}: bias of shape {b}, expected {out} for a weight of {w}")
 
 
 def _sides(name: str, dims: int, padding: Any, kernel: Any, stride: Any, dilation: Any) -> tuple[int, ...]:
@@ -312,7 +310,8 @@ def _transposed(
             f"{name}: output padding must be smaller than either stride or dilation, got output_padding {extra}, "
             f"stride {stride}, dilation {dilation}"
         )
-    _check_shapes(name, dims, x, w, (w.shape[1] * groups,) if w.ndim > 1 else (), b, groups)
+    out = (w.shape[1] * groups,) if w.ndim > 1 else ()
+    _check_shapes(name, dims, x._data.shape, w._data.shape, out, None if b is None else b._data.shape, groups)
     channels = x.shape[x.ndim - dims - 1]
     if w.shape[0] != channels or channels % groups:
         raise RuntimeError(

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from autograd_core import dtypes, storage
-from autograd_core.ops.checks import composite, require_float, require_same, require_tensors
+from autograd_core.ops.checks import alike, composite, require_float, require_same, require_tensors
 from autograd_core.primitive import V, primitive, unary
 from autograd_core.tensor import Tensor, wrap
 
@@ -122,22 +122,21 @@ def _batch_normalized(
     eps: float,
 ) -> Tensor:
     """`batch_norm` with any `eps`."""
-    require_tensors(
-        "batch_norm", input=input, running_mean=running_mean, running_var=running_var, weight=weight, bias=bias
-    )
-    require_float("batch_norm", input)
-    if input.ndim == 1 and not input.numel():
+    given = (running_mean, running_var, weight, bias)
+    if not alike(input, *given):
+        _check_batch_norm_types(input, *given)
+    shape = input._data.shape
+    if len(shape) == 1 and not shape[0]:
         return input * 1
-    if input.ndim < 2:
-        raise RuntimeError(f"batch_norm: expected input of shape (N, C, ...), got {tuple(input.shape)}")
-    channels = input.shape[1]
-    for name, t in (("running_mean", running_mean), ("running_var", running_var), ("weight", weight), ("bias", bias)):
-        if t is not None and tuple(t.shape) != (channels,):
+    if len(shape) < 2:
+        raise RuntimeError(f"batch_norm: expected input of shape (N, C, ...), got {shape}")
+    channels, expected = shape[1], shape[1:2]
+    for i, t in enumerate(given):
+        if t is not None and t._data.shape != expected:
             raise RuntimeError(
-                f"batch_norm: {name} should contain {channels} elements, one a channel, got shape {tuple(t.shape)}"
+                f"batch_norm: {_CHANNELWISE[i]} should contain {channels} elements, one a channel, got shape "
+                f"{tuple(t.shape)}"
             )
-        if t is not None and t._data.dtype.kind != "f":
-            raise RuntimeError(f"batch_norm: {name} must be floating-point, got {t.dtype}")
     if (running_mean is None) != (running_var is None):
         raise RuntimeError("batch_norm: running_mean and running_var must both be given, or neither")
     backend, data = input._backend, input._data
@@ -159,8 +158,20 @@ def _batch_normalized(
     else:
         if running_mean is None or running_var is None:
             raise RuntimeError("batch_norm: expected running_mean and running_var to be defined when training=False")
-        mean, var = running_mean.detach(), running_var.detach()
+        mean, var = wrap(running_mean._data, backend), wrap(running_var._data, backend)
     return _batch_norm(input, weight, bias, mean, var, eps, training)  # type: ignore[no-any-return]
+
+
+_CHANNELWISE = ("running_mean", "running_var", "weight", "bias")
+
+
+def _check_batch_norm_types(input: Tensor, *given: Tensor | None) -> None:
+    named = dict(zip(_CHANNELWISE, given, strict=True))
+    require_tensors("batch_norm", input=input, **named)
+    require_float("batch_norm", input)
+    for name, t in named.items():
+        if t is not None and t._data.dtype.kind != "f":
+            raise RuntimeError(f"batch_norm: {name} must be floating-point, got {t.dtype}")
 
 
 # -- layer, group and instance norm -----------------------------------------------------------------------

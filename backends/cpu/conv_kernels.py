@@ -40,7 +40,7 @@ _DOTS = micro.DOT_COLUMNS
 
 _BLOCK = 1 << 17  # Elements of a block, source and result: 512 KiB, for the second-level cache.
 _PIXELS = 1024  # So many pixels a block has, where there are so many: what is lost at the ends of lines is then little.
-_SMALL = 1 << 16  # Fewer multiplications than this by one thread.
+_SMALL = 1 << 20  # Fewer multiplications than this by one thread.
 _BLOCKS = 8  # Into which a batch is cut at least.
 _SUMS = 8  # Into which a gradient by the weight is cut at most.
 

@@ -22,6 +22,7 @@ from typing import Any
 
 from autograd_core.backends.cpu.cache import cache_dir
 
+NAMES = {"f": "float32", "d": "float64"}  # Of dtypes, by their character: `dtype.name` takes 2 us.
 _MONTH = 30 * 86400.0
 _HEADER = """import math
 from math import inf, nan

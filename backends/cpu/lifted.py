@@ -168,7 +168,7 @@ def _large_only(name: str, before: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _looped(name: str, dtype: Any, arrays: tuple[Array, ...], numbers: tuple[float, ...]) -> Array:
-    run = loop(name, len(arrays), dtype.name)
+    run = loop(name, len(arrays), generated.NAMES[dtype.char])
     out = np.empty(arrays[0].shape, dtype)
     flat = [x.reshape(-1) for x in arrays]
     (run if out.size >= _PARALLEL_FROM else run.serial)(*flat, *numbers, out.reshape(-1))

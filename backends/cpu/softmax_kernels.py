@@ -129,7 +129,7 @@ def _kernel(name: str, dtype: str) -> Any:
 
 
 def _run(name: str, like: Array, *args: Any) -> None:
-    compiled = _kernel(name, like.dtype.name)
+    compiled = _kernel(name, generated.NAMES[like.dtype.char])
     (compiled if like.size >= _PARALLEL_FROM else compiled.serial)(*args)
 
 
