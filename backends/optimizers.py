@@ -408,7 +408,8 @@ class OptimizerKernels:
         """The Euclidean norm of all `tensors`, of one dtype, as one vector; 0-d, in float32 for float16."""
         xp = self.xp
         squares = [xp.sum(xp.square(x.astype("float32") if x.dtype.char == "e" else x)) for x in tensors]
-        return xp.sqrt(xp.sum(xp.stack(squares)))
+        joined = self.cat(tuple([square.reshape(1) for square in squares]), 0)  # type: ignore[attr-defined]
+        return xp.sqrt(xp.sum(joined))
 
     def scale_all_(self, tensors: Arrays, factor: Array) -> Arrays:
         """Multiply each of the tensors by the 0-d `factor`."""

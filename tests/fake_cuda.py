@@ -301,6 +301,7 @@ class FakeLauncher:
             tables = [a.arrays if type(a) is PointerTable else [a] for a in arguments]
             graph.touch([getattr(x, "_host", x) for arrays in tables for x in arrays])
             graph.note(lambda: self._start(factory, constants, grid, block, arguments), ())
+            return
         self._start(factory, constants, grid, block, arguments)
 
     def _start(self, factory: Any, constants: tuple[Any, ...], grid: int, block: int, arguments: Any) -> None:

@@ -133,6 +133,8 @@ class ndarray:  # noqa: N801
         self._host[...] = arr
 
     def __getitem__(self, index: Any) -> ndarray:
+        if any(getattr(k, "dtype", "") == "bool" for k in (index if isinstance(index, tuple) else (index,))):
+            runtime.refuse("a read of how many are chosen")
         return wrap(done(_read_at, (self._host, strip(index)), {}), (self,))
 
     def __setitem__(self, index: Any, value: Any) -> None:

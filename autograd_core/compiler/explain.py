@@ -59,15 +59,16 @@ def _graphs(plan: Plan) -> list[str]:
     if not plan.in_graphs:
         return []
     if graphed is None:
-        why = "are made by the second replay" if plan.backend.can_capture else f"{plan.backend.name} has none"
+        why = "are made by the next replays" if plan.backend.can_capture else f"{plan.backend.name} has none"
         return [f"  graphs: {why}"]
     if graphed.why_not:
         return [f"  no graphs: {graphed.why_not}"]
     if not graphed.graphs:
-        return ["  graphs: are made by the second replay"]
+        return ["  graphs: are made by the next replays"]
     held = f"{graphed.calls} of {_count(len(plan.calls), 'call')} in {_count(graphed.graphs, 'graph')}"
     lines = [f"  {held}, which keep {size_text(graphed.nbytes)}"]
-    return [*lines, *(f"  not in graphs: {name} ({why})" for name, why in graphed.outside.items())]
+    outside = {getattr(kernel, "__name__", kernel): why for kernel, why in graphed.outside.items()}
+    return [*lines, *(f"  not in graphs: {name} ({why})" for name, why in outside.items())]
 
 
 def _loops(plan: Plan, fused: list[Call]) -> list[str]:

@@ -8,8 +8,8 @@ capture, so
 - results that the caller gets are copied from where a graph leaves them, so that the next run does not change them;
 - a plan whose live arrays have moved is captured again.
 
-The first run makes the calls one by one, by which their kernels are loaded. The second is made stretch by stretch:
-each is captured, then launched.
+The first run makes the calls one by one, by which their kernels are loaded. The second is made stretch by stretch,
+each captured, then launched, and finds out what stays outside; the third does so again, knowing that.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ if TYPE_CHECKING:
 Array = Any
 
 MOST_BYTES = 256 << 20  # Of all arrays of a run: in larger steps the host waits for the device, not it for the host.
-_MOST_CAPTURES = 4
+_MOST_CAPTURES = 8
 
 
 class GraphedRun:
-    """Runs `plan` as `plain` does, from the second run on by graphs. staying: the arrays that `plain` is bound to.
+    """Runs `plan` as `plain` does, by graphs as soon as it can. staying: the arrays that `plain` is bound to.
 
     why_not: what speaks against graphs, or "". graphs, calls: how many there are, and how many of the plan's calls they
     hold. outside: the kernels that they cannot hold, with what was said. nbytes: of memory that they keep.
@@ -40,7 +40,7 @@ class GraphedRun:
 
     def __init__(self, plan: Plan, plain: Callable[..., tuple[Array, ...]], staying: dict[int, Array]) -> None:
         self.why_not = objection(plan)
-        self.outside: dict[str, str] = {}
+        self.outside: dict[Any, str] = {}
         self.graphs = self.calls = self.nbytes = 0
         self._plan, self._plain, self._staying = weakref.ref(plan), plain, staying  # The plan holds this object.
         self._ran = False
@@ -48,10 +48,15 @@ class GraphedRun:
         self._replay: Callable[..., tuple[Array, ...]] | None = None
 
     def __call__(self, *arrays: Array) -> tuple[Array, ...]:
-        if self._replay is not None and all(graph.fits for graph in self._launched):
-            return self._replay(*arrays)
+        if self._replay is not None:
+            if self._launched and self._launched[0].is_stale:
+                self._replay = None
+            elif not self._launched or self._launched[0].fits:
+                return self._replay(*arrays)
+            else:
+                return self._plain(*arrays)
         plan = self._plan()
-        if self.why_not or not self._ran or self._replay is not None or plan is None:
+        if self.why_not or not self._ran or plan is None:
             self._ran = True
             return self._plain(*arrays)
         plan.captures += 1
@@ -61,17 +66,18 @@ class GraphedRun:
         return self._capture(plan, arrays)
 
     def _capture(self, plan: Plan, arrays: Sequence[Array]) -> tuple[Array, ...]:
-        stretches = _Stretches(plan, self._staying, arrays)
+        stretches = _Stretches(plan, self._staying, arrays, self.outside)
         found = stretches.run()
+        self._launched = stretches.graphs
+        self.graphs, self.calls, self.nbytes = len(stretches.graphs), stretches.held, stretches.nbytes
+        is_known = self.outside.keys() == stretches.outside.keys()
         self.outside = stretches.outside
         if stretches.problem:
             self.why_not = stretches.problem
-        else:
-            self._launched = stretches.graphs
-            self.graphs, self.calls = len(stretches.graphs), stretches.held
-            self.nbytes = stretches.nbytes
+            self._launched.clear()
+        elif is_known and len({graph.turn for graph in self._launched}) < 2:
             self._replay = stretches.replay()
-        return found
+        return found  # Else once more: who knows beforehand what stays outside copies less.
 
 
 def objection(plan: Plan) -> str:
@@ -103,9 +109,9 @@ class _Stretches:
     results of calls in between that no graph reads, which each run has anew.
     """
 
-    def __init__(self, plan: Plan, staying: dict[int, Array], given: Sequence[Array]) -> None:
+    def __init__(self, plan: Plan, staying: dict[int, Array], given: Sequence[Array], outside: dict[Any, str]) -> None:
         self.plan, self.backend = plan, plan.backend
-        self.outside: dict[str, str] = {}
+        self.outside = dict(outside)  # What no graph can hold: kernel -> why.
         self.problem = ""
         self.graphs: list[Any] = []
         self.held = self.nbytes = 0
@@ -114,20 +120,24 @@ class _Stretches:
         self.lines: list[str] = []
         self.writer = Writer(plan.backend)
         self.writer.names.update(copy_=self.backend.copy_, copied=self.backend.copied, __name__=__name__)
-        self.keys: set[Any] = set()  # What stands for the kernels of `outside`.
         once, self.calls = split(plan)
         for call in once:
             self._make(call, self.arrays)
         self.given = dict(zip(plan.arguments, given, strict=True))
-        for k, array in self.given.items():
-            self._keep(k, array)
-            self.lines.append(f"copy_(v{k}, a{k})")
         self.last: dict[int, int] = {}  # Where a slot is used last.
         self.readers: dict[int, list[int]] = {}  # Which calls look at the memory of a slot.
         for i, call in enumerate(self.calls):
             self.last.update(dict.fromkeys((*reads(call), *results(call)), i))
             for k in reads(call):
                 self.readers.setdefault(plan.slots[k].base, []).append(i)
+        for k, array in self.given.items():
+            if self._is_read_by_a_graph(self._base(k), -1):
+                self._keep(k, array)
+                self.lines.append(f"copy_(v{k}, a{k})")
+            else:
+                self.arrays[k] = array
+                self.passing.add(k)
+                self.lines.append(f"v{k} = a{k}")
 
     def run(self) -> tuple[Array, ...]:
         """Make all calls, in graphs where that can be done; the results."""
@@ -139,6 +149,8 @@ class _Stretches:
                 end += 1
             i = end
             self._forget(i)
+            if self.nbytes > MOST_BYTES:
+                self.problem = f"graphs would keep more than {MOST_BYTES >> 20} MiB"
         outputs = [(k, self.given.get(k, self.arrays[k])) for k in self.plan.outputs]
         return tuple([array if self._may_be_given_away(k) else self.backend.copied(array) for k, array in outputs])
 
@@ -162,10 +174,11 @@ class _Stretches:
         """Capture and launch as many calls from `start` on as one graph can hold; where they end."""
         stop = len(self.calls)
         while stop > start:
-            at, arrays, views = start, dict(self.arrays), []
+            at, arrays, views, has_begun = start, dict(self.arrays), [], False
             graph = self.backend.capture()
             try:
                 with graph:
+                    has_begun = True
                     while at < stop:
                         call = self.calls[at]
                         if self._is_view(call) and all(self._base(k) in self.passing for k in results(call)):
@@ -175,11 +188,11 @@ class _Stretches:
                         self._make(call, arrays)
                         at += 1
             except Exception as error:  # The array library's, the driver's, ours: each has classes of its own.
-                if at == stop:
-                    self.problem = f"{type(error).__name__}: {error}"
+                said = f"{type(error).__name__}: {error}"
+                if not has_begun or at == stop or "CaptureInvalidated" in said:  # Who broke it is not known.
+                    self.problem = said
                     return start
-                self.keys.add(self.calls[at].kernel)
-                self.outside[kernel_name(self.calls[at])] = f"{type(error).__name__}: {error}"
+                self.outside[self.calls[at].kernel] = said
                 stop = at
                 continue
             self.arrays = arrays
@@ -206,7 +219,12 @@ class _Stretches:
         call = self.calls[i]
         self._make(call, self.arrays)
         made = [k for k in dict.fromkeys(results(call)) if k not in reads(call)]
-        own = [k for k in made if self._base(k) in made]
+        kept = [self.backend.storage_key(self.arrays[k]) for k in reads(call) if k not in self.passing]
+        own = [
+            k for k in made
+            # A loop may have put its result over an argument: then it stays where that is.
+            if self._base(k) in made and not any(self.backend.storage_key(self.arrays[k]) is memory for memory in kept)
+        ]  # fmt: skip
         read = [k for k in own if self._is_read_by_a_graph(self._base(k), i)]
         self.lines.append(self.writer.line(call, read))
         for k in read:
@@ -217,7 +235,8 @@ class _Stretches:
 
     def _forget(self, i: int) -> None:
         """Let go what passes, and is not used from call `i` on."""
-        gone = sorted(k for k in self.passing if k in self.arrays and self.last[k] < i and k not in self.plan.outputs)
+        over = (k for k in self.passing if self.last.get(k, -1) < i and k not in self.plan.outputs)
+        gone = sorted(k for k in over if k in self.arrays)
         if gone:
             self.lines.append(f"del {', '.join(f'v{k}' for k in gone)}")
             for k in gone:
@@ -232,7 +251,7 @@ class _Stretches:
         return call.kernel in VIEWS and all(self._base(k) != k for k in results(call))
 
     def _is_outside(self, call: Call) -> bool:
-        return call.kernel in self.keys
+        return call.kernel in self.outside
 
     def _may_be_held(self, call: Call) -> bool:
         return not self._is_outside(call) and not self._is_view(call)

@@ -178,6 +178,9 @@ _cached_geometry = lru_cache(maxsize=1024, typed=True)(_geometry)
 
 
 def _check_types(name: str, x: Tensor, w: Tensor, b: Tensor | None) -> None:
+    for argument, t in (("input", x), ("weight", w)):
+        if t is None:
+            raise TypeError(f"{name}: argument {argument!r} must be a Tensor, got NoneType")
     if require_alike(name, input=x, weight=w, bias=b).dtype is not dtypes.int64:
         require_float(name, x)
 

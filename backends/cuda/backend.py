@@ -14,7 +14,7 @@ from autograd_core.backends.base import Array, Backend
 from autograd_core.backends.cuda import kernels, matmul
 from autograd_core.backends.cuda.checks import DeferredChecks
 from autograd_core.backends.cuda.counts import Counts, reading, watched
-from autograd_core.backends.cuda.graphs import Graph, NotCapturable, current
+from autograd_core.backends.cuda.graphs import Graph, NotCapturable, alone, current
 from autograd_core.backends.cuda.indexing import CudaIndexKernels
 from autograd_core.backends.cuda.memory import CudaMemory
 from autograd_core.backends.cuda.views import CudaViewKernels
@@ -97,7 +97,8 @@ class CudaBackend(CudaIndexKernels, CudaViewKernels, CudaMemory, Backend):
 
     def wait(self) -> None:
         """`synchronize`, uncounted."""
-        self.device.synchronize()
+        with alone:
+            self.device.synchronize()
         self.raise_pending()
 
     def watched(self) -> Any:

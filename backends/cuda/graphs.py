@@ -6,7 +6,8 @@
 
 A graph names memory by its address: whatever is allocated while it is noted stays allocated as long as the graph is.
 What cannot be noted raises: products and factorisations, since CuPy's cuBLAS and cuSOLVER refuse; copies from and to
-the host; whatever waits for the device. Kernels must have run once before, so that they are loaded.
+the host; sorting, and whatever else waits for the device. Kernels must have run once before, so that they are loaded.
+While one thread captures, others may give work to the device, but not wait for all of it: they wait for the capture.
 """
 
 from __future__ import annotations
@@ -27,6 +28,8 @@ class _Current(threading.local):
 
 # The graph that this thread is noting.
 current = _Current()
+# Held by who captures, and by who waits for a whole device, which would break the capture.
+alone = threading.RLock()
 
 
 class NotCapturable(RuntimeError):
@@ -39,7 +42,7 @@ class Graph:
     def __init__(self, backend: Any) -> None:
         self.nbytes = 0
         self.noted: list[Check] = []  # Checks of values whose numbers the graph writes.
-        self.uploads: list[tuple[Array, Any]] = []  # Arrays to be filled from the host, once, before the first launch.
+        self._uploads: list[tuple[Array, Any]] = []  # To be filled from the host, once, before the first launch.
         self._backend = backend
         self._held: list[Any] = []
         self._context = contextlib.ExitStack()
@@ -48,12 +51,15 @@ class Graph:
     def __enter__(self) -> Self:
         cuda = self._backend.xp.cuda
         self._backend.checks.prepare()
-        self._turn = self._backend.checks.turn
+        self.turn = self._backend.checks.turn
         self._outside, self._allocate = cuda.get_current_stream(), cuda.get_allocator()
         self._stream = cuda.Stream(non_blocking=True)
-        self._context.enter_context(self._stream)
-        self._context.enter_context(cuda.using_allocator(self._hold))
-        self._stream.begin_capture()
+        with contextlib.ExitStack() as context:
+            context.enter_context(alone)
+            context.enter_context(self._stream)
+            context.enter_context(cuda.using_allocator(self._hold))
+            self._stream.begin_capture()
+            self._context = context.pop_all()
         current.graph = self
         return self
 
@@ -67,8 +73,14 @@ class Graph:
         finally:
             self._context.close()
         if error is None:
-            for array, host in self.uploads:
+            for array, host in self._uploads:
                 array.set(host)
+
+    def upload(self, host: Any) -> Array:
+        """An array of the device that holds `host` from the first launch on."""
+        array = self._backend.xp.empty(host.shape, host.dtype)
+        self._uploads.append((array, host))
+        return array
 
     def _hold(self, size: int) -> Any:
         with self._outside:  # Memory is lent by stream, and this is where the graph will run.
@@ -79,10 +91,14 @@ class Graph:
 
     @property
     def fits(self) -> bool:
-        """Whether the graph may be launched now: on the stream that was current, and its checks still have their
-        numbers."""
-        cuda, checks = self._backend.xp.cuda, self._backend.checks
-        return bool(cuda.get_current_stream().ptr == self._outside.ptr) and checks.turn == self._turn
+        """Whether the graph may be launched now: on the stream that was current, and no check is to be waited for."""
+        stream = self._backend.xp.cuda.get_current_stream()
+        return bool(stream.ptr == self._outside.ptr) and not self._backend.checks.immediate
+
+    @property
+    def is_stale(self) -> bool:
+        """Whether the numbers of its checks have been given to others."""
+        return bool(self._backend.checks.turn != self.turn)
 
     def launch(self) -> None:
         """Run what was noted, after all earlier work on the stream."""

@@ -80,9 +80,7 @@ class Launcher:
     def _table(self, table: PointerTable) -> Array:
         """The addresses as a device array; kept, since a training step asks for the same ones again."""
         if current.graph is not None:
-            noted = self.cupy.empty((len(table.arrays),), "uint64")
-            current.graph.uploads.append((noted, np.array([x.data.ptr for x in table.arrays], np.uint64)))
-            return noted
+            return current.graph.upload(np.array([x.data.ptr for x in table.arrays], np.uint64))
         # By stream, too: on another one the copy may not have arrived.
         addresses = (self.cupy.cuda.get_current_stream().ptr, *[x.data.ptr for x in table.arrays])
         found = self._tables.get(addresses)

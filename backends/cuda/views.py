@@ -5,6 +5,8 @@ from __future__ import annotations
 import weakref
 from typing import Any
 
+from autograd_core.backends.cuda.graphs import current
+
 Array = Any
 Shape = tuple[int, ...]
 
@@ -25,6 +27,18 @@ class CudaViewKernels:
     def address(self, x: Array) -> int:
         return int(x.data.ptr)
 
+    def cat(self, arrays: tuple[Array, ...], axis: int) -> Array:
+        if current.graph is None or len(arrays) <= 8:
+            return self.xp.concatenate(arrays, axis)
+        # Of more than eight arrays CuPy copies the addresses from the host.
+        shape = list(arrays[0].shape)
+        shape[axis] = sum(x.shape[axis] for x in arrays)
+        out, end = self.xp.empty(tuple(shape), self.xp.result_type(*arrays)), 0
+        for x in arrays:
+            start, end = end, end + x.shape[axis]
+            out[(*[slice(None)] * (axis % x.ndim), slice(start, end))] = x
+        return out
+
     def expand(self, x: Array, shape: Shape) -> Array:
         return self.xp.broadcast_to(x, shape)
 
@@ -44,8 +58,11 @@ class CudaViewKernels:
         copy = self.xp.array(x, copy=True, order="K")
         if copy.strides == x.strides or not x.size:
             return copy
-        span = sum((n - 1) * stride for n, stride in zip(x.shape, x.strides)) // x.dtype.itemsize + 1
-        copy = self._strided(self.xp.empty((span,), x.dtype), x.shape, x.strides)
+        # From the lowest address on: an axis with a negative stride begins at its end.
+        backwards = tuple(slice(None, None, -1 if stride < 0 else 1) for stride in x.strides)
+        steps = tuple(abs(stride) for stride in x.strides)
+        span = sum((n - 1) * step for n, step in zip(x.shape, steps)) // x.dtype.itemsize + 1
+        copy = self._strided(self.xp.empty((span,), x.dtype), x.shape, steps)[backwards]
         copy[...] = x
         return copy
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from autograd_core.backends.cuda.graphs import current
 from autograd_core.backends.cuda.kernels.blocks import block_sum, real_of, spread
 from autograd_core.backends.cuda.launch import PointerTable
 
@@ -175,15 +176,22 @@ def scale_tensors(cuda, real):
 def _chunks(gpu: Any, tensors: list[Array]) -> tuple[Array, Array, Array]:
     """For each chunk its tensor and where it starts in it, and the tensors' sizes: device arrays that are kept."""
     sizes = tuple([x.size for x in tensors])
+    if current.graph is not None:
+        first, starts, counts = (current.graph.upload(np.array(column, np.int64)) for column in _columns(sizes))
+        return first, starts, counts
     key = (gpu.backend.xp.cuda.get_current_stream().ptr, sizes)  # On another stream the copy may not have arrived.
     found = gpu.layouts.get(key)
     if found is None:
-        pairs = [(k, start) for k, n in enumerate(sizes) for start in range(0, n, _CHUNK)]
-        columns = (*zip(*pairs), sizes)
         if len(gpu.layouts) >= 64:
             del gpu.layouts[next(iter(gpu.layouts))]
-        found = gpu.layouts[key] = tuple(gpu.backend.from_host(np.array(column, np.int64)) for column in columns)
+        columns = [np.array(column, np.int64) for column in _columns(sizes)]
+        found = gpu.layouts[key] = tuple(map(gpu.backend.from_host, columns))
     return found  # type: ignore[no-any-return]
+
+
+def _columns(sizes: tuple[int, ...]) -> tuple[Any, ...]:
+    pairs = [(k, start) for k, n in enumerate(sizes) for start in range(0, n, _CHUNK)]
+    return (*zip(*pairs), sizes)
 
 
 def _groups(*lists: Arrays) -> Iterator[list[int]]:
