@@ -225,8 +225,8 @@ class Recorder:
             values[index] = new
         backend = self.backend
         for call in self.calls:
-            kwargs = {k: _decode(v, values) for k, v in call.kwargs.items()}
-            _bind(call.result, getattr(backend, call.kernel)(*_decode(call.args, values), **kwargs), values)
+            kwargs = {k: decode(v, values) for k, v in call.kwargs.items()}
+            fill(call.result, getattr(backend, call.kernel)(*decode(call.args, values), **kwargs), values)
         for index, name in self._written.items():
             storage.mark_mutated(backend, values[index], name)
         return Replay(self, values)
@@ -330,19 +330,21 @@ def _describe(value: Any) -> str:
     return f"a {kind} of shape {tuple(getattr(array, 'shape', ()))} and {getattr(array, 'dtype', 'no dtype')}"
 
 
-def _decode(value: Any, values: list[Array]) -> Any:
+def decode(value: Any, values: Any) -> Any:
+    """`value` with `values[k]` in place of `Ref(k)`."""
     if value.__class__ is Ref:
         return values[value.index]
     if value.__class__ in (tuple, list):
-        return value.__class__([_decode(v, values) for v in value])
+        return value.__class__([decode(v, values) for v in value])
     if value.__class__ is slice:
-        return slice(*(_decode(v, values) for v in (value.start, value.stop, value.step)))
+        return slice(*(decode(v, values) for v in (value.start, value.stop, value.step)))
     return value
 
 
-def _bind(result: Any, value: Any, values: list[Array]) -> None:
+def fill(result: Any, value: Any, values: Any) -> None:
+    """`values[k]` becomes what stands in `value` where `result` has `Ref(k)`."""
     if result.__class__ is Ref:
         values[result.index] = value
     elif result.__class__ in (tuple, list):
         for part, part_value in zip(result, value, strict=True):
-            _bind(part, part_value, values)
+            fill(part, part_value, values)

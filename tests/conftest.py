@@ -14,6 +14,7 @@ import importlib.util
 import os
 import sys
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -112,6 +113,18 @@ def device(request: pytest.FixtureRequest) -> str:
 def simulated(device: str) -> bool:
     """Whether the run is on the simulated device, which is slow."""
     return device != "cpu" and getattr(ag.devices.backend_of(device), "simulated", True)
+
+
+@pytest.fixture
+def cuda_backend(device: str) -> Iterator[Any]:
+    """A GPU or the simulated device, which is then the default one; its checks of values raise late."""
+    where = "cuda" if device == "cuda" else "simulated"
+    found = ag.devices.backend_of(where)
+    before, found.checks.immediate = found.checks.immediate, False
+    ag.set_default_device(where)
+    yield found
+    found.checks.immediate = before
+    found.checks.pending = False
 
 
 @pytest.fixture(autouse=True)

@@ -18,7 +18,7 @@ from autograd_core.compiler.capture import Tape, plan_of
 from autograd_core.compiler.plan import CONSTANT, LIVE, Plan
 from autograd_core.engine import Extra, Node
 from autograd_core.primitive import _PICK, Primitive, V, make_node
-from autograd_core.recorder import Ref
+from autograd_core.recorder import Ref, decode
 from autograd_core.tensor import Tensor
 
 Optimise = Callable[[Plan], Plan]
@@ -103,7 +103,7 @@ class Template:
         nodes: list[Node] = []
         for p, inputs, saved, params, shape in self._nodes:
             found = tuple([None if i is None else nodes[i[1]] if i[0] else ends[i[1]] for i in inputs])
-            node = make_node(p, backend, found, _decode(saved, kept), _decode(params, kept), shape)
+            node = make_node(p, backend, found, decode(saved, kept), decode(params, kept), shape)
             if p is _PICK:
                 node.extra = Extra()
             nodes.append(node)
@@ -216,11 +216,3 @@ def _nodes(roots: Sequence[Any], start: int) -> Iterator[Node]:
             if edge.__class__ is Node and edge not in seen:
                 seen.add(edge)
                 stack.append(edge)
-
-
-def _decode(value: Any, kept: Sequence[Any]) -> Any:
-    if value.__class__ is Ref:
-        return kept[value.index]
-    if value.__class__ in (tuple, list):
-        return value.__class__([_decode(part, kept) for part in value])
-    return value

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from autograd_core.compiler.calls import kernel_name, reads, results, written_by
 from autograd_core.compiler.replay import VIEWS, Writer, split
-from autograd_core.recorder import Call, Ref
+from autograd_core.recorder import Call, decode, fill
 
 if TYPE_CHECKING:
     from autograd_core.compiler.plan import Plan
@@ -275,25 +275,5 @@ class _Stretches:
         kernel: Any = call.kernel
         if not callable(kernel):
             kernel = getattr(self.backend, kernel)
-        named = {name: _filled(value, arrays) for name, value in call.kwargs.items()}
-        _assign(call.result, kernel(*_filled(call.args, arrays), **named), arrays, set(reads(call)))
-
-
-def _filled(value: Any, arrays: dict[int, Array]) -> Any:
-    """`value` with arrays in place of their slots."""
-    if value.__class__ is Ref:
-        return arrays[value.index]
-    if value.__class__ in (tuple, list):
-        return value.__class__([_filled(part, arrays) for part in value])
-    if value.__class__ is slice:
-        return slice(*(_filled(part, arrays) for part in (value.start, value.stop, value.step)))
-    return value
-
-
-def _assign(result: Any, found: Any, arrays: dict[int, Array], given: set[int]) -> None:
-    if result.__class__ is Ref:
-        if result.index not in given:
-            arrays[result.index] = found
-    elif result.__class__ in (tuple, list):
-        for part, value in zip(result, found, strict=True):
-            _assign(part, value, arrays, given)
+        named = {name: decode(value, arrays) for name, value in call.kwargs.items()}
+        fill(call.result, kernel(*decode(call.args, arrays), **named), arrays)

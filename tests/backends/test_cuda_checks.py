@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -57,25 +57,13 @@ def _assigned(x: Any) -> Any:
     return x
 
 
-@pytest.fixture
-def backend(device: str) -> Iterator[Any]:
-    """The device, raising late."""
-    where = "cuda" if device == "cuda" else "simulated"
-    found = ag.devices.backend_of(where)
-    before, found.checks.immediate = found.checks.immediate, False
-    ag.set_default_device(where)
-    yield found
-    found.checks.immediate = before
-    found.checks.pending = False
-
-
 @each
 def test_noted_now_raised_at_the_read_out(
-    call: Callable[[], Any], error: type[Exception], message: str, backend: Any
+    call: Callable[[], Any], error: type[Exception], message: str, cuda_backend: Any
 ) -> None:
-    before = backend.counts.as_dict()
+    before = cuda_backend.counts.as_dict()
     result = call()
-    after = backend.counts.as_dict()
+    after = cuda_backend.counts.as_dict()
     assert (before["to_host"], before["synchronizations"]) == (after["to_host"], after["synchronizations"])
     with pytest.raises(error, match=message):
         result.tolist()
@@ -84,9 +72,9 @@ def test_noted_now_raised_at_the_read_out(
 
 @each
 def test_raised_at_once_where_asked_for(
-    call: Callable[[], Any], error: type[Exception], message: str, backend: Any
+    call: Callable[[], Any], error: type[Exception], message: str, cuda_backend: Any
 ) -> None:
-    backend.checks.immediate = True
+    cuda_backend.checks.immediate = True
     with pytest.raises(error, match=message):
         call()
 
@@ -98,18 +86,18 @@ def test_the_cpu_raises_at_once(call: Callable[[], Any], error: type[Exception])
 
 
 @pytest.mark.parametrize("read", ["item", "print", "bool", "synchronize", "numpy", "float"])
-def test_every_read_out_raises(read: str, backend: Any) -> None:
+def test_every_read_out_raises(read: str, cuda_backend: Any) -> None:
     ag.gather(ag.ones(2), 0, bad(2))
     x = ag.ones(1)
     reads: dict[str, Callable[[], Any]] = {
         "item": x.item, "print": lambda: repr(x), "bool": lambda: bool(x), "numpy": lambda: x.cpu().numpy(),
-        "synchronize": backend.synchronize, "float": lambda: float(x),
+        "synchronize": cuda_backend.synchronize, "float": lambda: float(x),
     }  # fmt: skip
     with pytest.raises(RuntimeError, match="gather"):
         reads[read]()
 
 
-def test_what_is_right_raises_nothing(backend: Any) -> None:
+def test_what_is_right_raises_nothing(cuda_backend: Any) -> None:
     x, index = ag.ones(3, 4), bad(-3, 2)
     assert x[index].sum().item() == 8 and x[:, bad(-4)].sum().item() == 3
     assert x[bad(1), ..., bad(-1)].item() == 1 and x[None, bad(2)].sum().item() == 4
@@ -117,10 +105,10 @@ def test_what_is_right_raises_nothing(backend: Any) -> None:
     assert F.cross_entropy(ag.zeros(2, 4), bad(-100, 1)).item() == pytest.approx(1.3862943611198906)
     assert ag.gather(x, 1, ag.zeros(0, 1, dtype=ag.int64)).shape == (0, 1)
     assert F.embedding(ag.zeros(0, dtype=ag.int64), x).shape == (0, 4)
-    backend.synchronize()
+    cuda_backend.synchronize()
 
 
-def test_the_right_one_of_several_is_raised(backend: Any) -> None:
+def test_the_right_one_of_several_is_raised(cuda_backend: Any) -> None:
     x = ag.ones(4)
     ag.gather(x, 0, bad(1))
     ag.take(x, bad(6))
@@ -128,19 +116,19 @@ def test_the_right_one_of_several_is_raised(backend: Any) -> None:
     with pytest.raises(IndexError, match="take.*index 6"):
         x.sum().item()
     ag.take(x, bad(2))
-    backend.synchronize()
+    cuda_backend.synchronize()
 
 
-def test_more_checks_than_there_are_places(backend: Any) -> None:
-    number = backend.xp.zeros((), "uint64")
+def test_more_checks_than_there_are_places(cuda_backend: Any) -> None:
+    number = cuda_backend.xp.zeros((), "uint64")
     for i in range(3000):
-        backend.checks.note(Check(ValueError, f"check {i}: {{}}", 1, 0), number)
-    backend.checks.note(Check(ValueError, "the last: {}", 1, 5), number + 3)
+        cuda_backend.checks.note(Check(ValueError, f"check {i}: {{}}", 1, 0), number)
+    cuda_backend.checks.note(Check(ValueError, "the last: {}", 1, 5), number + 3)
     with pytest.raises(ValueError, match="the last: 8"):
-        backend.synchronize()
+        cuda_backend.synchronize()
 
 
-def test_a_training_step_notes_and_goes_on(backend: Any) -> None:
+def test_a_training_step_notes_and_goes_on(cuda_backend: Any) -> None:
     model = nn.Sequential(nn.Embedding(4, 3), nn.Flatten(), nn.Linear(6, 2))
     optimizer = ag.optim.SGD(model.parameters(), lr=0.1)
     loss = F.cross_entropy(model(ag.tensor([[0, 9]])), bad(1))
@@ -175,7 +163,7 @@ else:
         assert done.stdout.strip() == expected, done.stdout + done.stderr
 
 
-def test_compiled_functions_check_too(backend: Any) -> None:
+def test_compiled_functions_check_too(cuda_backend: Any) -> None:
     x, ones = ag.arange(4.0), ag.ones(2).long()
     for place in ("cpu", ag.get_default_device()):
         lookup = ag.compile(lambda x, index: ag.gather(x, 0, index) * 2)

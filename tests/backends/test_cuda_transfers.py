@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -62,25 +62,14 @@ MODELS: dict[str, tuple[Callable[[], Any], Callable[[], Any]]] = {
 }  # fmt: skip
 
 
-@pytest.fixture
-def backend(device: str) -> Iterator[Any]:
-    """The device, raising late."""
-    where = "cuda" if device == "cuda" else "simulated"
-    found = ag.devices.backend_of(where)
-    before, found.checks.immediate = found.checks.immediate, False
-    ag.set_default_device(where)
-    yield found
-    found.checks.immediate = before
-
-
-def since(backend: Any, before: dict[str, int]) -> dict[str, int]:
-    return {name: n - before[name] for name, n in backend.counts.as_dict().items() if n != before[name]}
+def since(cuda_backend: Any, before: dict[str, int]) -> dict[str, int]:
+    return {name: n - before[name] for name, n in cuda_backend.counts.as_dict().items() if n != before[name]}
 
 
 @pytest.mark.parametrize(("optimizer", "options"), OPTIMIZERS, ids=NAMES)
 @pytest.mark.parametrize("model", MODELS)
 def test_a_step_copies_nothing_and_waits_for_nothing(
-    model: str, optimizer: str, options: dict[str, Any], backend: Any
+    model: str, optimizer: str, options: dict[str, Any], cuda_backend: Any
 ) -> None:
     make, inputs = MODELS[model]
     net, x, target = make(), inputs(), ag.randint(0, 5, (4,))
@@ -98,10 +87,10 @@ def test_a_step_copies_nothing_and_waits_for_nothing(
         total.add_(loss.detach())
 
     step()
-    with watched(backend):
-        before = backend.counts.as_dict()
+    with watched(cuda_backend):
+        before = cuda_backend.counts.as_dict()
         step()
-        assert since(backend, before) == {}
+        assert since(cuda_backend, before) == {}
     assert total.item() > 0
 
 
@@ -122,12 +111,12 @@ LOSSES: dict[str, Callable[[Any, Any], Any]] = {
 
 
 @pytest.mark.parametrize("loss", LOSSES)
-def test_losses_and_lookups_wait_for_nothing(loss: str, backend: Any) -> None:
+def test_losses_and_lookups_wait_for_nothing(loss: str, cuda_backend: Any) -> None:
     x, y = ag.randn(4, 5, requires_grad=True), ag.randint(0, 5, (4,))
-    with watched(backend):
-        before = backend.counts.as_dict()
+    with watched(cuda_backend):
+        before = cuda_backend.counts.as_dict()
         LOSSES[loss](x, y).backward()
-        assert since(backend, before) == {}
+        assert since(cuda_backend, before) == {}
     assert ag.isfinite(x.grad).all().item()
 
 
@@ -138,12 +127,12 @@ READS: dict[str, Callable[[Any], Any]] = {
 
 
 @pytest.mark.parametrize("read", READS)
-def test_read_outs_are_counted(read: str, backend: Any) -> None:
+def test_read_outs_are_counted(read: str, cuda_backend: Any) -> None:
     x = ag.ones(3)
-    with watched(backend):
-        before = backend.counts.as_dict()
+    with watched(cuda_backend):
+        before = cuda_backend.counts.as_dict()
         READS[read](x)
-        found = since(backend, before)
+        found = since(cuda_backend, before)
     assert found.pop("to_host") >= 1 and found.pop("bytes_to_host") >= 1 and not found
 
 
@@ -154,38 +143,38 @@ DEPEND: dict[str, Callable[[Any], Any]] = {
 
 
 @pytest.mark.parametrize("name", DEPEND)
-def test_shapes_that_depend_on_data_are_read_past_the_door(name: str, backend: Any) -> None:
+def test_shapes_that_depend_on_data_are_read_past_the_door(name: str, cuda_backend: Any) -> None:
     """They make the host wait; on a GPU CuPy does so inside, where the simulated device does not."""
-    with watched(backend):
-        before = backend.counts.as_dict()
+    with watched(cuda_backend):
+        before = cuda_backend.counts.as_dict()
         DEPEND[name](ag.tensor([0.0, 1.0, 2.0]))
-        found = since(backend, before)
+        found = since(cuda_backend, before)
     assert found.get("to_host", 0) == 0 and found["to_device"] == 1
 
 
-def test_a_loader_copies_a_batch_once(backend: Any) -> None:
+def test_a_loader_copies_a_batch_once(cuda_backend: Any) -> None:
     with ag.device("cpu"):
         data = TensorDataset(ag.randn(8, 3), ag.arange(8))
         batches = list(DataLoader(data, batch_size=4))
-    before = backend.counts.as_dict()
+    before = cuda_backend.counts.as_dict()
     for x, y in batches:
         x.to(ag.get_default_device()), y.to(ag.get_default_device())
-    assert since(backend, before) == {"to_device": 4, "bytes_to_device": 8 * 3 * 4 + 8 * 8}
+    assert since(cuda_backend, before) == {"to_device": 4, "bytes_to_device": 8 * 3 * 4 + 8 * 8}
 
 
-def test_synchronize_is_counted(backend: Any) -> None:
-    before = backend.counts.as_dict()
-    backend.synchronize()
-    assert since(backend, before) == {"synchronizations": 1}
+def test_synchronize_is_counted(cuda_backend: Any) -> None:
+    before = cuda_backend.counts.as_dict()
+    cuda_backend.synchronize()
+    assert since(cuda_backend, before) == {"synchronizations": 1}
 
 
-def test_the_profiler_tells_of_transfers(backend: Any) -> None:
+def test_the_profiler_tells_of_transfers(cuda_backend: Any) -> None:
     x = ag.ones(4, 3)
     with ag.profiler.profile() as prof:
         y = (x * 2).sum()
         y.item()
         ag.tensor([1.0, 2.0]) + 1
-    wanted = dict.fromkeys(backend.counts.as_dict(), 0) | {
+    wanted = dict.fromkeys(cuda_backend.counts.as_dict(), 0) | {
         "to_host": 1, "bytes_to_host": 4, "to_device": 1, "bytes_to_device": 8,
     }  # fmt: skip
     assert prof.transfers == wanted
@@ -202,15 +191,15 @@ def test_the_profiler_has_nothing_to_tell_of_the_cpu() -> None:
     assert not any(prof.transfers.values())
 
 
-def test_a_kernel_that_reads_is_found(backend: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_kernel_that_reads_is_found(cuda_backend: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """The counter sees what it is there for: a kernel that makes the host wait."""
-    honest = backend.exp
+    honest = cuda_backend.exp
 
     @functools.wraps(honest)
     def hasty(x: Any) -> Any:
         return honest(x) if bool((x == x).all()) else x
 
-    monkeypatch.setattr(backend, "exp", hasty)
-    with watched(backend), ag.profiler.profile() as prof:
+    monkeypatch.setattr(cuda_backend, "exp", hasty)
+    with watched(cuda_backend), ag.profiler.profile() as prof:
         ag.ones(3).exp()
     assert prof.transfers["hidden"] >= 1
