@@ -267,6 +267,15 @@ def test_distortion_keeps_the_digit_and_moves_every_one_differently() -> None:
     assert middle.mean().item() == pytest.approx(13.5, abs=0.5) and 0.3 < middle.std().item() < 2
 
 
+def test_an_image_is_moved_by_parts_of_a_pixel() -> None:
+    image = ag.zeros(1, 1, 6, 6)
+    image[0, 0, 2, 3] = 1.0
+    moved = mnist_best.moved(image, 1.0, -0.5)[0, 0]
+    expected = ag.zeros(6, 6)
+    expected[3, 2] = expected[3, 3] = 0.5
+    assert ag.allclose(moved, expected, atol=1e-6)
+
+
 @trains
 def test_learning_slowdown(tmp_path: Path, moved_digits: Path) -> None:
     result = run_quick("learning-slowdown", tmp_path, "--data", str(moved_digits))
