@@ -57,6 +57,16 @@ class DeferredChecks:
             if self._numbers is None:
                 self._numbers = self._xp.zeros((_SLOTS,), "uint64")
 
+    def clear(self) -> None:
+        """Give all numbers back, for other checks."""
+        with self._lock:
+            self._slots.clear()
+            self._latest.clear()
+            if self._numbers is not None:
+                self._numbers[...] = 0
+            self.turn += 1
+            self.pending = False
+
     def again(self, checks: list[Check]) -> None:
         """The device has made `checks` once more, by itself."""
         with self._lock:
@@ -72,10 +82,7 @@ class DeferredChecks:
             if slot is None:
                 if len(self._slots) == _SLOTS:
                     self.raise_pending()
-                    self._slots.clear()
-                    self._latest.clear()
-                    self._numbers[...] = 0
-                    self.turn += 1
+                    self.clear()
                 slot = self._slots[check] = len(self._slots)
             self._latest[check] = next(self._moments)
             place = self._numbers[slot]
