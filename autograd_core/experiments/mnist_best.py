@@ -28,16 +28,22 @@ PLACES = [(down, right) for down in (-0.5, 0.0, 0.5) for right in (-0.5, 0.0, 0.
 PLAIN = 20  # of a batch: images as they are, as those to be answered will be.
 
 
-def network(width: int) -> nn.Sequential:
-    """(N, 1, 28, 28) to (N, 10): five 3 x 3 convolutions, a pooling after the second and the fourth, a hidden layer."""
+def network(width: int, size: int) -> nn.Sequential:
+    """(N, 1, 28, 28) to (N, 10): five convolutions, a pooling after the second and the fourth, a hidden layer.
+
+    size: of the first two kernels, 3 or 5; the others are of 3 x 3. Networks that differ err on different images.
+    """
     layers: list[nn.Module] = []
-    channels = 1
+    channels, side = 1, 28
     for i, wide in enumerate((width, width, 2 * width, 2 * width, 4 * width)):
-        layers += [nn.Conv2d(channels, wide, 3, padding=int(i == 4), bias=False), nn.BatchNorm2d(wide), nn.ReLU()]
-        channels = wide
+        kernel = size if i < 2 else 3
+        layers += [nn.Conv2d(channels, wide, kernel, padding=int(i == 4), bias=False), nn.BatchNorm2d(wide), nn.ReLU()]
+        channels, side = wide, side - (kernel - 1 if i < 4 else 0)
         if i in (1, 3):
             layers.append(nn.MaxPool2d(2))
-    layers += [nn.Flatten(), nn.Dropout(0.3), nn.Linear(16 * channels, channels, bias=False), nn.BatchNorm1d(channels)]
+            side //= 2
+    features = channels * side * side
+    layers += [nn.Flatten(), nn.Dropout(0.3), nn.Linear(features, channels, bias=False), nn.BatchNorm1d(channels)]
     return nn.Sequential(*layers, nn.ReLU(), nn.Dropout(0.3), nn.Linear(channels, 10))
 
 
@@ -96,7 +102,7 @@ def closer(average: list[ag.Tensor], value: list[ag.Tensor], count: Any) -> None
 
 def learn(name: str, epochs: int, data: Any, settings: Settings) -> dict[str, Any]:
     images, labels, tests, test_labels = data
-    model = network(8 if settings.quick else WIDTH)
+    model = network(8 if settings.quick else WIDTH, 3 if PARTS.index(name) % 2 == 0 else 5)
     optimizer = optim.AdamW(model.parameters(), lr=RATE)
     average = optim.swa_utils.AveragedModel(model, multi_avg_fn=closer, use_buffers=True)
     training = Training(settings, name, model=model, optimizer=optimizer, average=average)
