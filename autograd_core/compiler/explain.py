@@ -63,7 +63,7 @@ def _graphs(plan: Plan) -> list[str]:
         return [f"  graphs: {why}"]
     if graphed.why_not:
         return [f"  no graphs: {graphed.why_not}"]
-    if not graphed.graphs:
+    if not graphed.graphs and not graphed.outside:
         return ["  graphs: are made by the next replays"]
     held = f"{graphed.calls} of {_count(len(plan.calls), 'call')} in {_count(graphed.graphs, 'graph')}"
     lines = [f"  {held}, which keep {size_text(graphed.nbytes)}"]

@@ -123,7 +123,7 @@ def inputs_of(seed: int) -> tuple[T, ...]:
     return tuple(ag.randn(*s, generator=g, dtype=ag.float64).requires_grad_() for s in shapes)
 
 
-def check(program: list[Step], backend: str) -> None:
+def check(program: list[Step], backend: str, mode: str | None = None) -> None:
     ag.set_default_dtype(ag.float64)
 
     def function(*inputs: T) -> T:
@@ -133,9 +133,9 @@ def check(program: list[Step], backend: str) -> None:
         loss = run(program, inputs)
         return loss.detach(), *ag.autograd.grad(loss, inputs, allow_unused=True, materialize_grads=True)
 
-    compiled = ag.compile(function, fullgraph=True, backend=backend)
-    compiled_step = ag.compile(step, fullgraph=True, backend=backend)
-    for seed in range(5):
+    compiled = ag.compile(function, fullgraph=True, backend=backend, mode=mode)
+    compiled_step = ag.compile(step, fullgraph=True, backend=backend, mode=mode)
+    for seed in range(3 if mode is None else 5):  # Graphs are there from the fourth call on, or the fifth.
         expected = [t.tolist() for t in step(*inputs_of(seed))]
         inputs = inputs_of(seed)
         loss = compiled(*inputs)
@@ -151,14 +151,14 @@ def close(a: Any, b: Any) -> bool:
     return a == b or a != a and b != b or abs(a - b) <= 1e-9 * max(1.0, abs(a), abs(b))
 
 
-def drawn(count: int, backend: str) -> Callable[[], None]:
+def drawn(count: int, backend: str, mode: str | None = None) -> Callable[[], None]:
     @hypothesis.settings(
         max_examples=count, deadline=None, derandomize=True, database=None,
         suppress_health_check=list(hypothesis.HealthCheck),
     )  # fmt: skip
     @hypothesis.given(programs)
     def test(program: list[Step]) -> None:
-        check(program, backend)
+        check(program, backend, mode)
 
     return test
 
@@ -191,6 +191,15 @@ def test_random_programs_optimised(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_random_programs_compiled() -> None:
     drawn(2, "inductor")()
+
+
+def test_random_programs_in_graphs(cuda_backend: Any) -> None:
+    drawn(10, "inductor", "reduce-overhead")()
+
+
+@pytest.mark.slow
+def test_five_hundred_random_programs_in_graphs(cuda_backend: Any) -> None:
+    drawn(500, "inductor", "reduce-overhead")()
 
 
 @pytest.mark.slow
