@@ -146,6 +146,13 @@ class ActivationKernels:
     def hardtanh_backward(self, g: Array, x: Array, low: float, high: float) -> Array:
         return g * self.xp.logical_and(x > low, x < high)
 
+    def clamp(self, x: Array, low: float, high: float) -> Array:
+        """`x` limited to [low, high]; `high` if low > high."""
+        return self.xp.minimum(self.xp.maximum(x, low), high)
+
+    def clamp_backward(self, g: Array, x: Array, low: float, high: float) -> Array:
+        return self.xp.where(self.xp.logical_and(x >= low, x <= high), g, self.xp.zeros_like(g))
+
     def dropout(self, x: Array, mask: Array, scale: float) -> Array:
         """`x * mask * scale`, `mask` of zeros and ones."""
         y = x * mask

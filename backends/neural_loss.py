@@ -107,6 +107,11 @@ class LossKernels:
 
     # -- regression and binary classification -----------------------------------------------------------
 
+    def huber(self, d: Array, delta: float) -> Array:
+        """`d^2 / 2` for |d| < delta, else `delta (|d| - delta / 2)`."""
+        size = self.xp.abs(d)
+        return self.xp.where(size < delta, 0.5 * d * d, delta * (size - 0.5 * delta))
+
     def mse_loss(self, x: Array, y: Array) -> Array:
         """The mean of `(x - y)^2`."""
         d = widened(x) - widened(y)

@@ -106,6 +106,22 @@ def hardtanh_backward(g: Scalar, x: Scalar, low: Scalar, high: Scalar) -> Scalar
     return g if x > low and x < high else g * 0
 
 
+def clamp(x: Scalar, low: Scalar, high: Scalar) -> Scalar:
+    return minimum(maximum(x, low), high)
+
+
+def clamp_backward(g: Scalar, x: Scalar, low: Scalar, high: Scalar) -> Scalar:
+    return g if x >= low and x <= high else 0
+
+
+def huber(d: Scalar, delta: Scalar) -> Scalar:
+    return 0.5 * d * d if abs(d) < delta else delta * (abs(d) - 0.5 * delta)
+
+
+def logaddexp(x: Scalar, y: Scalar) -> Scalar:
+    return x + 0.6931471805599453 if x == y else maximum(x, y) + log1p(exp(-abs(x - y)))
+
+
 def dropout(x: Scalar, mask: Scalar, scale: Scalar) -> Scalar:
     return x * mask * scale
 
@@ -128,6 +144,10 @@ def div(x: Scalar, y: Scalar) -> Scalar:
 
 def neg(x: Scalar) -> Scalar:
     return -x
+
+
+def sign(x: Scalar) -> Scalar:
+    return 1 if x > 0 else (-1 if x < 0 else (0 if x == 0 else x))
 
 
 def square(x: Scalar) -> Scalar:

@@ -203,7 +203,7 @@ class StructureKernels:
     def norm2(self, x: Array, axes: Axes | None, keepdims: bool) -> Array:
         """The Euclidean norm."""
         wide = x.astype("float32") if _is_half(x) else x
-        norm = self.xp.sqrt(self.xp.sum(self.xp.square(wide), axis=axes, keepdims=keepdims))
+        norm = self.xp.sqrt(self.sum(self.xp.square(wide), axes, keepdims))
         return norm.astype(x.dtype) if wide is not x else norm
 
     def amax(self, x: Array, axes: Axes | None, keepdims: bool) -> Array:

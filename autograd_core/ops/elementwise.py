@@ -287,6 +287,17 @@ def where(condition: Tensor, input: Any = None, other: Any = None) -> Any:
         raise RuntimeError(f"where: shapes {shapes} cannot be broadcast together") from None
 
 
+_BOUNDS = (int, float, type(None))  # Of which `clamp` is one kernel.
+
+
+def _clamp_backward(g: Tensor, x: Tensor, low: float, high: float) -> Tensor:
+    return _where(logical_and(ge(x, low), le(x, high)), g, fill(g, 0.0))  # type: ignore[no-any-return]
+
+
+V.clamp_backward = _clamp_backward  # type: ignore[attr-defined]
+_clamp = unary("clamp", lambda F, g, ctx: (F.clamp_backward(g, ctx.saved[0], *ctx.params),), saves=(0,))
+
+
 def clamp(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
     """Values limited to [min, max]; bounds are numbers or tensors. The gradient is 1 inside and at the bounds, else 0.
 
@@ -298,6 +309,8 @@ def clamp(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
         raise TypeError(f"clamp: argument 'input' must be a Tensor, got {type(input).__name__}")
     if min is None and max is None:
         raise RuntimeError("clamp: at least one of 'min' or 'max' must not be None")
+    if input._data.dtype.kind == "f" and all(type(bound) in _BOUNDS and bound == bound for bound in (min, max)):
+        return _clamp(input, -math.inf if min is None else min, math.inf if max is None else max)  # type: ignore[no-any-return]
     out = input
     if min is not None:
         out = where(logical_or(ge(out, min), _isnan(out)), out, _like(out, min))

@@ -10,7 +10,7 @@ from typing import Any
 
 from autograd_core import dtypes
 from autograd_core.ops.checks import composite, require_float, require_same, require_tensors
-from autograd_core.primitive import V, primitive, promote_operands
+from autograd_core.primitive import V, primitive, promote_operands, unary
 from autograd_core.tensor import Tensor, wrap
 
 _F: Any = V
@@ -133,6 +133,14 @@ def l1_loss(
     return _weighted_mean("l1_loss", _F.abs(_F.sub(input, target)), weight, reduction)
 
 
+def _huber_rule(F: Any, g: Any, ctx: Any) -> tuple[Any, ...]:
+    (delta,) = ctx.params
+    return (F.mul(g, F.clamp(ctx.saved[0], -delta, delta)),)
+
+
+_huber = unary("huber", _huber_rule, saves=(0,))
+
+
 def smooth_l1_loss(
     input: Tensor,
     target: Tensor,
@@ -153,9 +161,7 @@ def smooth_l1_loss(
     if beta == 0:
         return l1_loss(input, target, reduction=reduction)
     input, target = _operands("smooth_l1_loss", input, target)
-    d = _F.sub(input, target)
-    size = _F.abs(d)
-    return _reduced(_F.where(_F.lt(size, beta), _F.mul(_F.square(d), 0.5 / beta), _F.sub(size, 0.5 * beta)), reduction)
+    return _reduced(_F.mul(_huber(_F.sub(input, target), beta), 1.0 / beta), reduction)
 
 
 def huber_loss(
@@ -173,10 +179,7 @@ def huber_loss(
     if delta <= 0:
         raise RuntimeError(f"huber_loss does not support non-positive values for delta, got {delta}")
     input, target = _operands("huber_loss", input, target)
-    d = _F.sub(input, target)
-    size = _F.abs(d)
-    loss = _F.where(_F.lt(size, delta), _F.mul(_F.square(d), 0.5), _F.mul(_F.sub(size, 0.5 * delta), delta))
-    return _weighted_mean("huber_loss", loss, weight, reduction)
+    return _weighted_mean("huber_loss", _huber(_F.sub(input, target), delta), weight, reduction)
 
 
 def _weighted_mean(name: str, loss: Tensor, weight: Tensor | None, reduction: str) -> Tensor:

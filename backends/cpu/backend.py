@@ -59,12 +59,14 @@ class CpuBackend(CpuNeuralKernels, Backend):
             setattr(self, name, ufunc)
         self.can_fuse = kernels_enabled()
         if self.can_fuse:
-            from autograd_core.backends.cpu import lifted, neural, optimizers, philox_kernels
+            from autograd_core.backends.cpu import index_kernels, lifted, neural, optimizers, philox_kernels, selection
 
             lifted.install(self)
             optimizers.install(self)
             philox_kernels.install(self)
             neural.install(self)
+            selection.install(self)
+            index_kernels.install(self)
 
     def describe(self) -> str:
         import platform
@@ -101,6 +103,13 @@ class CpuBackend(CpuNeuralKernels, Backend):
 
     def address(self, x: Array) -> int:
         return int(x.ctypes.data)
+
+    def pow_number(self, x: Array, exponent: float) -> Array:
+        if exponent % 1 == 0 and exponent not in (3, -1, -2):
+            # NumPy's vectorised power leaves negative bases to the C library: 48 ms a million, of their sizes 1.2.
+            power = np.power(np.absolute(x), exponent)
+            return np.copysign(power, x) if exponent % 2 else power
+        return super().pow_number(x, exponent)
 
     # -- where NumPy's own function has Python in its way -----------------------------------------------
 
@@ -139,7 +148,7 @@ class CpuBackend(CpuNeuralKernels, Backend):
                     out = _empty((), dtype)  # Without it the result is a scalar, of which `as_array` makes an array.
                     x.ravel().dot(ones[n], out)
                     return out
-                if x.flags.c_contiguous:
+                if n < SMALLEST and x.flags.c_contiguous:
                     return _add_reduce(x.reshape(-1))  # One axis reduces in half the time of several.
         if x.dtype.char == "e":
             return np.asarray(_add_reduce(x, axes, np.float32, None, keepdims)).astype(x.dtype)

@@ -35,7 +35,8 @@ KERNELS = {
     "tanh_backward": 2, "sigmoid": 1, "sigmoid_backward": 2, "relu": 1, "relu_backward": 2,
     "leaky_relu": 1, "leaky_relu_backward": 2, "elu": 1, "elu_backward": 2, "softplus": 1, "softplus_backward": 2,
     "erf": 1, "gelu": 1, "gelu_backward": 2, "gelu_tanh": 1, "gelu_tanh_backward": 2, "silu": 1, "silu_backward": 2,
-    "hardtanh": 1, "hardtanh_backward": 2, "dropout": 2,
+    "hardtanh": 1, "hardtanh_backward": 2, "clamp": 1, "clamp_backward": 2, "dropout": 2, "rsqrt": 1,
+    "huber": 1, "logaddexp": 2,
 }  # fmt: skip
 # Where NumPy's own ufunc serves until an array is worth several threads.
 PARALLEL_ONLY = ("exp", "tanh")
@@ -140,11 +141,11 @@ def _binary(name: str, portable: Callable[..., Any]) -> Callable[..., Any]:
                 pass
         if x.dtype is not y.dtype:
             return portable(x, y, *numbers)
-        if (
-            x.size >= _LOOP_FROM and x.shape == y.shape and x.dtype.char in "fd"
-            and x.flags.c_contiguous and y.flags.c_contiguous
-        ):  # fmt: skip
-            return _looped(name, x.dtype, (x, y), numbers)
+        if x.size >= _LOOP_FROM and x.shape == y.shape and x.dtype.char in "fd" and y.flags.c_contiguous:
+            if not any(x.strides):  # The gradient of a sum. BCE's softplus: 0.9 ms a million in place of 5.6.
+                x = np.full(x.shape, x[(0,) * x.ndim], x.dtype)
+            if x.flags.c_contiguous:
+                return _looped(name, x.dtype, (x, y), numbers)
         run = ufuncs.get(x.dtype.char)
         if run is None:
             if x.dtype.char not in "fd":

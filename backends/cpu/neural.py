@@ -75,10 +75,11 @@ def install(backend: Any) -> None:
         softmax, softmax_backward, log_softmax, log_softmax_backward,
         recurrent_scan, recurrent_scan_backward, recurrent_scan_backward_, attention, attention_backward,
     ):  # fmt: skip
-        setattr(backend, function.__name__, _bound(function, backend))
+        setattr(backend, function.__name__, bound(function, backend))
 
 
-def _bound(function: Callable[..., Any], backend: Any) -> Callable[..., Any]:
+def bound(function: Callable[..., Any], backend: Any) -> Callable[..., Any]:
+    """`function` with the backend's portable kernel of its name as the first argument."""
     portable = getattr(type(backend), function.__name__).__get__(backend)
 
     def call(*args: Any) -> Any:

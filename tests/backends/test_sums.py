@@ -17,6 +17,7 @@ pytestmark = pytest.mark.skipif(not BACKEND.can_fuse, reason="needs Numba's kern
         ((64, 6, 15, 17), (0, 2, 3)), ((8, 64, 5, 4), (2, 3)), ((8, 64, 5, 4), (-1, -2)), ((3, 5, 1, 2049), (3,)),
         ((5, 6, 7, 50), (0, 3)), ((2, 3, 7000), (0, 2)), ((1, 40000), (1,)), ((100, 1, 100), (0, 2)),
         ((513, 17), (0,)), ((40, 50, 30), (0, 1)), ((600, 5, 3, 2), (0, 2, 3)), ((9000, 1), (0,)), ((600, 40), (-2,)),
+        ((13, 1000), None), ((13, 1000), (0, 1)), ((4096 * 20 + 5,), (0,)), ((8192,), (-1,)),
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("keepdims", [False, True])
@@ -33,7 +34,7 @@ def test_sums_and_means(shape, axes, dtype, keepdims):
 
 def test_numpy_makes_the_others():
     x = np.ones((64, 6, 16, 16), "f")
-    others = [(x, None), (x, (1,)), (x, (0, 1, 2, 3)), (x, (1, 3)), (x[:, ::2], (0, 2, 3)), (x.astype("e"), (2, 3))]
+    others = [(x.T, None), (x, (1,)), (x, (1, 3)), (x[:, ::2], (0, 2, 3)), (x.astype("e"), (2, 3))]
     others += [(x.reshape(-1, 4), (1,)), (x.transpose(0, 2, 3, 1), (0, 1, 2)), (x.astype("i4"), (2, 3))]
     for array, axes in others:
         assert sums.block_sums(array, axes, False) is None
@@ -52,7 +53,12 @@ def test_columns_of_many_rows_keep_their_digits():
     np.testing.assert_allclose(BACKEND.mean(x, (0,), False), x.astype("d").mean(0), rtol=2e-7)
 
 
-@pytest.mark.parametrize("axes", [(0, 2, 3), (0, 1)])
+def test_a_sum_of_all_keeps_its_digits():
+    x = (np.random.default_rng(0).standard_normal(3_000_000) + 1e4).astype("f")
+    np.testing.assert_allclose(BACKEND.sum(x, None, False), x.astype("d").sum(), rtol=1e-7)
+
+
+@pytest.mark.parametrize("axes", [(0, 2, 3), (0, 1), None])
 def test_no_sum_depends_on_the_number_of_threads(axes):
     x = np.random.default_rng(0).standard_normal((64, 17, 40, 40)).astype("f")
     count = threads.get_num_threads()
