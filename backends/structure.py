@@ -241,6 +241,26 @@ class StructureKernels:
         order = self.xp.argsort(self.xp.flip(x, axis), axis, kind="stable")
         return n - 1 - self.xp.flip(order, axis)
 
+    def first_sorted(self, x: Array, axis: int, k: int, descending: bool) -> Array:
+        """The first `k` of `argsort`."""
+        first = (slice(None),) * axis + (slice(k),)
+        return self.xp.ascontiguousarray(self.argsort(x, axis, descending)[first])
+
+    def nth_sorted(self, x: Array, axis: int, n: int) -> Array:
+        """What `argsort` has at place `n`, the axis kept as 1."""
+        place = (slice(None),) * axis + (slice(n, n + 1),)
+        return self.xp.ascontiguousarray(self.argsort(x, axis, False)[place])
+
+    def median_place(self, x: Array, axis: int, skip_nan: bool) -> Array:
+        """Where the lower median along `axis` stands, the axis kept as 1: a NaN wins, or (`skip_nan`) is left out."""
+        xp, n = self.xp, x.shape[axis]
+        order = self.argsort(x, axis, False)
+        # NaN sorts last: the place of the median depends on how many numbers stand before.
+        numbers = xp.sum(x == x, axis=axis, keepdims=True)
+        middle = (xp.maximum(numbers, 1) - 1) // 2
+        place = middle if skip_nan else xp.where(numbers < n, xp.minimum(numbers, n - 1), middle)
+        return xp.take_along_axis(order, place, axis)
+
     # -- products ---------------------------------------------------------------------------------------
 
     def matmul(self, x: Array, y: Array) -> Array:

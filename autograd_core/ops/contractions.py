@@ -201,11 +201,15 @@ def trace(input: Tensor) -> Tensor:
     return input.diagonal().sum()  # type: ignore[no-any-return]
 
 
+_MOST_DIFFERENCES = 1 << 24
+
+
 def cdist(x1: Tensor, x2: Tensor, p: float = 2.0, compute_mode: str = "use_mm_for_euclid_dist_if_necessary") -> Tensor:
     """The p-norm distance between each row of `x1` (..., n, d) and each of `x2` (..., m, d): (..., n, m).
 
-    'use_mm_for_euclid_dist' computes p = 2 by |x|^2 + |y|^2 - 2 x.y, which is faster and less exact; the other two
-    modes sum the differences themselves, which is exact also for rows that are close.
+    'use_mm_for_euclid_dist' computes p = 2 by |x|^2 + |y|^2 - 2 x.y, which is faster and less exact; the others sum the
+    differences themselves, which is exact also for rows that are close, unless it is necessary: where n m d is above
+    2^24 (64 MiB of differences in float32). Two equal rows pass no gradient to one another.
 
     >>> import autograd_core as ag
     >>> ag.cdist(ag.zeros(1, 2), ag.tensor([[3.0, 4.0]]))
@@ -228,9 +232,11 @@ def cdist(x1: Tensor, x2: Tensor, p: float = 2.0, compute_mode: str = "use_mm_fo
         )
     if p < 0:
         raise RuntimeError(f"cdist only supports non-negative p values, got {p}")
-    if compute_mode == "use_mm_for_euclid_dist" and p == 2:
+    differences = x1.numel() * x2._data.shape[-2]
+    if p == 2 and (compute_mode == modes[1] or (compute_mode == modes[0] and differences > _MOST_DIFFERENCES)):
         squares = e.square(x1).sum(-1, True) + e.square(x2).sum(-1).unsqueeze(-2) - 2 * matmul(x1, x2.mT)
-        return e.sqrt(e.clamp(squares, min=0.0))  # type: ignore[no-any-return]
+        apart = e.gt(squares, 0.0)
+        return e.where(apart, e.sqrt(e.where(apart, squares, 1.0)), 0.0)  # type: ignore[no-any-return]
     if not x1._data.shape[-1]:
         return (x1.unsqueeze(-2) - x2.unsqueeze(-3)).sum(-1)  # type: ignore[no-any-return]
     return norm(x1.unsqueeze(-2) - x2.unsqueeze(-3), p, -1)

@@ -190,8 +190,9 @@ def topk(input: Tensor, k: int, dim: int = -1, largest: bool = True, sorted: boo
     n = input._data.shape[axis] if input.ndim else 1
     if not 0 <= k <= n:
         raise RuntimeError(f"topk: selected index k={k} out of range for dimension {dim} of size {n}")
-    indices = argsort(input, dim, descending=largest)
-    indices = indices.narrow(axis, 0, k).contiguous() if input.ndim else indices
+    if not input.ndim:
+        return ValuesAndIndices(input.clone(), input.new_zeros((), dtype=dtypes.int64))  # type: ignore[attr-defined]
+    indices = wrap(input._backend.first_sorted(input._data, axis, k, largest), input._backend)
     return ValuesAndIndices(gather(input, dim, indices), indices)
 
 

@@ -5,11 +5,14 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import struct
 import warnings
 from collections.abc import Sequence
 from typing import Any
+
+import numpy as np
 
 from autograd_core import dtypes, interop
 from autograd_core.ops.checks import require_float, require_tensors
@@ -26,6 +29,15 @@ _SPATIAL = {"linear": 1, "bilinear": 2, "bicubic": 2, "trilinear": 3}
 def _single(x: float) -> float:
     """`x` rounded to float32: in which precision PyTorch computes a position decides between two neighbours."""
     return float(struct.unpack("f", struct.pack("f", x))[0])
+
+
+@functools.lru_cache(64)
+def _look_ups(
+    n: int, m: int, scale: float | None, mode: str, align_corners: bool, single: bool
+) -> list[tuple[Any, Any]]:
+    """What `_taps` says, as arrays."""
+    taps = _taps(n, mode, _positions(n, m, scale, mode, align_corners, single))
+    return [(np.array(index), np.array(weight) if weight else None) for index, weight in taps]
 
 
 def _positions(n: int, m: int, scale: float | None, mode: str, align_corners: bool, single: bool) -> list[float]:
@@ -79,10 +91,9 @@ def _resize(x: Tensor, axis: int, m: int, scale: float | None, mode: str, align_
         repeated = _F.expand(_F.reshape(x, (*shape[: axis + 1], 1, *shape[axis + 1 :])), spread)
         return _F.reshape(repeated, (*shape[:axis], m, *shape[axis + 1 :]))  # type: ignore[no-any-return]
     out: Tensor | None = None
-    positions = _positions(n, m, scale, mode, align_corners, x._data.dtype.itemsize < 8)
-    for index, weight in _taps(n, mode, positions):
+    for index, weight in _look_ups(n, m, scale, mode, align_corners, x._data.dtype.itemsize < 8):
         part = index_select(x, axis, interop.tensor(index, device=x.device))
-        if weight:
+        if weight is not None:
             column = (m,) + (1,) * (x.ndim - 1 - axis)
             part = _F.mul(part, interop.tensor(weight, dtype=x.dtype, device=x.device).reshape(column))
         out = part if out is None else _F.add(out, part)

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from autograd_core import dtypes
 from autograd_core.ops import elementwise as e
-from autograd_core.ops.gathering import argsort, gather, sort
+from autograd_core.ops.gathering import gather, sort
 from autograd_core.ops.reductions import (
     ValuesAndIndices,
     _extremum_rule,
@@ -71,7 +71,7 @@ def kthvalue(input: Tensor, k: int, dim: int = -1, keepdim: bool = False) -> Val
         raise RuntimeError(f"kthvalue(): selected number k={k} out of range for dimension {dim} of size {n}")
     if not input._data.ndim:
         return ValuesAndIndices(input.clone(), input.new_zeros((), dtype=dtypes.int64))
-    indices = argsort(input, axis).narrow(axis, k - 1, 1).contiguous()
+    indices = wrap(input._backend.nth_sorted(input._data, axis, k - 1), input._backend)
     return _squeezed(gather(input, axis, indices), indices, axis, keepdim)
 
 
@@ -85,13 +85,7 @@ def _median(name: str, input: Tensor, dim: int | None, keepdim: bool, skip_nan: 
     if not input._data.ndim:
         return ValuesAndIndices(input.clone(), input.new_zeros((), dtype=dtypes.int64))
     _need_elements(name, input, (axis,))
-    n = input._data.shape[axis]
-    order = argsort(input, axis)
-    # NaN sorts last: the place of the median depends on how many numbers stand before.
-    numbers = e.logical_not(e.isnan(input)).sum(axis, True)
-    middle = (e.clamp(numbers, min=1) - 1) // 2
-    place = middle if skip_nan else e.where(numbers < n, e.clamp(numbers, max=n - 1), middle)
-    indices = gather(order, axis, place)
+    indices = wrap(input._backend.median_place(input._data, axis, skip_nan), input._backend)
     return _squeezed(gather(input, axis, indices), indices, axis, keepdim)
 
 

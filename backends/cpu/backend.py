@@ -59,14 +59,18 @@ class CpuBackend(CpuNeuralKernels, Backend):
             setattr(self, name, ufunc)
         self.can_fuse = kernels_enabled()
         if self.can_fuse:
-            from autograd_core.backends.cpu import index_kernels, lifted, neural, optimizers, philox_kernels, selection
+            from autograd_core.backends.cpu import (
+                index_kernels,
+                lifted,
+                neural,
+                optimizers,
+                order_kernels,
+                philox_kernels,
+                selection,
+            )
 
-            lifted.install(self)
-            optimizers.install(self)
-            philox_kernels.install(self)
-            neural.install(self)
-            selection.install(self)
-            index_kernels.install(self)
+            for kernels in (lifted, optimizers, philox_kernels, neural, selection, index_kernels, order_kernels):
+                kernels.install(self)
 
     def describe(self) -> str:
         import platform

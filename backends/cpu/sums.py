@@ -41,6 +41,10 @@ def block_sums(x: Array, axes: tuple[int, ...] | None, keepdims: bool) -> Array 
         out = np.empty(math.prod(shape), x.dtype)
         run = _sums if x.size >= _PARALLEL_FROM and out.size > 1 else _sums.serial
         run(x.reshape(-1), before, behind, out)
+    elif before < _TASKS * _ROWS and behind > 1:
+        out = np.empty(math.prod(shape), x.dtype)
+        run = _short_sums if x.size >= _PARALLEL_FROM else _short_sums.serial
+        run(x.reshape(-1), before, behind, out)
     elif before >= _TASKS * _ROWS:
         totals = np.empty((_TASKS, x.size // before))
         run = _columns if x.size >= _PARALLEL_FROM else _columns.serial
@@ -71,6 +75,18 @@ def _sums(x, before, behind, out, worker, workers):
                 for j in range(np.uint64(min(_CHUNK, behind - start))):
                     part += x[at + j]
                 total += part
+        out[k] = total
+
+
+@kernel(parallel=True)
+def _short_sums(x, before, behind, out, worker, workers):
+    n = out.size
+    for k in range(worker * n // workers, (worker + 1) * n // workers):
+        total = 0.0
+        for i in range(before):
+            at = np.uint64((i * n + k) * behind)
+            for j in range(np.uint64(behind)):
+                total += x[at + j]
         out[k] = total
 
 

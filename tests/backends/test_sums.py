@@ -18,6 +18,7 @@ pytestmark = pytest.mark.skipif(not BACKEND.can_fuse, reason="needs Numba's kern
         ((5, 6, 7, 50), (0, 3)), ((2, 3, 7000), (0, 2)), ((1, 40000), (1,)), ((100, 1, 100), (0, 2)),
         ((513, 17), (0,)), ((40, 50, 30), (0, 1)), ((600, 5, 3, 2), (0, 2, 3)), ((9000, 1), (0,)), ((600, 40), (-2,)),
         ((13, 1000), None), ((13, 1000), (0, 1)), ((4096 * 20 + 5,), (0,)), ((8192,), (-1,)),
+        ((24576, 4), (1,)), ((3, 5000, 2), (0, 2)), ((20_000, 15), (-1,)),
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("keepdims", [False, True])
@@ -28,14 +29,16 @@ def test_sums_and_means(shape, axes, dtype, keepdims):
     assert found is not None and found.dtype == x.dtype and found.shape == expected.shape
     np.testing.assert_allclose(found, expected, rtol=2e-6 if dtype == "float32" else 1e-13)
     mean = BACKEND.mean(x, axes, keepdims)
-    np.testing.assert_allclose(mean, x.mean(axis=axes, keepdims=keepdims), rtol=2e-6 if dtype == "float32" else 1e-13)
+    np.testing.assert_allclose(
+        mean, x.astype("float64").mean(axis=axes, keepdims=keepdims), rtol=2e-6 if dtype == "float32" else 1e-13
+    )
     assert (BACKEND.sum(x, axes, keepdims) == found).all()
 
 
 def test_numpy_makes_the_others():
     x = np.ones((64, 6, 16, 16), "f")
     others = [(x.T, None), (x, (1,)), (x, (1, 3)), (x[:, ::2], (0, 2, 3)), (x.astype("e"), (2, 3))]
-    others += [(x.reshape(-1, 4), (1,)), (x.transpose(0, 2, 3, 1), (0, 1, 2)), (x.astype("i4"), (2, 3))]
+    others += [(x.reshape(-1, 1), (1,)), (x.transpose(0, 2, 3, 1), (0, 1, 2)), (x.astype("i4"), (2, 3))]
     for array, axes in others:
         assert sums.block_sums(array, axes, False) is None
         assert (BACKEND.sum(array, axes, False) == array.sum(axis=axes)).all()

@@ -321,7 +321,7 @@ FURTHER_PRODUCTS = (
     _op("cross", lambda t, x, y: t.cross(x, y, dim=-1), np.cross, (A, B), (real(3), real(3)), (A, real(1, 3)), kinds="if"),
     _op("trace", lambda t, x: t.trace(x), np.trace, A, real(3, 3), kinds="if", result="sum"),
     *(_op(f"cdist.{p}", lambda t, x, y, p=p: t.cdist(x, y, p), _norms(p), (A, real(4, 3)), (real(2, 1, 2, 3), real(3, 4, 3)), kinds="f") for p in (1.0, 2.0, 3.0, math.inf)),
-    _op("cdist", lambda t, x, y: t.cdist(x, y, compute_mode="use_mm_for_euclid_dist"), _norms(2), (A, real(4, 3)), kinds="f", differentiable=False),
+    _op("cdist", lambda t, x, y: t.cdist(x, y, compute_mode="use_mm_for_euclid_dist"), _norms(2), (A, real(4, 3)), kinds="f"),
 )  # fmt: skip
 
 MAKERS = (

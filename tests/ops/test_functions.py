@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import autograd_core as ag
+from autograd_core.ops import contractions
 
 try:
     import torch
@@ -145,3 +146,17 @@ def test_inplace_forms_of_the_selections() -> None:
     x.masked_scatter_(ag.tensor([True, False, True, False]), ag.tensor([7.0, 8.0]))
     x.index_copy_(0, ag.tensor([0]), ag.tensor([1.0])).scatter_reduce_(0, ag.tensor([0]), ag.tensor([4.0]), "prod")
     assert x.tolist() == [4.0, 5.0, 8.0, 2.0]
+
+
+@pytest.mark.parametrize("mode", ["use_mm_for_euclid_dist", "use_mm_for_euclid_dist_if_necessary"])
+def test_distances_by_a_product_have_gradients_at_equal_rows(mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(contractions, "_MOST_DIFFERENCES", 0)  # Then the product is necessary.
+    rows = ag.tensor([[1.0, 2.0], [1.0, 2.0], [4.0, 6.0]])
+    x, y = (rows.clone().requires_grad_() for _ in range(2))
+    by_product = ag.cdist(x, x, compute_mode=mode)
+    exact = ag.cdist(y, y, compute_mode="donot_use_mm_for_euclid_dist")
+    assert by_product.tolist() == exact.tolist() == [[0, 0, 5], [0, 0, 5], [5, 5, 0]]
+    by_product.sum().backward()
+    exact.sum().backward()
+    assert x.grad is not None and y.grad is not None
+    assert ag.allclose(x.grad, y.grad) and ag.allclose(x.grad[0], ag.tensor([-1.2, -1.6]))
