@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from autograd_core.benchmarks import overhead
+from autograd_core.benchmarks import operations, overhead
 
 # The ways in which PyTorch may run a workload; it gets the one that proves fastest.
 _FOREACH, _FUSED = {"optimizer": {"foreach": True}}, {"optimizer": {"fused": True}}
@@ -144,6 +144,14 @@ WORKLOADS: dict[str, list[Workload]] = {
     "elementwise": [_elementwise(4**exponent) for exponent in range(5, 12)],
     "softmax": [_rows("softmax", 768, 65), _rows("softmax", 4096, 1024)],
     "layernorm": [_rows("layernorm", 768, 128), _rows("layernorm", 4096, 1024)],
+    "operations": [
+        Workload(name, "operations", "operation", {"name": name}, {"name": name, "side": 20}, target=1.0)
+        for name in operations.OPERATIONS
+    ],
+    "layers": [
+        Workload(name, "operations", "layer", {"name": name}, {"name": name, "batch": 2}, target=1.0)
+        for name in operations.LAYERS
+    ],
     "conv": [
         _conv(256, 1, 6, 28, 5),
         _conv(256, 6, 16, 14, 5),

@@ -16,7 +16,7 @@ from autograd_core.cli.progress import Display, display
 
 _TIMED = (
     "overhead", "mlp", "mlp-small", "lenet", "resnet", "lstm", "gpt", "adam", "elementwise", "softmax", "layernorm",
-    "conv", "matmul", "inference", "graph-depth", "import", "first-step", "memory",
+    "conv", "operations", "layers", "matmul", "inference", "graph-depth", "import", "first-step", "memory",
 )  # fmt: skip
 _OTHERS = ("depth", "threads")
 _PEERS = ("torch", "torch.compile", "jax", "none")
