@@ -122,13 +122,13 @@ def max_pool2d_backward(portable: Any, g: Array, place: Array, *geometry: Any) -
 
 
 def batch_norm_stats(portable: Any, x: Array) -> tuple[Array, Array]:
-    return (norm_kernels.batch_norm_stats if _has_planes(x) else portable)(x)
+    return (norm_kernels.batch_norm_stats if _has_channels(x) else portable)(x)
 
 
 def batch_norm(
     portable: Any, x: Array, w: Array, b: Array, mean: Array, var: Array, eps: float, training: bool
 ) -> Array:
-    if not (_has_planes(x) and _all_of(x.dtype, w, b, mean, var)):
+    if not (_has_channels(x) and _all_of(x.dtype, w, b, mean, var)):
         return portable(x, w, b, mean, var, eps, training)
     scale = _rstd(var, eps)
     return norm_kernels.batch_norm(x, scale if w is None else scale * w, mean, np.zeros_like(mean) if b is None else b)
@@ -137,16 +137,15 @@ def batch_norm(
 def batch_norm_backward(
     portable: Any, g: Array, x: Array, w: Array, mean: Array, var: Array, eps: float, training: bool, wants: Any
 ) -> tuple[Any, Any, Any]:
-    if not (_has_planes(x) and _all_of(x.dtype, g, w, mean, var)):
+    if not (_has_channels(x) and _all_of(x.dtype, g, w, mean, var)):
         return portable(g, x, w, mean, var, eps, training, wants)
     rstd = _rstd(var, eps)
     found = norm_kernels.batch_norm_backward(g, x, rstd if w is None else rstd * w, mean, rstd, training, wants[0])
     return tuple(gradient if wanted else None for gradient, wanted in zip(found, wants))  # type: ignore[return-value]
 
 
-def _has_planes(x: Array) -> bool:
-    """Whether x is (N, C, ...) with more than an element a plane: columns alone are NumPy's business."""
-    return norm_kernels.usable(x) and x.ndim > 2
+def _has_channels(x: Array) -> bool:
+    return norm_kernels.usable(x) and x.ndim > 1
 
 
 def _all_of(dtype: Any, *arrays: Array) -> bool:

@@ -32,15 +32,18 @@ def planes(x: Array) -> Array:
 
 def batch_norm_stats(x: Array) -> tuple[Array, Array]:
     mean, var = np.empty(x.shape[1], x.dtype), np.empty(x.shape[1], x.dtype)
-    (_stats if x.size >= PARALLEL_FROM else _stats.serial)(planes(x), mean, var)
+    run, data = (_stats, planes(x)) if x.ndim > 2 else (_column_stats, np.ascontiguousarray(x))
+    (run if x.size >= PARALLEL_FROM else run.serial)(data, mean, var)
     return mean, var
 
 
 def batch_norm(x: Array, scale: Array, mean: Array, b: Array) -> Array:
     y = np.empty(x.shape, x.dtype)
-    (_scale if x.size >= PARALLEL_FROM else _scale.serial)(
-        planes(x), mean, scale, b, y.reshape(x.shape[0], x.shape[1], -1)
-    )
+    if x.ndim > 2:
+        run, data, into = _scale, planes(x), y.reshape(x.shape[0], x.shape[1], -1)
+    else:
+        run, data, into = _column_scale, np.ascontiguousarray(x), y
+    (run if x.size >= PARALLEL_FROM else run.serial)(data, mean, scale, b, into)
     return y
 
 
@@ -48,20 +51,15 @@ def batch_norm_backward(
     g: Array, x: Array, scale: Array, mean: Array, rstd: Array, training: bool, want_x: bool
 ) -> tuple[Array, Array, Array]:
     """(gx, gw, gb)"""
-    gx = np.empty(x.shape if want_x else (0, x.shape[1], 0), x.dtype)
+    gx = np.empty(x.shape if want_x else (0, x.shape[1], 0)[: x.ndim], x.dtype)
     gw, gb = np.empty(x.shape[1], x.dtype), np.empty(x.shape[1], x.dtype)
-    run = _batch_backward if x.size >= PARALLEL_FROM else _batch_backward.serial
-    run(
-        planes(g),
-        planes(x),
-        scale,
-        mean,
-        rstd,
-        training,
-        gx.reshape(gx.shape[0], gx.shape[1], -1) if want_x else gx,
-        gw,
-        gb,
-    )
+    if x.ndim > 2:
+        into = gx.reshape(gx.shape[0], gx.shape[1], -1) if want_x else gx
+        run, args = _batch_backward, (planes(g), planes(x), scale, mean, rstd, training, into, gw, gb)
+    else:
+        columns = np.ascontiguousarray(g), np.ascontiguousarray(x)
+        run, args = _column_backward, (*columns, scale, mean, rstd, training, gx, gw, gb)
+    (run if x.size >= PARALLEL_FROM else run.serial)(*args)
     return gx, gw, gb
 
 
@@ -130,6 +128,68 @@ def _batch_backward(g, x, scale, mean, rstd, training, gx, gw, gb, worker, worke
             for i in range(n):
                 for k in range(size):
                     gx[i, c, k] = (g[i, c, k] - shift - (x[i, c, k] - m) * slope) * s
+
+
+# Of (N, C), whose channels are columns: the threads share them, and rows are added to one another.
+
+
+@kernel(parallel=True, fastmath={"contract"})
+def _column_stats(x, mean, var, worker, workers):
+    n, channels = x.shape
+    first, end = worker * channels // workers, (worker + 1) * channels // workers
+    count, flat = np.uint64(end - first), x.reshape(-1)
+    total, squares, centre = np.zeros(end - first), np.zeros(end - first), np.empty(end - first, x.dtype)
+    for i in range(n):
+        at = np.uint64(i * channels + first)
+        for k in range(count):
+            total[k] += flat[at + k]
+    for k in range(count):
+        total[k] /= n
+        centre[k] = total[k]
+    for i in range(n):
+        at = np.uint64(i * channels + first)
+        for k in range(count):
+            d = flat[at + k] - centre[k]
+            squares[k] += d * d
+    for k in range(end - first):
+        mean[first + k] = total[k]
+        var[first + k] = squares[k] / n - (total[k] - centre[k]) * (total[k] - centre[k])
+
+
+@kernel(parallel=True)
+def _column_scale(x, mean, scale, b, y, worker, workers):
+    n, channels = x.shape
+    x_flat, y_flat = x.reshape(-1), y.reshape(-1)
+    for i in range(worker * n // workers, (worker + 1) * n // workers):
+        at = np.uint64(i * channels)
+        for k in range(np.uint64(channels)):
+            y_flat[at + k] = (x_flat[at + k] - mean[k]) * scale[k] + b[k]
+
+
+@kernel(parallel=True, fastmath={"contract"})
+def _column_backward(g, x, scale, mean, rstd, training, gx, gw, gb, worker, workers):
+    n, channels = x.shape
+    kind = x.dtype.type
+    first, end = worker * channels // workers, (worker + 1) * channels // workers
+    count, g_flat, x_flat, gx_flat = np.uint64(end - first), g.reshape(-1), x.reshape(-1), gx.reshape(-1)
+    m, s = mean[first:end], scale[first:end]
+    sum_g, sum_gx = np.zeros(end - first), np.zeros(end - first)
+    for i in range(n):
+        at = np.uint64(i * channels + first)
+        for k in range(count):
+            sum_g[k] += g_flat[at + k]
+            sum_gx[k] += g_flat[at + k] * (x_flat[at + k] - m[k])
+    shift, slope = np.zeros(end - first, x.dtype), np.zeros(end - first, x.dtype)
+    for k in range(end - first):
+        r = rstd[first + k]
+        gw[first + k], gb[first + k] = sum_gx[k] * r, sum_g[k]
+        if training:
+            shift[k], slope[k] = kind(sum_g[k] / n), kind(sum_gx[k] / n * r * r)
+    if gx.size:
+        for i in range(n):
+            at = np.uint64(i * channels + first)
+            for k in range(count):
+                gx_flat[at + k] = (g_flat[at + k] - shift[k] - (x_flat[at + k] - m[k]) * slope[k]) * s[k]
 
 
 # -- layer norm -------------------------------------------------------------------------------------------

@@ -161,6 +161,33 @@ def test_normalization_kernels_equal_the_portable_ones(shape):
     np.testing.assert_allclose(v, x.astype("float64").var((0, *range(2, x.ndim))), rtol=1e-3)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("shape", [(5, 3), (300, 200), (1, 7), (64, 1), (4, 3, 50, 40), (300, 20, 1), (2, 5, 7)])
+def test_batch_norm_kernels_equal_the_portable_ones(shape, dtype):
+    backend = cpu()
+    rng = np.random.default_rng(0)
+    x, g = (rng.standard_normal(shape).astype(dtype) for _ in range(2))
+    w, b = (rng.standard_normal(shape[1]).astype(dtype) for _ in range(2))
+    mean, var = (NeuralKernels.batch_norm_stats(backend, x.astype("float64"))[i].astype(dtype) for i in (0, 1))
+    close = {"rtol": 2e-4, "atol": 2e-5} if dtype == "float32" else {"rtol": 1e-9, "atol": 1e-10}
+    for found, reference in zip(backend.batch_norm_stats(x), (mean, var)):
+        np.testing.assert_allclose(found, reference, **close)
+    for weight, bias in ((w, b), (None, None)):
+        args = (weight, bias, mean, var, 1e-3, True)
+        np.testing.assert_allclose(backend.batch_norm(x, *args), NeuralKernels.batch_norm(backend, x, *args), **close)
+        for training in (True, False):
+            for want_x in (True, False):
+                args = (g, x, weight, mean, var, 1e-3, training, (want_x, weight is not None, True))
+                found, reference = backend.batch_norm_backward(*args), NeuralKernels.batch_norm_backward(backend, *args)
+                for a, expected in zip(found, reference, strict=True):
+                    if expected is None:
+                        assert a is None
+                    else:
+                        assert a.shape == expected.shape and a.dtype == expected.dtype
+                        scale = np.abs(expected).max() + 1
+                        np.testing.assert_allclose(a / scale, expected / scale, **close)
+
+
 @pytest.mark.host("it compares the bytes of host arrays")
 def test_gradients_do_not_vary_from_run_to_run():
     rng = np.random.default_rng(0)
