@@ -21,6 +21,8 @@ class NormalizationKernels:
     """Mixed into `Backend`; `self.xp` is the array namespace."""
 
     xp: Any
+    sum: Any
+    amax: Any
 
     # -- batch norm: x (N, C, ...), everything else (C,) ------------------------------------------------
 
@@ -123,24 +125,24 @@ class NormalizationKernels:
         wide = widened(x)
         if not x.size:
             return self.xp.empty(x.shape, x.dtype)
-        e = self.xp.exp(wide - self.xp.max(wide, axis=axis, keepdims=True))
-        return _as(e / self.xp.sum(e, axis=axis, keepdims=True), x.dtype)
+        e = self.xp.exp(wide - self.amax(wide, (axis,), True))
+        return _as(e / self.sum(e, (axis,), True), x.dtype)
 
     def softmax_backward(self, g: Array, y: Array, axis: int) -> Array:
         wide, gy = widened(y), widened(g) * widened(y)
-        return _as(gy - wide * self.xp.sum(gy, axis=axis, keepdims=True), y.dtype)
+        return _as(gy - wide * self.sum(gy, (axis,), True), y.dtype)
 
     def log_softmax(self, x: Array, axis: int) -> Array:
         """`log(softmax(x))` without the rounding of small probabilities to zero."""
         wide = widened(x)
         if not x.size:
             return self.xp.empty(x.shape, x.dtype)
-        shifted = wide - self.xp.max(wide, axis=axis, keepdims=True)
-        return _as(shifted - self.xp.log(self.xp.sum(self.xp.exp(shifted), axis=axis, keepdims=True)), x.dtype)
+        shifted = wide - self.amax(wide, (axis,), True)
+        return _as(shifted - self.xp.log(self.sum(self.xp.exp(shifted), (axis,), True)), x.dtype)
 
     def log_softmax_backward(self, g: Array, y: Array, axis: int) -> Array:
         wide = widened(g)
-        return _as(wide - self.xp.exp(widened(y)) * self.xp.sum(wide, axis=axis, keepdims=True), y.dtype)
+        return _as(wide - self.xp.exp(widened(y)) * self.sum(wide, (axis,), True), y.dtype)
 
 
 def _all_but_channel(x: Array) -> tuple[int, ...]:

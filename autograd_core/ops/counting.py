@@ -13,9 +13,8 @@ from autograd_core.ops.cumulative import cummax
 from autograd_core.ops.gathering import argsort, gather, scatter_add
 from autograd_core.ops.indexing import nonzero
 from autograd_core.ops.joining import cat
-from autograd_core.ops.reductions import ValuesAndIndices, any, argmax, cumsum
+from autograd_core.ops.reductions import ValuesAndIndices, any, argmax, cumsum, picked_and_indices
 from autograd_core.ops.selection import searchsorted
-from autograd_core.ops.statistics import _squeezed
 from autograd_core.tensor import Tensor
 
 
@@ -49,7 +48,7 @@ def mode(input: Tensor, dim: int = -1, keepdim: bool = False) -> ValuesAndIndice
     run = place - cummax(e.where(first, place, 0), axis).values
     last = argmax(run, axis, keepdim=True)
     indices = gather(order, axis, last)
-    return _squeezed(gather(input, axis, indices), indices, axis, keepdim)
+    return picked_and_indices(input, axis, indices, keepdim)
 
 
 # -- histograms -------------------------------------------------------------------------------------------

@@ -11,7 +11,17 @@ import math
 from typing import Any
 
 from autograd_core import dtypes, modes
-from autograd_core.primitive import Primitive, V, binary, predicate, primitive, promote_operands, result_type, unary
+from autograd_core.primitive import (
+    Primitive,
+    V,
+    binary,
+    number_like,
+    predicate,
+    primitive,
+    promote_operands,
+    result_type,
+    unary,
+)
 from autograd_core.tensor import Tensor, wrap
 
 
@@ -274,8 +284,8 @@ def where(condition: Tensor, input: Any = None, other: Any = None) -> Any:
         )
     if not isinstance(input, Tensor) or not isinstance(other, Tensor):
         d = result_type(*(x for x in (input, other)))
-        input = input if isinstance(input, Tensor) else condition.new_full((), input, dtype=d)
-        other = other if isinstance(other, Tensor) else condition.new_full((), other, dtype=d)
+        input = input if isinstance(input, Tensor) else number_like(input, condition._backend, d.native)
+        other = other if isinstance(other, Tensor) else number_like(other, condition._backend, d.native)
     if input._data.dtype != other._data.dtype or input._backend is not other._backend:
         input, other, _ = promote_operands("where", False, input, other)
     if condition._backend is not input._backend and condition._data.ndim == 0:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from autograd_core import modes, storage
+from autograd_core import dtypes, modes, storage
 from autograd_core.ops.checks import require_float, require_tensors
 from autograd_core.primitive import device_error, primitive
 from autograd_core.tensor import Tensor, wrap
@@ -72,7 +72,7 @@ def embedding(
 def check_table(name: str, input: Tensor, weight: Tensor, sparse: bool) -> None:
     """Raise unless `input` holds integers and `weight` is a table on the same device."""
     require_tensors(name, input=input, weight=weight)
-    if input._data.dtype.name not in ("int64", "int32"):
+    if input._data.dtype.char not in "lqi":
         raise RuntimeError(f"{name}: expected indices of dtype ag.int64 or ag.int32, got {input.dtype}; use .long()")
     require_float(name, weight)
     if weight.ndim != 2:
@@ -95,7 +95,7 @@ def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
             [0, 0, 1]])
     """
     require_tensors("one_hot", tensor=tensor)
-    if tensor._data.dtype.name != "int64":
+    if tensor.dtype is not dtypes.int64:
         raise RuntimeError(
             f"one_hot is only applicable to index tensors of dtype ag.int64, got {tensor.dtype}; use .long()"
         )

@@ -6,7 +6,7 @@ from typing import Any
 
 from autograd_core import dtypes
 from autograd_core.ops import elementwise as e
-from autograd_core.ops.reductions import ValuesAndIndices
+from autograd_core.ops.reductions import ValuesAndIndices, picked_and_indices
 from autograd_core.ops.shape import broadcast_shapes
 from autograd_core.primitive import primitive
 from autograd_core.tensor import Tensor, wrap
@@ -174,7 +174,7 @@ def sort(input: Tensor, dim: int = -1, descending: bool = False, stable: bool = 
     tensor([1, 2, 3])
     """
     indices = argsort(input, dim, descending)
-    return ValuesAndIndices(gather(input, dim, indices), indices)
+    return picked_and_indices(input, input._dim(dim), indices, True)
 
 
 def topk(input: Tensor, k: int, dim: int = -1, largest: bool = True, sorted: bool = True) -> ValuesAndIndices:
@@ -193,7 +193,7 @@ def topk(input: Tensor, k: int, dim: int = -1, largest: bool = True, sorted: boo
     if not input.ndim:
         return ValuesAndIndices(input.clone(), input.new_zeros((), dtype=dtypes.int64))  # type: ignore[attr-defined]
     indices = wrap(input._backend.first_sorted(input._data, axis, k, largest), input._backend)
-    return ValuesAndIndices(gather(input, dim, indices), indices)
+    return picked_and_indices(input, axis, indices, True)
 
 
 FUNCTIONS = ("gather", "scatter", "scatter_add", "take_along_dim", "argsort", "sort", "topk")

@@ -10,7 +10,7 @@ from autograd_core.inplace import check_writable, update, write
 from autograd_core.ops import elementwise as e
 from autograd_core.ops.gathering import _check_bounds
 from autograd_core.ops.shape import _slice
-from autograd_core.primitive import primitive, unary
+from autograd_core.primitive import number_like, primitive, unary
 from autograd_core.tensor import Tensor, wrap
 
 
@@ -41,6 +41,11 @@ def getitem(self: Tensor, index: Any) -> Tensor:
         try:
             return _slice(self, (index,))  # type: ignore[no-any-return]
         except (IndexError, TypeError) as error:
+            raise _index_error(self, error) from None
+    if cls is Tensor and index._data.dtype.char in "lq" and index._backend is self._backend and self._data.ndim:
+        try:
+            return _index(self, (index._data,))  # type: ignore[no-any-return]
+        except IndexError as error:
             raise _index_error(self, error) from None
     basic, arrays = _parse(self, index)
     out = _take(self, basic) if basic is not None else self
@@ -268,7 +273,14 @@ def index_select(input: Tensor, dim: int, index: Tensor) -> Tensor:
     axis = input._dim(dim)
     if index.ndim > 1:
         raise IndexError(f"index_select(): Index is supposed to be a vector, got shape {tuple(index.shape)}")
-    return getitem(input, (_FULL,) * axis + (index.reshape(-1),)) if input.ndim else input.clone()
+    if not input.ndim:
+        return input.clone()
+    if index._data.dtype.char in "lq" and index._data.ndim and index._backend is input._backend:
+        try:
+            return _index(input, (_FULL,) * axis + (index._data,))  # type: ignore[no-any-return]
+        except IndexError as error:
+            raise _index_error(input, error) from None
+    return getitem(input, (_FULL,) * axis + (index.reshape(-1),))
 
 
 def index_add(input: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha: Any = 1) -> Tensor:
@@ -327,7 +339,7 @@ def masked_fill(input: Tensor, mask: Tensor, value: Any) -> Tensor:
             )
         value = value.to(input.dtype)
     else:
-        value = input.new_full((), value)
+        value = number_like(value, input._backend, input._data.dtype)
     return e.where(mask, value, input)  # type: ignore[no-any-return]
 
 

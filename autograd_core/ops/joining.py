@@ -50,6 +50,11 @@ def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     parts = list(tensors)
     if not parts:
         raise ValueError("cat: expected a non-empty list of Tensors")
+    if _same_kind(parts):
+        try:
+            return _cat_with_sizes(tuple(parts), parts[0]._dim(dim))
+        except ValueError:  # The sizes differ: what follows says which.
+            pass
     for i, x in enumerate(parts):
         if not isinstance(x, Tensor):
             raise TypeError(f"cat: expected Tensor as element {i} in argument 0, but got {type(x).__name__}")
@@ -72,6 +77,18 @@ def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
         common = dtypes.promote_types(common, x.dtype)
     solid = [x if x.dtype is common else e.cast(x, common.native) for x in solid]
     return _cat_with_sizes(tuple(solid), axis)
+
+
+def _same_kind(parts: list[Any]) -> bool:
+    """Whether all are Tensors of one dtype and one number of dimensions, so that the kernel needs no help."""
+    first = parts[0]
+    if not isinstance(first, Tensor) or not first._data.ndim:
+        return False
+    dtype, dims = first._data.dtype, first._data.ndim
+    for x in parts:
+        if not isinstance(x, Tensor) or x._data.dtype is not dtype or x._data.ndim != dims:
+            return False
+    return True
 
 
 def _cat_with_sizes(tensors: tuple[Tensor, ...], axis: int) -> Tensor:

@@ -43,6 +43,8 @@ def pad(input: Tensor, pad: Sequence[int], mode: str = "constant", value: float 
                 f"pad: mode {mode!r} pads all dimensions after (N, C) or (C), 1 to 3 of them; got {len(sizes)} sizes "
                 f"for shape {tuple(input.shape)}"
             )
+    if mode == "constant" and not value and sizes and min(sizes) >= 0:
+        return _zeros_around(input, sizes)
     out = input
     for i in range(len(sizes) // 2):
         before, after = sizes[2 * i], sizes[2 * i + 1]
@@ -59,6 +61,16 @@ def constant_pad_nd(input: Tensor, pad: Sequence[int], value: float = 0) -> Tens
     tensor([5, 1, 2])
     """
     return _pad(input, pad, "constant", value)
+
+
+def _zeros_around(x: Tensor, sizes: tuple[int, ...]) -> Tensor:
+    """What `x[index]` has the gradient of, for the slices that leave the border out."""
+    shape, index = list(x._data.shape), [slice(0, n) for n in x._data.shape]
+    for i in range(0, len(sizes), 2):
+        axis = x._data.ndim - 1 - i // 2
+        index[axis] = slice(sizes[i], sizes[i] + shape[axis])
+        shape[axis] += sizes[i] + sizes[i + 1]
+    return V.slice_backward(x, tuple(shape), tuple(index))  # type: ignore[attr-defined, no-any-return]
 
 
 def _pad_one(x: Tensor, dim: int, before: int, after: int, mode: str, value: float | None) -> Tensor:

@@ -241,10 +241,19 @@ def _extremum(name: str, input: Tensor, dim: Any, keepdim: bool, pairwise: Any) 
     if isinstance(dim, Tensor):
         return pairwise(input, dim)
     indices = _arg("argmax" if name == "max" else "argmin", input, dim, True)
-    values = input.gather(input._dim(dim), indices) if input.ndim else input.clone()
-    if not keepdim and input.ndim:
-        values, indices = values.squeeze(dim), indices.squeeze(dim)
-    return ValuesAndIndices(values, indices)
+    return picked_and_indices(input, input._dim(dim), indices, keepdim)
+
+
+def picked_and_indices(input: Tensor, axis: int, indices: Tensor, keepdim: bool) -> ValuesAndIndices:
+    """The elements at indices that a kernel found, one for each slice along the axis."""
+    if not input._data.ndim:
+        return ValuesAndIndices(e.clone(input), indices)
+    F: Any = V
+    values = F.gather(input, indices, axis)
+    if keepdim:
+        return ValuesAndIndices(values, indices)
+    shape = (*indices._data.shape[:axis], *indices._data.shape[axis + 1 :])
+    return ValuesAndIndices(F.reshape(values, shape), F.reshape(indices, shape))
 
 
 def max(input: Tensor, dim: Any = None, keepdim: bool = False, *, other: Tensor | None = None) -> Any:

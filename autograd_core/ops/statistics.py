@@ -17,6 +17,7 @@ from autograd_core.ops.reductions import (
     amin,
     axes_of,
     mean,
+    picked_and_indices,
     std,
     var,
 )
@@ -51,12 +52,6 @@ def _numbers(name: str, input: Tensor) -> None:
         raise NotImplementedError(f"{name} is not implemented for bool tensors; convert with .long()")
 
 
-def _squeezed(values: Tensor, indices: Tensor, axis: int, keepdim: bool) -> ValuesAndIndices:
-    return (
-        ValuesAndIndices(values, indices) if keepdim else ValuesAndIndices(values.squeeze(axis), indices.squeeze(axis))
-    )
-
-
 def kthvalue(input: Tensor, k: int, dim: int = -1, keepdim: bool = False) -> ValuesAndIndices:
     """The `k`-th least element along `dim` (counted from 1), and where it stands.
 
@@ -72,7 +67,7 @@ def kthvalue(input: Tensor, k: int, dim: int = -1, keepdim: bool = False) -> Val
     if not input._data.ndim:
         return ValuesAndIndices(input.clone(), input.new_zeros((), dtype=dtypes.int64))
     indices = wrap(input._backend.nth_sorted(input._data, axis, k - 1), input._backend)
-    return _squeezed(gather(input, axis, indices), indices, axis, keepdim)
+    return picked_and_indices(input, axis, indices, keepdim)
 
 
 def _median(name: str, input: Tensor, dim: int | None, keepdim: bool, skip_nan: bool) -> Any:
@@ -86,7 +81,7 @@ def _median(name: str, input: Tensor, dim: int | None, keepdim: bool, skip_nan: 
         return ValuesAndIndices(input.clone(), input.new_zeros((), dtype=dtypes.int64))
     _need_elements(name, input, (axis,))
     indices = wrap(input._backend.median_place(input._data, axis, skip_nan), input._backend)
-    return _squeezed(gather(input, axis, indices), indices, axis, keepdim)
+    return picked_and_indices(input, axis, indices, keepdim)
 
 
 def median(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Any:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import warnings
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from autograd_core.backends.cpu.cache import kernels_enabled
 from autograd_core.backends.cpu.memory import keep_freed_memory
 from autograd_core.backends.cpu.neural import CpuNeuralKernels
 from autograd_core.backends.cpu.products import ONE_THREAD, dot
+from autograd_core.backends.cpu.selection import within
 from autograd_core.backends.cpu.sums import SMALLEST, block_sums
 
 # IEEE infinities and NaNs are results, not accidents: NumPy's warnings about them stay off for our own calls.
@@ -38,11 +40,21 @@ _UFUNCS = {
 }  # fmt: skip
 
 _add_reduce: Any = np.add.reduce
+_max_reduce: Any = np.maximum.reduce
+_min_reduce: Any = np.minimum.reduce
+_or_reduce: Any = np.logical_or.reduce
+_and_reduce: Any = np.logical_and.reduce
 # Few numbers are summed by a product with ones: 0.3 us where `np.add.reduce` takes 0.7.
 _FEW = 256
 _ONES = {ones.dtype: [ones[:n] for n in range(_FEW + 1)] for ones in (np.ones(_FEW, "f"), np.ones(_FEW))}
 _ndarray = np.ndarray
 _empty = np.empty
+
+
+@lru_cache(64)
+def _coordinates(shape: tuple[int, ...]) -> tuple[Array, ...]:
+    """For each axis its coordinates, such that all of them broadcast to the shape."""
+    return tuple(np.arange(n).reshape((n,) + (1,) * (len(shape) - 1 - axis)) for axis, n in enumerate(shape))
 
 
 class CpuBackend(CpuNeuralKernels, Backend):
@@ -160,11 +172,46 @@ class CpuBackend(CpuNeuralKernels, Backend):
         return _add_reduce(x, axes, None, None, keepdims) if found is None else found
 
     def mean(self, x: Array, axes: tuple[int, ...] | None, keepdims: bool) -> Array:
-        found = block_sums(x, axes, keepdims) if x.size >= SMALLEST and self.can_fuse else None
-        if found is None:
+        if x.dtype.char not in "fd" or not x.size:
             return super().mean(x, axes, keepdims)
-        found /= x.size // found.size
-        return found
+        total = self.sum(x, axes, keepdims)
+        return total / (x.size // total.size)
+
+    def amax(self, x: Array, axes: tuple[int, ...] | None, keepdims: bool) -> Array:
+        return _max_reduce(x, axes, None, None, keepdims)
+
+    def amin(self, x: Array, axes: tuple[int, ...] | None, keepdims: bool) -> Array:
+        return _min_reduce(x, axes, None, None, keepdims)
+
+    def any(self, x: Array, axes: tuple[int, ...] | None, keepdims: bool) -> Array:
+        return _or_reduce(x, axes, None, None, keepdims)
+
+    def all(self, x: Array, axes: tuple[int, ...] | None, keepdims: bool) -> Array:
+        return _and_reduce(x, axes, None, None, keepdims)
+
+    def argmax(self, x: Array, axis: int | None, keepdims: bool) -> Array:
+        return x.argmax(axis, keepdims=keepdims)
+
+    def argmin(self, x: Array, axis: int | None, keepdims: bool) -> Array:
+        return x.argmin(axis, keepdims=keepdims)
+
+    def argsort(self, x: Array, axis: int, descending: bool) -> Array:
+        if not descending:
+            return x.argsort(axis, "stable")
+        backwards = (slice(None),) * axis + (slice(None, None, -1),)
+        return x.shape[axis] - 1 - x[backwards].argsort(axis, "stable")[backwards]
+
+    def check_range(self, index: Array, low: int, high: int, error: type[Exception], message: str) -> None:
+        if low or not within(index, high):
+            super().check_range(index, low, high, error, message)
+
+    def _check_range(self, operation: str, index: Array, n: int, ignored: int | None) -> None:
+        if not within(index, n):
+            super()._check_range(operation, index, n, ignored)
+
+    def _along(self, index: Array, axis: int) -> tuple[Array, ...]:
+        around = _coordinates(index.shape)
+        return (*around[:axis], index, *around[axis + 1 :])
 
     def expand(self, x: Array, shape: tuple[int, ...]) -> Array:
         if x.ndim == 0:
@@ -185,6 +232,19 @@ class CpuBackend(CpuNeuralKernels, Backend):
         if x.flags.writeable:
             view.flags.writeable = True  # NumPy's is read-only; ours is a view like any other.
         return view
+
+    def full(self, shape: tuple[int, ...], value: Any, dtype: Any) -> Array:
+        out = np.empty(shape, dtype)
+        np.copyto(out, value, "unsafe")
+        return out
+
+    def fill(self, x: Array, value: Any) -> Array:
+        return self.full(x.shape, value, x.dtype)
+
+    def searchsorted(self, edges: Array, x: Array, right: bool) -> Array:
+        if edges.ndim != 1 or not edges.size or edges[-1] != edges[-1] or edges.dtype != x.dtype:
+            return super().searchsorted(edges, x, right)
+        return np.asarray(edges.searchsorted(x, "right" if right else "left"))
 
     def zeros(self, shape: tuple[int, ...], dtype: Any) -> Array:
         return np.zeros(shape, dtype)

@@ -20,6 +20,7 @@ from autograd_core.backends.cpu import (
     softmax_kernels,
 )
 from autograd_core.backends.cpu.products import dot
+from autograd_core.backends.cpu.selection import within
 from autograd_core.backends.neural import NeuralKernels
 from autograd_core.backends.neural_conv import _output_shape
 
@@ -185,8 +186,7 @@ def _in_range(target: Array, classes: int, ignored: int) -> bool:
     """Whether every class is one of `classes` or `ignored`."""
     if target.size == 0:
         return False
-    low, high = target.min(), target.max()
-    if low >= 0 and high < classes:
+    if within(target, classes):
         return True
     return bool(((target == ignored) | ((target >= 0) & (target < classes))).all())
 

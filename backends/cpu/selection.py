@@ -16,12 +16,18 @@ Array = Any
 
 _LOOP_FROM = 1 << 10
 _PARALLEL_FROM = 1 << 15
+_max_reduce: Any = np.maximum.reduce
 BITS = {size: np.dtype(f"u{size}") for size in (1, 2, 4, 8)}
 
 
 def install(backend: Any) -> None:
     """Make this the `where` of `backend`."""
     backend.where = where
+
+
+def within(index: Array, n: int) -> bool:
+    """Whether every element is in [0, n): one pass, as a negative number read without its sign is large."""
+    return index.dtype.char in "lq" and index.size > 0 and int(_max_reduce(index.view(np.uint64), None)) < n
 
 
 def where(condition: Array, x: Array, y: Array) -> Array:
