@@ -11,6 +11,7 @@ Tensors (`F` is `V`) alike.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -403,7 +404,8 @@ _constants: dict[Any, Tensor] = {}
 
 def number_like(value: Any, backend: Any, native: Any) -> Tensor:
     """A 0-d constant tensor for a Python number, shared between calls."""
-    key = (value, value.__class__, native, backend)
+    # 0.0 and -0.0 compare equal.
+    key = (value if value else math.copysign(0.5, value), value.__class__, native, backend)
     found = _constants.get(key)
     if found is None:
         try:
@@ -411,7 +413,7 @@ def number_like(value: Any, backend: Any, native: Any) -> Tensor:
         except OverflowError:
             raise RuntimeError(f"the number {value} does not fit into {dtypes.from_native(native)}") from None
         found = wrap(array, backend)
-        if value != 0 and value == value:  # 0.0 and -0.0 compare equal, a NaN never does.
+        if value == value:  # A NaN never does.
             if len(_constants) > 4096:
                 _constants.clear()
             _constants[key] = found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 from autograd_core.ops import elementwise as e
@@ -215,7 +216,7 @@ def einsum(equation: str, *operands: Any) -> Tensor:
             [2, 4]])
     """
     parts = list(operands[0]) if len(operands) == 1 and not isinstance(operands[0], Tensor) else list(operands)
-    inputs, output = _parse_einsum(equation, parts)
+    inputs, output = _parse_einsum(equation, tuple([x.ndim for x in parts]))
     current, letters = _canonical(parts[0], inputs[0])
     for i, (x, subscript) in enumerate(zip(parts[1:], inputs[1:]), start=1):
         x, other = _canonical(x, subscript)
@@ -229,13 +230,15 @@ def einsum(equation: str, *operands: Any) -> Tensor:
     return current if order == tuple(range(len(order))) else current.permute(*order)
 
 
-def _parse_einsum(equation: str, parts: list[Tensor]) -> tuple[list[list[str]], list[str]]:
-    """Subscripts as lists of labels; the dimensions of '...' are labelled by numbers from the last."""
+@functools.lru_cache(256)
+def _parse_einsum(equation: str, dims: tuple[int, ...]) -> tuple[list[list[str]], list[str]]:
+    """Subscripts as lists of labels, for operands of `dims` dimensions; those of '...' are labelled by numbers from the
+    last."""
     text = equation.replace(" ", "")
     left, arrow, right = text.partition("->")
     terms = left.split(",")
-    if len(terms) != len(parts):
-        raise RuntimeError(f"einsum(): {len(terms)} subscripts in {equation!r} for {len(parts)} operands")
+    if len(terms) != len(dims):
+        raise RuntimeError(f"einsum(): {len(terms)} subscripts in {equation!r} for {len(dims)} operands")
 
     def labels(term: str, ndim: int | None, dots: int) -> list[str]:
         before, ellipsis, after = term.partition("...")
@@ -247,7 +250,7 @@ def _parse_einsum(equation: str, parts: list[Tensor]) -> tuple[list[list[str]], 
                 raise RuntimeError(f"einsum(): subscript {term!r} does not match an operand of {ndim} dimensions")
         return [*before, *(str(i) for i in reversed(range(dots if ellipsis else 0))), *after]
 
-    inputs = [labels(term, x.ndim, 0) for term, x in zip(terms, parts)]
+    inputs = [labels(term, ndim, 0) for term, ndim in zip(terms, dims)]
     widest = max((sum(c.isdigit() for c in s) for s in inputs), default=0)
     if arrow:
         output = labels(right, None, widest)
