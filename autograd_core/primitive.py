@@ -404,8 +404,9 @@ _constants: dict[Any, Tensor] = {}
 
 def number_like(value: Any, backend: Any, native: Any) -> Tensor:
     """A 0-d constant tensor for a Python number, shared between calls."""
-    # 0.0 and -0.0 compare equal.
-    key = (value if value else math.copysign(0.5, value), value.__class__, native, backend)
+    key: Any = (value, value.__class__, native, backend)
+    if not value:
+        key = (*key, math.copysign(1.0, value))  # 0.0 and -0.0 compare equal.
     found = _constants.get(key)
     if found is None:
         try:

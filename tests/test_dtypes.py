@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pytest
@@ -64,3 +65,14 @@ REFUSED: list[tuple[str, Any]] = [
 def test_refused(call: Any) -> None:
     with pytest.raises(RuntimeError):
         call()
+
+
+def test_constants_that_are_kept_are_not_mistaken_for_one_another():
+    x = ag.tensor([1.0, 2.0])
+    for _ in range(2):
+        for number in (0.5, 0.0, -0.0, 1.0, 1, True, 0, False, -0.5, -1.0):
+            product = x * number
+            assert product.tolist() == [number, 2 * number]
+            assert ag.signbit(product).tolist() == [math.copysign(1, number) < 0] * 2
+        assert (x * math.nan).isnan().all() and (ag.tensor([1]) * 0.5).dtype is ag.float32
+        assert (ag.tensor([1]) * 0).dtype is ag.int64 and (ag.tensor([True]) & False).dtype is ag.bool

@@ -72,6 +72,7 @@ class CpuBackend(CpuNeuralKernels, Backend):
         self.can_fuse = kernels_enabled()
         if self.can_fuse:
             from autograd_core.backends.cpu import (
+                division_kernels,
                 index_kernels,
                 lifted,
                 neural,
@@ -81,7 +82,9 @@ class CpuBackend(CpuNeuralKernels, Backend):
                 selection,
             )
 
-            for kernels in (lifted, optimizers, philox_kernels, neural, selection, index_kernels, order_kernels):
+            for kernels in (
+                lifted, optimizers, philox_kernels, neural, selection, index_kernels, order_kernels, division_kernels,
+            ):  # fmt: skip
                 kernels.install(self)
 
     def describe(self) -> str:
@@ -245,6 +248,12 @@ class CpuBackend(CpuNeuralKernels, Backend):
         if edges.ndim != 1 or not edges.size or edges[-1] != edges[-1] or edges.dtype != x.dtype:
             return super().searchsorted(edges, x, right)
         return np.asarray(edges.searchsorted(x, "right" if right else "left"))
+
+    def tril(self, x: Array, k: int) -> Array:
+        return self.where(np.tri(x.shape[-2], x.shape[-1], k, dtype=np.bool_), x, np.zeros((), x.dtype))
+
+    def triu(self, x: Array, k: int) -> Array:
+        return self.where(np.tri(x.shape[-2], x.shape[-1], k - 1, dtype=np.bool_), np.zeros((), x.dtype), x)
 
     def zeros(self, shape: tuple[int, ...], dtype: Any) -> Array:
         return np.zeros(shape, dtype)

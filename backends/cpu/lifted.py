@@ -39,7 +39,7 @@ KERNELS = {
     "huber": 1, "logaddexp": 2,
 }  # fmt: skip
 # Where NumPy's own ufunc serves until an array is worth several threads.
-PARALLEL_ONLY = ("exp", "tanh")
+PARALLEL_ONLY = ("exp", "tanh", "sign")
 
 
 def arguments_of(name: str) -> list[str]:

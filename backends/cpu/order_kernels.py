@@ -1,7 +1,8 @@
-"""The first of a sorted sequence without sorting it all, and scans: running sums, products and extremes.
+"""Sorting, the first of a sorted sequence without sorting it all, and scans: running sums, products and extremes.
 
-A million float32 in rows of 1000, one thread, in ms: the ten greatest 4 (sorting 40), a median 4 (40), cumsum 0.8 (3),
-cummax 1 (16). The places are those of a stable sort, so that every device finds the same among equals.
+A million float32 in rows of 1000, one thread, in ms: sorting 11 (NumPy's stable sort 36), the ten greatest 2, a median
+1.6, cumsum 0.7 (3), cummax 0.7 (16). The places are those of a stable sort, so that every device finds the same among
+equals.
 """
 
 from __future__ import annotations
@@ -18,13 +19,28 @@ Array = Any
 
 _LOOP_FROM = 1 << 10
 _PARALLEL_FROM = 1 << 15
+_LONG = 64  # Elements of a row from which NumPy's stable sort is slower.
 _SHARE = 4  # With more than one in so many wanted, sorting is as fast.
 
 
 def install(backend: Any) -> None:
     """Make these the kernels of `backend`; what they do not take goes to its own."""
-    for function in (first_sorted, nth_sorted, median_place, cumsum, cumprod, running_argmax):
+    for function in (argsort, first_sorted, nth_sorted, median_place, cumsum, cumprod, running_argmax):
         setattr(backend, function.__name__, bound(function, backend))
+
+
+def argsort(portable: Any, x: Array, axis: int, descending: bool) -> Array:
+    """By NumPy's sort of 64-bit integers, which has vector instructions: the number's bits, then its place."""
+    n = x.shape[axis]
+    if x.size < _LOOP_FROM or n < _LONG or x.dtype.char not in "fi":
+        return portable(x, axis, descending)
+    rows = np.ascontiguousarray(np.moveaxis(x, axis, -1))
+    keys = np.empty(rows.shape, np.uint64)
+    run = _float_keys if x.dtype.char == "f" else _integer_keys
+    (run if x.size >= _PARALLEL_FROM else run.serial)(rows.reshape(-1).view(np.uint32), n, descending, keys.reshape(-1))
+    keys.sort(-1)
+    keys &= np.uint64(0xFFFFFFFF)
+    return np.ascontiguousarray(np.moveaxis(keys.view(np.int64), -1, axis))
 
 
 def first_sorted(portable: Any, x: Array, axis: int, k: int, descending: bool) -> Array:
@@ -102,6 +118,29 @@ def running_argmax(portable: Any, x: Array, axis: int, smallest: bool) -> Array:
     places = np.empty(rows.shape, np.int64)
     (_running if x.size >= _PARALLEL_FROM else _running.serial)(rows, places)
     return _back(places, x, axis)
+
+
+@kernel(parallel=True)
+def _float_keys(bits, n, descending, keys, worker, workers):
+    """In the high half numbers that have the order of the floats of these bits, in the low half places in a row."""
+    turned, rows = np.uint32(0xFFFFFFFF if descending else 0), bits.size // n
+    for row in range(worker * rows // workers, (worker + 1) * rows // workers):
+        start = np.uint64(row * n)
+        for i in range(np.uint64(n)):
+            b = bits[start + i]
+            size = b & np.uint32(0x7FFFFFFF)
+            ordered = np.uint32(~b) if b > np.uint32(0x80000000) else b | np.uint32(0x80000000)  # Zeros are equal.
+            ordered = np.uint32(0xFFFFFFFF) if size > np.uint32(0x7F800000) else ordered  # A NaN is the greatest.
+            keys[start + i] = np.uint64(ordered ^ turned) << np.uint64(32) | np.uint64(i)
+
+
+@kernel(parallel=True)
+def _integer_keys(bits, n, descending, keys, worker, workers):
+    turned, rows = np.uint32(0x7FFFFFFF if descending else 0x80000000), bits.size // n
+    for row in range(worker * rows // workers, (worker + 1) * rows // workers):
+        start = np.uint64(row * n)
+        for i in range(np.uint64(n)):
+            keys[start + i] = np.uint64(bits[start + i] ^ turned) << np.uint64(32) | np.uint64(i)
 
 
 @kernel(parallel=True)
