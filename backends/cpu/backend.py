@@ -14,12 +14,13 @@ from typing import Any
 import numpy as np
 
 from autograd_core.backends.base import Array, Backend
+from autograd_core.backends.cpu import half_kernels
 from autograd_core.backends.cpu.cache import kernels_enabled
 from autograd_core.backends.cpu.memory import keep_freed_memory
 from autograd_core.backends.cpu.neural import CpuNeuralKernels
 from autograd_core.backends.cpu.products import ONE_THREAD, dot
 from autograd_core.backends.cpu.selection import within
-from autograd_core.backends.cpu.sums import SMALLEST, block_sums
+from autograd_core.backends.cpu.sums import SMALLEST, block_sums, row_products
 
 # IEEE infinities and NaNs are results, not accidents: NumPy's warnings about them stay off for our own calls.
 warnings.filterwarnings("ignore", category=RuntimeWarning, module=r"autograd_core(\.|$)")
@@ -118,7 +119,8 @@ class CpuBackend(CpuNeuralKernels, Backend):
     def cast(self, x: Array, dtype: Any, source: Any = None) -> Array:
         if dtype.kind in "iu" and x.dtype.kind == "f" and x.ndim and x.dtype.itemsize < 8 and dtype.itemsize == 1:
             return x.astype(np.int64).astype(dtype)  # Wraps as PyTorch does, where a direct cast is undefined.
-        return x.astype(dtype)
+        found = half_kernels.cast(x, dtype) if self.can_fuse else None
+        return x.astype(dtype) if found is None else found
 
     def address(self, x: Array) -> int:
         return int(x.ctypes.data)
@@ -179,6 +181,10 @@ class CpuBackend(CpuNeuralKernels, Backend):
             return super().mean(x, axes, keepdims)
         total = self.sum(x, axes, keepdims)
         return total / (x.size // total.size)
+
+    def prod(self, x: Array, axes: tuple[int, ...] | None, keepdims: bool) -> Array:
+        found = row_products(x, axes, keepdims) if self.can_fuse else None
+        return super().prod(x, axes, keepdims) if found is None else found
 
     def amax(self, x: Array, axes: tuple[int, ...] | None, keepdims: bool) -> Array:
         return _max_reduce(x, axes, None, None, keepdims)

@@ -38,8 +38,8 @@ KERNELS = {
     "hardtanh": 1, "hardtanh_backward": 2, "clamp": 1, "clamp_backward": 2, "dropout": 2, "rsqrt": 1,
     "huber": 1, "logaddexp": 2,
 }  # fmt: skip
-# Where NumPy's own ufunc serves until an array is worth several threads.
-PARALLEL_ONLY = ("exp", "tanh", "sign")
+# Where NumPy's own ufunc (erfinv: the portable body) serves until an array is worth several threads.
+PARALLEL_ONLY = ("exp", "tanh", "sign", "erfinv")
 
 
 def arguments_of(name: str) -> list[str]:

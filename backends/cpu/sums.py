@@ -55,6 +55,34 @@ def block_sums(x: Array, axes: tuple[int, ...] | None, keepdims: bool) -> Array 
     return out.reshape(tuple(n if axis in kept else 1 for axis, n in enumerate(x.shape)) if keepdims else shape)
 
 
+def row_products(x: Array, axes: tuple[int, ...] | None, keepdims: bool) -> Array | None:
+    """The products of all elements or over the last axes, in float64; None where NumPy is to make them."""
+    if x.dtype.char not in "fd" or not x.flags.c_contiguous or x.size < SMALLEST:
+        return None
+    kept = x.ndim if axes is None else min((axis % x.ndim for axis in axes), default=x.ndim)
+    if axes is None:
+        kept = 0
+    elif len(axes) != x.ndim - kept:
+        return None
+    behind = math.prod(x.shape[kept:])
+    if behind < _SHORTEST:
+        return None
+    out = np.empty(x.shape[:kept], x.dtype)
+    run = _products if x.size >= _PARALLEL_FROM and out.size > 1 else _products.serial
+    run(x.reshape(-1), behind, out.reshape(-1))
+    return out.reshape(x.shape[:kept] + (1,) * (x.ndim - kept)) if keepdims else out
+
+
+@kernel(parallel=True, fastmath={"reassoc", "contract", "nsz"})
+def _products(x, behind, out, worker, workers):
+    n = out.size
+    for k in range(worker * n // workers, (worker + 1) * n // workers):
+        total, at = 1.0, np.uint64(k * behind)
+        for j in range(np.uint64(behind)):
+            total *= x[at + j]
+        out[k] = total
+
+
 def _total(x: Array) -> Array:
     """The sum of all elements: of parts, whose sums are added in float64."""
     flat, whole = x.reshape(-1), x.size // _PART

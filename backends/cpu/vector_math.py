@@ -98,12 +98,28 @@ def erf(x: Scalar) -> Scalar:
     return near if abs(x) < 0.9 else (x if isnan(x) else signed)
 
 
+def erfinv(x: Scalar) -> Scalar:
+    """x times a polynomial in w = -log(1 - x^2), or from w = 5 on in its root (Giles, "Approximating the erfinv
+    function", 2011)."""
+    w = -log((1.0 - x) * (1.0 + x))
+    near = w - 2.5
+    p = (2.81022636e-08 * near + 3.43273939e-07) * near + -3.5233877e-06
+    p = ((p * near + -4.39150654e-06) * near + 0.00021858087) * near + -0.00125372503
+    p = ((p * near + -0.00417768164) * near + 0.246640727) * near + 1.50140941
+    far = sqrt(5.0 if w < 5.0 else w) - 3.0
+    q = (-0.000200214257 * far + 0.000100950558) * far + 0.00134934322
+    q = ((q * far + -0.00367342844) * far + 0.00573950773) * far + -0.0076224613
+    q = ((q * far + 0.00943887047) * far + 1.00167406) * far + 2.83297682
+    y = x * (p if w < 5.0 else q)
+    return x * infinity() if abs(x) == 1.0 else y
+
+
 _TARGET: Library = {
     "abs": "abs({})", "sqrt": "np.sqrt({})", "rint": "np.rint({})", "floor": "np.floor({})",
     "integer": "np.int32({})", "floating": "np.float32({})", "bits": "bits({})", "from_bits": "from_bits({})",
     "infinity": "inf", "nan": "nan",
 }  # fmt: skip
-_FUNCTIONS: Library = {f.__name__: f for f in (isnan, power_of_two, exp, expm1, tanh, log, log1p, erf)}
+_FUNCTIONS: Library = {f.__name__: f for f in (isnan, power_of_two, exp, expm1, tanh, log, log1p, erf, erfinv)}
 _C: Library = {name: f"math.{name}({{}})" for name in ("exp", "expm1", "tanh", "log", "log1p", "erf")}
 
 # What each name of a scalar function is in a kernel of this dtype.

@@ -104,6 +104,21 @@ def test_vector_math_is_accurate(name):
         assert (np.abs(out - exact) <= 3 * spacing)[unequal].all(), x[unequal & (np.abs(out - exact) > 3 * spacing)][:5]
 
 
+def test_erfinv_is_accurate():
+    rng = np.random.default_rng(3)
+    near_one = 1 - 10.0 ** rng.uniform(-7, -1, 5000)
+    x = np.concatenate([rng.uniform(-1, 1, 5000), near_one, -near_one, 10.0 ** rng.uniform(-40, -1, 5000)]).astype("f")
+    out = np.empty_like(x)
+    lifted.loop("erfinv", 1, "float32").serial(x, out)
+    exact = PORTABLE.erfinv(x.astype("d"))
+    assert (np.abs(out - exact) <= 3 * np.spacing(np.abs(exact).astype("f"))).all()
+    edge = np.array([1, -1, 0, -0.0, 1.5, -2, np.nan, np.inf], "f")
+    out = np.empty_like(edge)
+    lifted.loop("erfinv", 1, "float32").serial(edge, out)
+    np.testing.assert_array_equal(out, np.array([np.inf, -np.inf, 0, 0, np.nan, np.nan, np.nan, np.nan], "f"))
+    assert np.signbit(out[3])
+
+
 def test_bits_do_not_depend_on_the_form_of_the_loop():
     x = sample("parallel", "float32").reshape(-1)
     run, a, b = lifted.loop("gelu", 1, "float32"), np.empty_like(x), np.empty_like(x)

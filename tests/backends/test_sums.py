@@ -56,6 +56,44 @@ def test_columns_of_many_rows_keep_their_digits():
     np.testing.assert_allclose(BACKEND.mean(x, (0,), False), x.astype("d").mean(0), rtol=2e-7)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(
+    ("shape", "axes"),
+    [
+        ((20, 1000), None),
+        ((20, 1000), (1,)),
+        ((20, 1000), (-1,)),
+        ((20, 10, 50), (1, 2)),
+        ((300, 40), (0, 1)),
+        ((9000,), (0,)),
+    ],
+)
+@pytest.mark.parametrize("keepdims", [False, True])
+def test_products(shape, axes, dtype, keepdims):
+    x = np.random.default_rng(0).uniform(0.99, 1.0101, shape).astype(dtype)
+    x.reshape(-1)[3] *= -1
+    found = sums.row_products(x, axes, keepdims)
+    expected = x.astype("d").prod(axis=axes, keepdims=keepdims)
+    assert found is not None and found.dtype == x.dtype and found.shape == expected.shape
+    np.testing.assert_allclose(found, expected, rtol=1e-6 if dtype == "float32" else 1e-12)
+    assert (BACKEND.prod(x, axes, keepdims) == found).all()
+
+
+def test_products_that_numpy_makes():
+    x = np.random.default_rng(0).uniform(0.9999, 1.0001, (20, 30, 50)).astype("f")
+    others = [
+        (x, (0,)),
+        (x, (0, 2)),
+        (x[:, ::2], (2,)),
+        (x[:5, :5], None),
+        (x.astype("e"), None),
+        (x.reshape(-1, 5), (1,)),
+    ]
+    for array, axes in others:
+        assert sums.row_products(array, axes, False) is None
+        np.testing.assert_allclose(BACKEND.prod(array, axes, False), array.astype("d").prod(axis=axes), rtol=1e-2)
+
+
 def test_a_sum_of_all_keeps_its_digits():
     x = (np.random.default_rng(0).standard_normal(3_000_000) + 1e4).astype("f")
     np.testing.assert_allclose(BACKEND.sum(x, None, False), x.astype("d").sum(), rtol=1e-7)
