@@ -5,6 +5,7 @@ In a backward kernel `wants` says which gradients (of x, weight, bias) to comput
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from autograd_core.backends.neural_conv import widened
@@ -118,6 +119,34 @@ class NormalizationKernels:
             gx = _as((wide - xp.mean(wide, axis=axes, keepdims=True) - normal * mean_gn) * rstd, x.dtype)
         return gx, gw, gb
 
+    # -- group norm: over groups of channels of x (N, C, ...), w and b (C,) -------------------------------
+
+    def group_norm(self, x: Array, w: Array, b: Array, groups: int, eps: float) -> tuple[Array, Array, Array]:
+        """`layer_norm` of each group, times w, plus b channel by channel, and its mean and 1 / sqrt(var + eps)."""
+        y, mean, rstd = self.layer_norm(x.reshape(_grouped(x, groups)), None, None, 1, eps)
+        y, shape = y.reshape(x.shape), _channel_shape(x)
+        if w is not None:
+            y = y * w.reshape(shape)
+        return (y if b is None else y + b.reshape(shape)), mean, rstd
+
+    def group_norm_backward(
+        self, g: Array, x: Array, w: Array, mean: Array, rstd: Array, groups: int, eps: float, wants: Wants
+    ) -> tuple[Any, Any, Any]:
+        """Gradients of `group_norm`."""
+        grouped, axes = _grouped(x, groups), _all_but_channel(x)
+        gx = gw = gb = None
+        if wants[1]:
+            normal = ((x.reshape(grouped) - mean) * rstd).reshape(x.shape)
+            gw = self.sum(g * normal, axes, False)
+        if wants[2]:
+            gb = self.sum(g, axes, False)
+        if wants[0]:
+            scaled = (g if w is None else g * w.reshape(_channel_shape(x))).reshape(grouped)
+            wanted = (True, False, False)
+            gx = self.layer_norm_backward(scaled, x.reshape(grouped), None, mean, rstd, 1, eps, wanted)[0]
+            gx = gx.reshape(x.shape)
+        return gx, gw, gb
+
     # -- softmax ----------------------------------------------------------------------------------------
 
     def softmax(self, x: Array, axis: int) -> Array:
@@ -143,6 +172,10 @@ class NormalizationKernels:
     def log_softmax_backward(self, g: Array, y: Array, axis: int) -> Array:
         wide = widened(g)
         return _as(wide - self.xp.exp(widened(y)) * self.sum(wide, (axis,), True), y.dtype)
+
+
+def _grouped(x: Array, groups: int) -> tuple[int, int, int]:
+    return x.shape[0], groups, x.shape[1] // groups * math.prod(x.shape[2:])
 
 
 def _all_but_channel(x: Array) -> tuple[int, ...]:

@@ -194,6 +194,38 @@ def layer_norm_backward(
     return _normal_backward(g, x, w, tuple(range(lead, x.ndim)), tuple(range(lead)), eps, wants)
 
 
+def _group_norm_rule(F: Any, g: Any, ctx: Any) -> tuple[Any, ...]:
+    x, w, mean, rstd = ctx.saved
+    return F.group_norm_backward(g, x, w, mean, rstd, *ctx.params, _wants(ctx))  # type: ignore[no-any-return]
+
+
+_group_norm = primitive("group_norm", _group_norm_rule, inputs=3, saves=(0, 1), extras=2)
+
+
+@composite
+def group_norm_backward(
+    g: Tensor,
+    x: Tensor,
+    w: Tensor | None,
+    mean: Any,
+    rstd: Any,
+    groups: int,
+    eps: float,
+    wants: tuple[bool, bool, bool],
+) -> tuple[Any, Any, Any]:
+    """What the backend's kernel of this name returns, from primitives; mean and rstd are recomputed from x."""
+    F: Any = V
+    n, channels = x.shape[:2]
+    shape = (n, groups, channels // groups, math.prod(x.shape[2:]))
+    weight = None if w is None else F.reshape(w, (*shape[1:3], 1))
+    gx, gw, gb = _normal_backward(F.reshape(g, shape), F.reshape(x, shape), weight, (2, 3), (0, 3), eps, wants)
+    return (
+        None if gx is None else F.reshape(gx, tuple(x.shape)),
+        None if gw is None else F.reshape(gw, (channels,)),
+        None if gb is None else F.reshape(gb, (channels,)),
+    )
+
+
 def layer_norm(
     input: Tensor,
     normalized_shape: Sequence[int],
@@ -241,7 +273,7 @@ def group_norm(
     require_same("group_norm", input=input, weight=weight, bias=bias)
     if input.ndim < 2:
         raise RuntimeError(f"group_norm: expected input of shape (N, C, ...), got {tuple(input.shape)}")
-    n, channels = input.shape[:2]
+    channels = input.shape[1]
     if num_groups < 1 or channels % num_groups:
         raise RuntimeError(
             f"group_norm: expected number of channels ({channels}) to be divisible by num_groups ({num_groups})"
@@ -254,9 +286,7 @@ def group_norm(
         wide = dtypes.float32.native
         w, b = (None if t is None else cast(t, wide) for t in (weight, bias))
         return cast(group_norm(cast(input, wide), num_groups, w, b, eps), input._data.dtype)  # type: ignore[no-any-return]
-    size = channels // num_groups * math.prod(input.shape[2:])
-    y = _layer_norm(input.reshape(n, num_groups, size), None, None, 1, eps).reshape(tuple(input.shape))
-    return _affine(y, weight, bias)
+    return _group_norm(input, weight, bias, num_groups, eps)  # type: ignore[no-any-return]
 
 
 def instance_norm(
@@ -300,13 +330,6 @@ def instance_norm(
             )
             storage.mark_mutated(backend, running._data, "instance_norm")
     return group_norm(input, channels, weight, bias, eps)
-
-
-def _affine(y: Tensor, weight: Tensor | None, bias: Tensor | None) -> Tensor:
-    shape = (-1,) + (1,) * (y.ndim - 2)
-    if weight is not None:
-        y = y * weight.reshape(shape)
-    return y if bias is None else y + bias.reshape(shape)
 
 
 # -- softmax ----------------------------------------------------------------------------------------------

@@ -73,7 +73,7 @@ def install(backend: Any) -> None:
     for function in (
         conv2d, conv2d_input_grad, conv2d_weight_grad, max_pool2d, max_pool2d_backward, batch_norm_stats, batch_norm,
         batch_norm_backward, layer_norm, layer_norm_backward, cross_entropy, cross_entropy_backward, embedding_backward,
-        softmax, softmax_backward, log_softmax, log_softmax_backward,
+        group_norm, group_norm_backward, softmax, softmax_backward, log_softmax, log_softmax_backward,
         recurrent_scan, recurrent_scan_backward, recurrent_scan_backward_, attention, attention_backward,
     ):  # fmt: skip
         setattr(backend, function.__name__, bound(function, backend))
@@ -167,6 +167,21 @@ def layer_norm_backward(
     if not norm_kernels.usable(x):
         return portable(g, x, w, mean, rstd, dims, eps, wants)
     return norm_kernels.layer_norm_backward(g, x, w, mean, rstd, dims, wants)
+
+
+def group_norm(portable: Any, x: Array, w: Array, b: Array, groups: int, eps: float) -> Any:
+    if not (norm_kernels.usable(x) and x.ndim > 2 and _all_of(x.dtype, w, b)):
+        return portable(x, w, b, groups, eps)
+    return norm_kernels.group_norm(x, w, b, groups, eps)
+
+
+def group_norm_backward(
+    portable: Any, g: Array, x: Array, w: Array, mean: Array, rstd: Array, groups: int, eps: float, wants: Any
+) -> Any:
+    if not (norm_kernels.usable(x) and x.ndim > 2 and _all_of(x.dtype, g, w, mean, rstd)):
+        return portable(g, x, w, mean, rstd, groups, eps, wants)
+    found = norm_kernels.group_norm_backward(g, x, w, mean, rstd, groups, wants[0])
+    return tuple(gradient if wanted else None for gradient, wanted in zip(found, wants))
 
 
 def cross_entropy(portable: Any, x: Array, target: Array, ignored: int) -> Any:

@@ -192,6 +192,64 @@ def _column_backward(g, x, scale, mean, rstd, training, gx, gw, gb, worker, work
                 gx_flat[at + k] = (g_flat[at + k] - shift[k] - (x_flat[at + k] - m[k]) * slope[k]) * s[k]
 
 
+# -- group norm: the statistics of groups, then the channels of each sample as channels of one ------------
+
+
+def group_norm(x: Array, w: Array, b: Array, groups: int, eps: float) -> tuple[Array, Array, Array]:
+    n, channels = x.shape[:2]
+    x, y = np.ascontiguousarray(x), np.empty(x.shape, x.dtype)
+    mean, var = np.empty(n * groups, x.dtype), np.empty(n * groups, x.dtype)
+    (_stats if x.size >= PARALLEL_FROM else _stats.serial)(x.reshape(1, n * groups, -1), mean, var)
+    rstd = 1 / np.sqrt(var + x.dtype.type(eps))
+    scale = np.repeat(rstd, channels // groups)
+    if w is not None:
+        scale *= np.tile(w, n)
+    shift = np.zeros(n * channels, x.dtype) if b is None else np.tile(b, n)
+    run = _scale if x.size >= PARALLEL_FROM else _scale.serial
+    folded = (1, n * channels, -1)
+    run(x.reshape(folded), np.repeat(mean, channels // groups), scale, shift, y.reshape(folded))
+    return y, mean.reshape(n, groups, 1), rstd.reshape(n, groups, 1)
+
+
+def group_norm_backward(
+    g: Array, x: Array, w: Array, mean: Array, rstd: Array, groups: int, want_x: bool
+) -> tuple[Any, Any, Any]:
+    """(gx, gw, gb)"""
+    n, channels = x.shape[:2]
+    each, size = channels // groups, x.size // (n * groups)
+    folded = (1, n * channels, -1)
+    flat_g, flat_x = np.ascontiguousarray(g).reshape(folded), np.ascontiguousarray(x).reshape(folded)
+    centre = np.repeat(mean.reshape(-1), each)
+    sum_gx, sum_g, none = np.empty(n * channels), np.empty(n * channels), np.empty((0, n * channels, 0), x.dtype)
+    run = _batch_backward if x.size >= PARALLEL_FROM else _batch_backward.serial
+    run(flat_g, flat_x, centre, centre, np.ones_like(centre), False, none, sum_gx, sum_g)
+    of_groups = (n, groups, each)
+    wide = rstd.astype(np.float64)
+    gw = (sum_gx.reshape(of_groups) * wide).sum(0).reshape(-1).astype(x.dtype)
+    gb = sum_g.reshape(n, channels).sum(0).astype(x.dtype)
+    if not want_x:
+        return None, gw, gb
+    weight = np.ones((groups, each), x.dtype) if w is None else w.reshape(groups, each)
+    shift = (sum_g.reshape(of_groups) * weight).sum(2, keepdims=True) / size * wide
+    slope = (sum_gx.reshape(of_groups) * weight).sum(2, keepdims=True) / size * wide**3
+    gx = np.empty(x.shape, x.dtype)
+    run = _plane_gradient if x.size >= PARALLEL_FROM else _plane_gradient.serial
+    of_channels = [np.broadcast_to(a, of_groups).reshape(-1).astype(x.dtype) for a in (weight * rstd, shift, slope)]
+    run(flat_g, flat_x, centre, *of_channels, gx.reshape(folded))
+    return gx, gw, gb
+
+
+@kernel(parallel=True)
+def _plane_gradient(g, x, mean, scale, shift, slope, gx, worker, workers):
+    n, channels, size = x.shape
+    planes = n * channels
+    for plane in range(worker * planes // workers, (worker + 1) * planes // workers):
+        i, c = plane // channels, plane % channels
+        m, a, b, s = mean[c], scale[c], shift[c], slope[c]
+        for k in range(size):
+            gx[i, c, k] = g[i, c, k] * a - b - (x[i, c, k] - m) * s
+
+
 # -- layer norm -------------------------------------------------------------------------------------------
 
 

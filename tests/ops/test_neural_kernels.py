@@ -188,6 +188,37 @@ def test_batch_norm_kernels_equal_the_portable_ones(shape, dtype):
                         np.testing.assert_allclose(a / scale, expected / scale, **close)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(
+    "shape, groups", [((5, 6, 4), 2), ((16, 8, 20, 20), 4), ((3, 4, 5, 6), 4), ((2, 6, 3, 3, 3), 1), ((7, 6), 3)]
+)
+def test_group_norm_kernels_equal_the_portable_ones(shape, groups, dtype):
+    backend = cpu()
+    rng = np.random.default_rng(0)
+    x, g = (rng.standard_normal(shape).astype(dtype) for _ in range(2))
+    x += 10
+    w, b = (rng.standard_normal(shape[1]).astype(dtype) for _ in range(2))
+    close = {"rtol": 2e-4, "atol": 5e-5} if dtype == "float32" else {"rtol": 1e-9, "atol": 1e-10}
+    for weight, bias in ((w, b), (None, b), (None, None)):
+        found = backend.group_norm(x, weight, bias, groups, 1e-3)
+        reference = NeuralKernels.group_norm(backend, x, weight, bias, groups, 1e-3)
+        for a, expected in zip(found, reference, strict=True):
+            assert a.shape == expected.shape and a.dtype == expected.dtype
+            np.testing.assert_allclose(a, expected, **close)
+        _, mean, rstd = reference
+        for want_x in (True, False):
+            args = (g, x, weight, mean, rstd, groups, 1e-3, (want_x, weight is not None, True))
+            gradients = zip(
+                backend.group_norm_backward(*args), NeuralKernels.group_norm_backward(backend, *args), strict=True
+            )
+            for a, expected in gradients:
+                assert (a is None) == (expected is None)
+                if a is not None:
+                    assert a.shape == expected.shape and a.dtype == expected.dtype
+                    scale = np.abs(expected).max() + 1
+                    np.testing.assert_allclose(a / scale, expected / scale, **close)
+
+
 @pytest.mark.host("it compares the bytes of host arrays")
 def test_gradients_do_not_vary_from_run_to_run():
     rng = np.random.default_rng(0)
