@@ -421,6 +421,13 @@ def number_like(value: Any, backend: Any, native: Any) -> Tensor:
     return found
 
 
+def constant_like(value: Any, like: Tensor, d: Any) -> Tensor:
+    """A 0-d constant of dtype `d` on the device of `like`; of integers, `new_full` says what does not fit."""
+    if d.is_floating_point and type(value) in (int, float, bool):
+        return number_like(value, like._backend, d.native)
+    return like.new_full((), value, dtype=d)  # type: ignore[attr-defined, no-any-return]
+
+
 def numbers_to_tensors(name: str, x: Any, y: Any) -> tuple[Any, Any]:
     """The operands with a Python number turned into a 0-d tensor of the dtype that promotion asks for."""
     tensor, other = (x, y) if isinstance(x, Tensor) else (y, x)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from autograd_core.backends.neural_activation import in_float32
 from autograd_core.backends.neural_conv import widened
 
 Array = Any
@@ -107,10 +108,17 @@ class LossKernels:
 
     # -- regression and binary classification -----------------------------------------------------------
 
+    @in_float32
     def huber(self, d: Array, delta: float) -> Array:
         """`d^2 / 2` for |d| < delta, else `delta (|d| - delta / 2)`."""
         size = self.xp.abs(d)
         return self.xp.where(size < delta, 0.5 * d * d, delta * (size - 0.5 * delta))
+
+    @in_float32
+    def smooth_l1(self, d: Array, beta: float) -> Array:
+        """`d^2 / (2 beta)` for |d| < beta, else `|d| - beta / 2`."""
+        size = self.xp.abs(d)
+        return self.xp.where(size < beta, 0.5 * d * d / beta, size - 0.5 * beta)
 
     def mse_loss(self, x: Array, y: Array) -> Array:
         """The mean of `(x - y)^2`."""

@@ -118,6 +118,10 @@ def huber(d: Scalar, delta: Scalar) -> Scalar:
     return 0.5 * d * d if abs(d) < delta else delta * (abs(d) - 0.5 * delta)
 
 
+def smooth_l1(d: Scalar, beta: Scalar) -> Scalar:
+    return 0.5 * d * d / beta if abs(d) < beta else abs(d) - 0.5 * beta
+
+
 def logaddexp(x: Scalar, y: Scalar) -> Scalar:
     return x + 0.6931471805599453 if x == y else maximum(x, y) + log1p(exp(-abs(x - y)))
 

@@ -244,7 +244,7 @@ def draws(rng: np.random.Generator) -> Iterator[Case]:
 
 _NUMBERS = {
     "leaky_relu": (0.1,), "elu": (1.5, 1.1, 0.7), "softplus": (2.0, 3.0), "hardtanh": (-0.5, 0.5), "dropout": (2.0,),
-    "clamp": (-0.5, 0.5), "huber": (1.3,),
+    "clamp": (-0.5, 0.5), "huber": (1.3,), "smooth_l1": (1.3,),
 }  # fmt: skip
 
 

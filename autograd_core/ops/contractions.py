@@ -234,9 +234,11 @@ def cdist(x1: Tensor, x2: Tensor, p: float = 2.0, compute_mode: str = "use_mm_fo
         raise RuntimeError(f"cdist only supports non-negative p values, got {p}")
     differences = x1.numel() * x2._data.shape[-2]
     if p == 2 and (compute_mode == modes[1] or (compute_mode == modes[0] and differences > _MOST_DIFFERENCES)):
+        if x1._data.dtype.itemsize == 2 and x2._data.dtype.itemsize == 2:  # The square of a length may be beyond it.
+            return cdist(x1.float(), x2.float(), p, compute_mode).half()
         squares = e.square(x1).sum(-1, True) + e.square(x2).sum(-1).unsqueeze(-2) - 2 * matmul(x1, x2.mT)
-        apart = e.gt(squares, 0.0)
-        return e.where(apart, e.sqrt(e.where(apart, squares, 1.0)), 0.0)  # type: ignore[no-any-return]
+        equal = e.le(squares, 0.0)
+        return e.where(equal, 0.0, e.sqrt(e.where(equal, 1.0, squares)))  # type: ignore[no-any-return]
     if not x1._data.shape[-1]:
         return (x1.unsqueeze(-2) - x2.unsqueeze(-3)).sum(-1)  # type: ignore[no-any-return]
     return norm(x1.unsqueeze(-2) - x2.unsqueeze(-3), p, -1)

@@ -15,7 +15,7 @@ from autograd_core.primitive import (
     Primitive,
     V,
     binary,
-    number_like,
+    constant_like,
     predicate,
     primitive,
     promote_operands,
@@ -284,8 +284,8 @@ def where(condition: Tensor, input: Any = None, other: Any = None) -> Any:
         )
     if not isinstance(input, Tensor) or not isinstance(other, Tensor):
         d = result_type(*(x for x in (input, other)))
-        input = input if isinstance(input, Tensor) else number_like(input, condition._backend, d.native)
-        other = other if isinstance(other, Tensor) else number_like(other, condition._backend, d.native)
+        input = input if isinstance(input, Tensor) else constant_like(input, condition, d)
+        other = other if isinstance(other, Tensor) else constant_like(other, condition, d)
     if input._data.dtype != other._data.dtype or input._backend is not other._backend:
         input, other, _ = promote_operands("where", False, input, other)
     if condition._backend is not input._backend and condition._data.ndim == 0:
@@ -320,7 +320,10 @@ def clamp(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
     if min is None and max is None:
         raise RuntimeError("clamp: at least one of 'min' or 'max' must not be None")
     if input._data.dtype.kind == "f" and all(type(bound) in _BOUNDS and bound == bound for bound in (min, max)):
-        return _clamp(input, -math.inf if min is None else min, math.inf if max is None else max)  # type: ignore[no-any-return]
+        try:
+            return _clamp(input, -math.inf if min is None else float(min), math.inf if max is None else float(max))  # type: ignore[no-any-return]
+        except OverflowError:  # A whole number beyond all floats: what follows says so.
+            pass
     out = input
     if min is not None:
         out = where(logical_or(ge(out, min), _isnan(out)), out, _like(out, min))

@@ -10,7 +10,7 @@ from autograd_core.inplace import check_writable, update, write
 from autograd_core.ops import elementwise as e
 from autograd_core.ops.gathering import _check_bounds
 from autograd_core.ops.shape import _slice
-from autograd_core.primitive import number_like, primitive, unary
+from autograd_core.primitive import constant_like, primitive, unary
 from autograd_core.tensor import Tensor, wrap
 
 
@@ -339,7 +339,7 @@ def masked_fill(input: Tensor, mask: Tensor, value: Any) -> Tensor:
             )
         value = value.to(input.dtype)
     else:
-        value = number_like(value, input._backend, input._data.dtype)
+        value = constant_like(value, input, input.dtype)
     return e.where(mask, value, input)  # type: ignore[no-any-return]
 
 

@@ -138,7 +138,12 @@ def _huber_rule(F: Any, g: Any, ctx: Any) -> tuple[Any, ...]:
     return (F.mul(g, F.clamp(ctx.saved[0], -delta, delta)),)
 
 
+def _smooth_l1_rule(F: Any, g: Any, ctx: Any) -> tuple[Any, ...]:
+    return (F.mul(g, F.clamp(F.div(ctx.saved[0], ctx.params[0]), -1.0, 1.0)),)
+
+
 _huber = unary("huber", _huber_rule, saves=(0,))
+_smooth_l1 = unary("smooth_l1", _smooth_l1_rule, saves=(0,))
 
 
 def smooth_l1_loss(
@@ -161,7 +166,7 @@ def smooth_l1_loss(
     if beta == 0:
         return l1_loss(input, target, reduction=reduction)
     input, target = _operands("smooth_l1_loss", input, target)
-    return _reduced(_F.mul(_huber(_F.sub(input, target), beta), 1.0 / beta), reduction)
+    return _reduced(_smooth_l1(_F.sub(input, target), float(beta)), reduction)
 
 
 def huber_loss(
@@ -179,7 +184,7 @@ def huber_loss(
     if delta <= 0:
         raise RuntimeError(f"huber_loss does not support non-positive values for delta, got {delta}")
     input, target = _operands("huber_loss", input, target)
-    return _weighted_mean("huber_loss", _huber(_F.sub(input, target), delta), weight, reduction)
+    return _weighted_mean("huber_loss", _huber(_F.sub(input, target), float(delta)), weight, reduction)
 
 
 def _weighted_mean(name: str, loss: Tensor, weight: Tensor | None, reduction: str) -> Tensor:

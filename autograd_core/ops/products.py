@@ -216,7 +216,9 @@ def einsum(equation: str, *operands: Any) -> Tensor:
             [2, 4]])
     """
     parts = list(operands[0]) if len(operands) == 1 and not isinstance(operands[0], Tensor) else list(operands)
-    inputs, output = _parse_einsum(equation, tuple([x.ndim for x in parts]))
+    if not isinstance(equation, str):
+        raise TypeError(f"einsum(): the equation must be a str, got {type(equation).__name__}")
+    inputs, output = _parse_einsum(equation, tuple([getattr(x, "ndim", 0) for x in parts]))
     current, letters = _canonical(parts[0], inputs[0])
     for i, (x, subscript) in enumerate(zip(parts[1:], inputs[1:]), start=1):
         x, other = _canonical(x, subscript)

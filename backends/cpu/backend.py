@@ -184,7 +184,10 @@ class CpuBackend(CpuNeuralKernels, Backend):
 
     def prod(self, x: Array, axes: tuple[int, ...] | None, keepdims: bool) -> Array:
         found = row_products(x, axes, keepdims) if self.can_fuse else None
-        return super().prod(x, axes, keepdims) if found is None else found
+        # What is beyond all numbers, or 0, may be so only in this order.
+        if found is None or not (np.isfinite(found) & (found != 0)).all():
+            return super().prod(x, axes, keepdims)
+        return found
 
     def amax(self, x: Array, axes: tuple[int, ...] | None, keepdims: bool) -> Array:
         return _max_reduce(x, axes, None, None, keepdims)

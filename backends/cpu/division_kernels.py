@@ -18,6 +18,7 @@ Array = Any
 _LOOP_FROM = 1 << 10
 _PARALLEL_FROM = 1 << 15
 _LARGEST = float(1 << 27)
+_EXACT = float(1 << 22)  # Of a larger quotient NumPy and PyTorch round the last place otherwise.
 _INFINITE = float("inf")
 
 
@@ -75,7 +76,7 @@ def _floor_divide(x, y, out, beyond, worker, workers):
     for i in range(np.uint64(worker * n // workers), np.uint64((worker + 1) * n // workers)):
         b = np.float64(y[i])
         whole = np.floor(np.float64(x[i]) / b)
-        large |= not ((abs(whole) < _LARGEST) & (abs(b) < _INFINITE))
+        large |= not ((abs(whole) < _EXACT) & (abs(b) < _INFINITE))
         out[i] = whole
     if large:
         beyond[0] = True

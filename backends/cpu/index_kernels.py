@@ -32,7 +32,7 @@ def install(backend: Any) -> None:
 
 def gather(portable: Any, x: Array, index: Array, axis: int) -> Array:
     bits = BITS.get(x.dtype.itemsize)
-    if index.size < _LOOP_FROM or bits is None:
+    if index.size < _LOOP_FROM or bits is None or not x.size:
         return portable(x, index, axis)
     x = _cut(x, index.shape, axis)
     n, m, inner = x.shape[axis], index.shape[axis], math.prod(index.shape[axis + 1 :])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -160,3 +161,43 @@ def test_distances_by_a_product_have_gradients_at_equal_rows(mode: str, monkeypa
     exact.sum().backward()
     assert x.grad is not None and y.grad is not None
     assert ag.allclose(x.grad, y.grad) and ag.allclose(x.grad[0], ag.tensor([-1.2, -1.6]))
+
+
+def test_distances_by_a_product_keep_what_is_no_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(contractions, "_MOST_DIFFERENCES", 0)
+    x, y = ag.tensor([[math.nan, 1.0], [3.0, 0.0]]), ag.tensor([[0.0, 4.0], [1.0, 1.0]])
+    found = ag.cdist(x, y)
+    assert found[0].isnan().all() and found[1, 0] == 5
+    assert ag.cdist(ag.full((2, 4), 300.0).half(), ag.zeros(3, 4).half()).tolist() == [[600.0] * 3] * 2
+
+
+def test_numbers_in_the_place_of_tensors_are_checked() -> None:
+    mask, whole = ag.tensor([True, False]), ag.zeros(2, dtype=ag.int64)
+    for value in (math.nan, math.inf, 1e30):
+        with pytest.raises(RuntimeError, match="cannot be converted to"):
+            whole.masked_fill(mask, value)
+    assert ag.zeros(2, dtype=ag.uint8).masked_fill(mask, -1).tolist() == [255, 0]
+    assert ag.where(mask, ag.zeros(2, dtype=ag.uint8), -1).tolist() == [0, 255]
+    for n in (3, 2000):
+        assert ag.clamp(ag.full((n,), 7.0), 0, 2**70).tolist() == [7.0] * n
+        with pytest.raises(RuntimeError, match="does not fit"):
+            ag.clamp(ag.zeros(n), 0, 10**400)
+        huber = ag.nn.functional.huber_loss(ag.full((n,), 3.0), ag.zeros(n), delta=ag.tensor(1.0))
+        assert huber.item() == 2.5
+    with pytest.raises(TypeError, match="equation must be a str"):
+        ag.einsum(["i"], ag.ones(2))
+
+
+@pytest.mark.parametrize("n", [5, 2000])
+def test_smooth_l1_of_large_and_small_beta(n: int) -> None:
+    loss = ag.nn.functional.smooth_l1_loss
+    x = ag.full((n,), 1000.0).half()
+    assert loss(x, ag.zeros(n).half(), beta=100.0, reduction="none").tolist() == [950.0] * n
+    d = ag.tensor([0.0, 1.0, -3.0] * n, requires_grad=True)
+    loss(d, ag.zeros(3 * n), beta=1e-38, reduction="sum").backward()
+    assert d.grad is not None and d.grad.tolist() == [0.0, 1.0, -1.0] * n
+
+
+def test_products_that_overflow_in_another_order() -> None:
+    x = ag.tensor([1e30, 1e-30] * 5000).reshape(100, 100)
+    assert x.prod(1).tolist() == pytest.approx([1.0] * 100)
