@@ -12,8 +12,6 @@ import warnings
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
 from autograd_core import dtypes, interop
 from autograd_core.ops.checks import require_float, require_tensors
 from autograd_core.ops.indexing import index_select
@@ -35,9 +33,15 @@ def _single(x: float) -> float:
 def _look_ups(
     n: int, m: int, scale: float | None, mode: str, align_corners: bool, single: bool
 ) -> list[tuple[Any, Any]]:
-    """What `_taps` says, as arrays."""
+    """What `_taps` says, as tensors on the CPU, which are kept: they have no history, and nobody writes to them."""
     taps = _taps(n, mode, _positions(n, m, scale, mode, align_corners, single))
-    return [(np.array(index), np.array(weight) if weight else None) for index, weight in taps]
+    return [
+        (
+            interop.tensor(index, dtype=dtypes.int64, device="cpu"),
+            interop.tensor(weight, dtype=dtypes.float64, device="cpu") if weight else None,
+        )
+        for index, weight in taps
+    ]
 
 
 def _positions(n: int, m: int, scale: float | None, mode: str, align_corners: bool, single: bool) -> list[float]:
@@ -92,10 +96,10 @@ def _resize(x: Tensor, axis: int, m: int, scale: float | None, mode: str, align_
         return _F.reshape(repeated, (*shape[:axis], m, *shape[axis + 1 :]))  # type: ignore[no-any-return]
     out: Tensor | None = None
     for index, weight in _look_ups(n, m, scale, mode, align_corners, x._data.dtype.itemsize < 8):
-        part = index_select(x, axis, interop.tensor(index, device=x.device))
+        part = index_select(x, axis, index.to(x.device))
         if weight is not None:
             column = (m,) + (1,) * (x.ndim - 1 - axis)
-            part = _F.mul(part, interop.tensor(weight, dtype=x.dtype, device=x.device).reshape(column))
+            part = _F.mul(part, weight.to(x.device, x.dtype).reshape(column))
         out = part if out is None else _F.add(out, part)
     assert out is not None
     return out

@@ -222,6 +222,8 @@ class CpuBackend(CpuNeuralKernels, Backend):
             super()._check_range(operation, index, n, ignored)
 
     def _along(self, index: Array, axis: int) -> tuple[Array, ...]:
+        if not index.ndim:
+            return ()
         around = _coordinates(index.shape)
         return (*around[:axis], index, *around[axis + 1 :])
 
