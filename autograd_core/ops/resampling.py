@@ -29,21 +29,6 @@ def _single(x: float) -> float:
     return float(struct.unpack("f", struct.pack("f", x))[0])
 
 
-@functools.lru_cache(64)
-def _look_ups(
-    n: int, m: int, scale: float | None, mode: str, align_corners: bool, single: bool
-) -> list[tuple[Any, Any]]:
-    """What `_taps` says, as tensors on the CPU, which are kept: they have no history, and nobody writes to them."""
-    taps = _taps(n, mode, _positions(n, m, scale, mode, align_corners, single))
-    return [
-        (
-            interop.tensor(index, dtype=dtypes.int64, device="cpu"),
-            interop.tensor(weight, dtype=dtypes.float64, device="cpu") if weight else None,
-        )
-        for index, weight in taps
-    ]
-
-
 def _positions(n: int, m: int, scale: float | None, mode: str, align_corners: bool, single: bool) -> list[float]:
     """Where in [0, n) each of the m outputs looks."""
     if align_corners:
@@ -73,6 +58,14 @@ def _taps(n: int, mode: str, positions: list[float]) -> list[tuple[list[int], li
     return [(low, [1.0 - s for s in share]), ([min(i + 1, n - 1) for i in low], share)]
 
 
+@functools.lru_cache(64)
+def _look_ups(
+    n: int, m: int, scale: float | None, mode: str, align_corners: bool, single: bool
+) -> list[tuple[list[int], list[float]]]:
+    """The taps of a resizing, kept: to find them takes longer than to use them."""
+    return _taps(n, mode, _positions(n, m, scale, mode, align_corners, single))
+
+
 def _cubic(t: float) -> tuple[float, ...]:
     """Keys' convolution kernel with a = -0.75 at distances 1 + t, t, 1 - t, 2 - t ("Cubic convolution
     interpolation", 1981)."""
@@ -96,10 +89,10 @@ def _resize(x: Tensor, axis: int, m: int, scale: float | None, mode: str, align_
         return _F.reshape(repeated, (*shape[:axis], m, *shape[axis + 1 :]))  # type: ignore[no-any-return]
     out: Tensor | None = None
     for index, weight in _look_ups(n, m, scale, mode, align_corners, x._data.dtype.itemsize < 8):
-        part = index_select(x, axis, index.to(x.device))
-        if weight is not None:
+        part = index_select(x, axis, interop.tensor(index, dtype=dtypes.int64, device=x.device))
+        if weight:
             column = (m,) + (1,) * (x.ndim - 1 - axis)
-            part = _F.mul(part, weight.to(x.device, x.dtype).reshape(column))
+            part = _F.mul(part, interop.tensor(weight, dtype=x.dtype, device=x.device).reshape(column))
         out = part if out is None else _F.add(out, part)
     assert out is not None
     return out
