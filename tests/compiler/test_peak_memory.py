@@ -29,9 +29,12 @@ def peak(name: str, compiled: bool, **sizes: Any) -> int:
     try:
         for _ in range(2):  # Gradients are counted from here on.
             step()
-        tracemalloc.reset_peak()
-        step()
-        return tracemalloc.get_traced_memory()[1]
+        peaks = []
+        for _ in range(5):  # In some a thread lets go of its share of an array late.
+            tracemalloc.reset_peak()
+            step()
+            peaks.append(tracemalloc.get_traced_memory()[1])
+        return min(peaks)
     finally:
         tracemalloc.stop()
 
