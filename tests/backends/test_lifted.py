@@ -9,8 +9,9 @@ import pytest
 
 pytest.importorskip("numba", reason="generated kernels need numba")
 
+from portable_backend import PORTABLE
+
 from autograd_core.backends import scalars
-from autograd_core.backends.base import Backend
 from autograd_core.backends.cpu import generated, lifted, softmax_kernels
 from autograd_core.backends.cpu.backend import CpuBackend
 from autograd_core.backends.cpu.vector_math import LIBRARY
@@ -31,17 +32,6 @@ EXTREME = [88.3, 88.7, 88.8, -87.3, -103.0, -105.0, 700.0, -750.0, 1e10, -1e10]
 
 # Error allowed, in units in the last place of the result, next to the rounding of the inputs' magnitude.
 ULP = 16
-
-
-class Plain(Backend):
-    """The portable bodies."""
-
-    name = "plain"
-    xp = np
-    array_type = np.ndarray
-
-
-PORTABLE = Plain()
 
 
 def sample(kind, dtype):

@@ -2,25 +2,14 @@
 
 import numpy as np
 import pytest
+from portable_backend import PORTABLE
 
 import autograd_core as ag
-from autograd_core.backends.base import Backend
 from autograd_core.backends.cpu import index_kernels, selection, threads
 
 BACKEND = ag.tensor(0.0, device="cpu")._backend
 pytestmark = pytest.mark.skipif(not BACKEND.can_fuse, reason="needs Numba's kernels")
 SHAPES = [(2000,), (5, 700), (3, 50, 17), (300, 200), (2, 3, 40, 200), (40_000, 1), (7, 5)]
-
-
-class Plain(Backend):
-    """The portable bodies."""
-
-    name = "plain"
-    xp = np
-    array_type = np.ndarray
-
-
-PORTABLE = Plain()
 
 
 def numbers(shape, dtype, seed=0):
