@@ -34,6 +34,14 @@ class HookTables:
         self.backward: dict[int, Any] = {}
 
 
+def forget_empty_tables(model: Any) -> None:
+    """Modules of `model` that have no hooks any more take the short way again, as if they had never had one."""
+    for module in model.modules():
+        hooks = module._hooks
+        if hooks is not None and not (hooks.forward_pre or hooks.forward or hooks.backward_pre or hooks.backward):
+            del module.__dict__["_hooks"]
+
+
 class Hooked:
     """The part of `Module` that registers hooks and calls them."""
 

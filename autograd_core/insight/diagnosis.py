@@ -126,6 +126,21 @@ def _sound(samples: Sequence[Sample]) -> list[Sample]:
     return sound
 
 
+def _from_zero(samples: Sequence[Sample]) -> dict[str, float]:
+    """The layers whose weights began as zeros, with a tenth of what their norm has become.
+
+    That is good practice for an output layer or a residual branch; until it has grown, what is behind learns slowly.
+    """
+    zeros = [r for s in samples[:1] for r in weighted(s.layers) if r.weight_norm == 0]
+    return {r.layer: (_history(samples, r.layer)[-1].weight_norm or 0.0) / 10 for r in zeros}
+
+
+def _grown(samples: Sequence[Sample]) -> list[Sample]:
+    """The samples in which no layer is still near the zeros that it began with."""
+    zero = _from_zero(samples)
+    return [s for s in samples if not any((r.weight_norm or 0.0) < zero.get(r.layer, 0.0) for r in s.layers)]
+
+
 def _names(rows: Sequence[LayerSample]) -> str:
     """'layer 2 (Linear)', or 'layers 2 (Linear), 4 (Linear) and 3 more'."""
     texts = [f"{row.layer} ({row.kind})" for row in rows[:3]]
@@ -168,6 +183,12 @@ def _nan_data(samples: Sequence[Sample]) -> Found:
     return None
 
 
+_FINITE = (
+    "a smaller learning rate, gradient clipping (nn.utils.clip_grad_norm_), an eps under every log, root and division; "
+    "autograd.detect_anomaly() names the line"
+)
+
+
 def _nonfinite(samples: Sequence[Sample]) -> Found:
     if all(s.overflowed for s in samples):
         return (
@@ -179,6 +200,8 @@ def _nonfinite(samples: Sequence[Sample]) -> Found:
         )
     for s in samples:
         bad = [r for r in s.layers if r.nonfinite or r.grad_nonfinite or r.weight_nonfinite]
+        if not bad and s.loss is not None and not isfinite(s.loss):
+            return [], f"at step {s.step} the loss is not finite, while all outputs and gradients are", _FINITE
         if bad:
             # In the order of time: the weights are there before, and backward comes last, from the end.
             where, row = next(
@@ -194,8 +217,7 @@ def _nonfinite(samples: Sequence[Sample]) -> Found:
             return (
                 [r.layer for r in bad],
                 f"at step {s.step} the {where} of {_names([row])} is not finite{others}",
-                "a smaller learning rate, gradient clipping (nn.utils.clip_grad_norm_), an eps under every log, root "
-                "and division; autograd.detect_anomaly() names the line",
+                _FINITE,
             )
     return None
 
@@ -215,14 +237,15 @@ def _frozen(samples: Sequence[Sample]) -> Found:
 
 
 def _unreached(samples: Sequence[Sample]) -> Found:
-    if not any(r.reached for s in samples for r in s.layers):
+    # What changes has a gradient, though it came by `autograd.grad`, where no hook is called.
+    if not any(r.reached or r.changed for s in samples for r in s.layers):
         return (
             [],
             "no layer got a gradient in any watched step",
             "call loss.backward(), on a loss that was not detached",
         )
     latest = [_history(samples, r.layer) for r in samples[-1].layers if r.trains]
-    rows = [h[-1] for h in latest if any(r.used for r in h) and not any(r.reached for r in h)]
+    rows = [h[-1] for h in latest if any(r.used for r in h) and not any(r.reached or r.changed for r in h)]
     if not rows:
         return None
     return (
@@ -235,7 +258,7 @@ def _unreached(samples: Sequence[Sample]) -> Found:
 
 def _unused(samples: Sequence[Sample]) -> Found:
     histories = [_history(samples, r.layer) for r in samples[-1].layers if r.trains]
-    rows = [history[-1] for history in histories if not any(r.used or r.reached for r in history)]
+    rows = [history[-1] for history in histories if not any(r.used or r.reached or r.changed for r in history)]
     if not rows:
         return None
     return (
@@ -315,10 +338,10 @@ def _saturated(samples: Sequence[Sample]) -> Found:
 
 
 def _hidden(sample: Sample) -> list[LayerSample]:
-    """The layers but the last with weights: at the output a saturated sigmoid is certainty, not illness."""
+    """The layers that others read: at an output a saturated sigmoid is certainty, not illness."""
     rows = [r for r in sample.layers if r.used]
-    last = weighted(sample.layers)
-    return [r for r in rows if not last or r is not last[-1]]
+    last = weighted(sample.layers)[-1:]
+    return [r for r in rows if (r not in last if r.hidden is None else r.hidden)]
 
 
 def _unnormalised(samples: Sequence[Sample]) -> Found:
@@ -334,7 +357,8 @@ def _unnormalised(samples: Sequence[Sample]) -> Found:
 
 def _vanishing(samples: Sequence[Sample]) -> Found:
     # At the start, or all along: on its plateau a network fits its last biases, and then that gradient is small, too.
-    ratios = [_middle([s.speed_ratio for s in part]) for part in (samples[:5], samples)]
+    grown = _grown(samples)
+    ratios = [_middle([s.speed_ratio for s in part]) for part in (grown[:5], grown)]
     ratio = min([r for r in ratios if r is not None], default=1.0)
     if ratio * VANISHING_RATIO >= 1:
         return None
@@ -367,8 +391,11 @@ def _exploding(samples: Sequence[Sample]) -> Found:
             f"the gradient of {_names(rows[:1])} is {ratio:.0f} times that of {_names(rows[-1:])}",
             cure,
         )
+    zero = _from_zero(samples)
     for s in samples:
         for r in weighted(s.layers):
+            if (r.weight_norm or 0.0) < zero.get(r.layer, 0.0):
+                continue
             if r.grad_norm and r.weight_norm and r.grad_norm > EXPLODING_GRADIENT * r.weight_norm:
                 return (
                     [r.layer],
@@ -381,7 +408,7 @@ def _exploding(samples: Sequence[Sample]) -> Found:
 
 def _signal(samples: Sequence[Sample]) -> tuple[float, list[LayerSample]] | None:
     """The standard deviation over the batch of the last hidden layer over that of the first, at the start."""
-    rows = [r for r in weighted(samples[0].layers)[:-1] if r.signal is not None]
+    rows = [r for r in weighted(_hidden(samples[0])) if r.signal is not None]
     if len(rows) < 2 or not rows[0].signal or rows[-1].signal is None:
         return None
     return sqrt(rows[-1].signal / rows[0].signal), rows
@@ -411,10 +438,17 @@ def _growing(samples: Sequence[Sample]) -> Found:
     )
 
 
-def _greatest_updates(samples: Sequence[Sample]) -> list[tuple[int, float]]:
-    """(step, update ratio of the layer that moves most)."""
+def _greatest_updates(samples: Sequence[Sample], zero: dict[str, float]) -> list[tuple[int, float]]:
+    """(step, update ratio of the layer that moves most, but for those below a norm in `zero`)."""
     ratios = [
-        (s.step, [r.update_ratio for r in weighted(s.layers) if r.update_ratio is not None])
+        (
+            s.step,
+            [
+                r.update_ratio
+                for r in weighted(s.layers)
+                if r.update_ratio is not None and (r.weight_norm or 0.0) >= zero.get(r.layer, 0.0)
+            ],
+        )
         for s in samples
         if s.stepped
     ]
@@ -430,7 +464,7 @@ def _lr_too_large(samples: Sequence[Sample]) -> Found:
         first, last = median(losses[:third]), median(losses[-third:])
         if first > 0 and last > LOSS_RISE * first:
             return [], f"the loss rose from {first:.3g} to {last:.3g}", cure
-    ratios = _greatest_updates(sound)
+    ratios = _greatest_updates(sound, _from_zero(sound))
     # The first steps are often large; too large are those after which nothing of the start is left.
     early = max([ratio for _, ratio in ratios[:3]], default=0.0)
     typical = _middle([ratio for step, ratio in ratios if step >= FIRST_STEPS])
@@ -447,11 +481,11 @@ def _lr_too_large(samples: Sequence[Sample]) -> Found:
 
 def _lr_too_small(samples: Sequence[Sample]) -> Found:
     # Of the first samples only: near the end of a good training, updates are small, too.
-    middle = _middle([ratio for _, ratio in _greatest_updates(samples)[:5]])
-    if middle is None or middle >= UPDATE_TOO_SMALL or not any(r.grad_norm for s in samples for r in s.layers):
+    most = max([ratio for _, ratio in _greatest_updates(samples, {})[:5]], default=UPDATE_TOO_SMALL)
+    if most >= UPDATE_TOO_SMALL or not any(r.grad_norm for s in samples for r in s.layers):
         return None
-    evidence = f"even the layer that moves most changes by {middle:.1g} of its weights a step"
-    if not middle:
+    evidence = f"even the layer that moves most changes by {most:.1g} of its weights a step"
+    if not most:
         evidence = "gradients come, but the updates are lost in rounding"
     return [], f"{evidence}; about 1e-3 is usual", "a learning rate 10 to 1000 times larger"
 
@@ -473,7 +507,7 @@ _RULES: list[tuple[str, Callable[[Sequence[Sample]], Found], tuple[str, ...]]] =
     ("frozen layer", _frozen, ()),
     ("no gradient", _unreached, ("non-finite data", "non-finite values")),
     ("unused layer", _unused, ("non-finite data", "non-finite values")),
-    ("not updated", _not_updated, ("non-finite data", "non-finite values", "no gradient", "frozen layer")),
+    ("not updated", _not_updated, ("non-finite data", "non-finite values", "no gradient")),
     ("symmetric weights", _before_trouble(_symmetric), ("no gradient", "not updated")),
     ("unnormalised input", _before_trouble(_unnormalised), ()),
     ("learning rate too large", _lr_too_large, ("not updated", "symmetric weights")),

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from math import isfinite
 from typing import Any
 
 import autograd_core as ag
+from autograd_core.engine import Node
 from autograd_core.nn import Module
 from autograd_core.tensor import Tensor
 
@@ -36,6 +37,7 @@ class LayerSample:
     weight_nonfinite: bool = False
     trains: bool = True  # Some parameter requires a gradient.
     used: bool = True  # Forward called the layer.
+    hidden: bool | None = None  # A layer with weights reads what it puts out; None: unknown.
     reached: bool = False  # Backward brought a gradient.
     changed: bool = False  # Some parameter was changed after it.
 
@@ -77,6 +79,30 @@ class Sample:
 def layers_of(model: Module) -> dict[Module, str]:
     """Every module of `model` with its name; of a compiled one what was compiled, since hooks see that."""
     return {m.__dict__.get("_orig_mod", m): name or "(model)" for name, m in model.named_modules()}
+
+
+def tensors_in(value: Any) -> Iterator[Tensor]:
+    """The tensors in nested containers."""
+    if isinstance(value, Tensor):
+        yield value
+    elif isinstance(value, Mapping):
+        for item in value.values():
+            yield from tensors_in(item)
+    elif isinstance(value, list | tuple):
+        for item in value:
+            yield from tensors_in(item)
+
+
+def forward_graph(output: Any) -> list[Node]:
+    """The nodes of the graph behind the tensors in `output`, the youngest first: each before those it reads."""
+    stack: list[Any] = [t.grad_fn for t in tensors_in(output)]
+    nodes: set[Node] = set()
+    while stack:
+        node = stack.pop()
+        if isinstance(node, Node) and node not in nodes:
+            nodes.add(node)
+            stack.extend(node.inputs)
+    return sorted(nodes, key=lambda node: node.stamp, reverse=True)
 
 
 def weighted(layers: Sequence[LayerSample]) -> list[LayerSample]:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from math import prod
 from typing import Any
 
 from autograd_core import modes
-from autograd_core.engine import Node
-from autograd_core.insight.samples import layers_of
+from autograd_core.insight.samples import forward_graph, layers_of, tensors_in
 from autograd_core.nn import Module
+from autograd_core.nn.hooks import forget_empty_tables
 from autograd_core.nn.parameter import _Uninitialized
 from autograd_core.recorder import Recorder, Ref
 from autograd_core.tensor import Tensor
@@ -109,16 +109,23 @@ def summary(model: Module, *inputs: Any, **kwargs: Any) -> Summary:
     """
     if not isinstance(model, Module):
         raise TypeError(f"insight.summary: expected an nn.Module, got {type(model).__name__}")
-    rows = {module: LayerSummary(name, "") for module, name in layers_of(model).items()}
-    model = next(iter(rows))
+    names = layers_of(model)
+    model = next(iter(names))
+    rows = {module: LayerSummary(name, "") for module, name in names.items()}
     result = Summary(type(model).__name__)
     result.call = "" if inputs or kwargs else _wanted(model)
-    tensors = list(_tensors((inputs, kwargs)))
+    tensors = list(tensors_in((inputs, kwargs)))
+    if not result.call:
+        try:
+            output = _run(model, inputs, kwargs, rows, result, tensors)
+            result.kept_for_backward = _kept_bytes(output, list(model.parameters()))
+        except Exception:
+            if inputs or kwargs:
+                raise
+            result.call = _wanted(model, True) or "summary(model, input)"  # Its forward has defaults that do not do.
+            rows = {module: LayerSummary(name, "") for module, name in names.items()}
     if result.call:
         result.multiply_adds = None
-    else:
-        output = _run(model, inputs, kwargs, rows, result, tensors)
-        result.kept_for_backward = _kept_bytes(output, list(model.parameters()))
     seen: set[int] = set()
     for module, row in rows.items():  # Now, since lazy layers have their kind and parameters from the first call on.
         own = [p for p in module._parameters.values() if p is not None]
@@ -144,6 +151,7 @@ def _run(
     """The model's output; calls, shapes and multiply-adds are noted in `rows`."""
     backends = {t._backend for t in (*tensors, *model.parameters(), *model.buffers())}
     with ExitStack() as stack:
+        stack.callback(forget_empty_tables, model)
         stack.enter_context(_evaluating(model))
         stack.enter_context(modes.inference_mode(False))
         stack.enter_context(modes.enable_grad())
@@ -156,13 +164,17 @@ def _run(
     return output
 
 
-def _wanted(model: Module) -> str:
-    """How `summary` is to be called if the model's forward cannot be called without arguments, else ""."""
+def _wanted(model: Module, optional: bool = False) -> str:
+    """How `summary` is to be called if the model's forward cannot be called without arguments, else "".
+
+    optional: with those that have a default, too.
+    """
     try:
         parameters = list(inspect.signature(model.forward).parameters.values())
     except (TypeError, ValueError):
         return ""
-    wanted = [p for p in parameters if p.default is p.empty and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
+    parameters = [p for p in parameters if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
+    wanted = [p for p in parameters if optional or p.default is p.empty]
     texts = [f"{p.name}=..." if p.kind is p.KEYWORD_ONLY else p.name for p in wanted]
     return f"summary({', '.join(['model', *texts])})" if wanted else ""
 
@@ -199,7 +211,7 @@ def _count_calls(stack: ExitStack, module: Module, row: LayerSummary, tapes: lis
         del inner[depth:]
         inner[-1] += work
         if row.output_shape is None:
-            first = next(_tensors(output), None)
+            first = next(tensors_in(output), None)
             row.output_shape = None if first is None else tuple(first.shape)
 
     stack.enter_context(module.register_forward_pre_hook(before))
@@ -239,34 +251,15 @@ _WORK: dict[str, Any] = {
 
 def _kept_bytes(output: Any, parameters: list[Any]) -> int:
     """The memory that the graph behind `output` holds beside the parameters, each storage once."""
-    stack: list[Any] = [t.grad_fn for t in _tensors(output)]
-    nodes: set[Any] = set()
     owners: dict[int, Any] = {}
-    while stack:
-        node = stack.pop()
-        if not isinstance(node, Node) or node in nodes:
-            continue
-        nodes.add(node)
+    for node in forward_graph(output):
         for array in node.saved or ():
             if hasattr(array, "dtype"):
                 owner = node.backend.storage_key(array)
                 owners[id(owner)] = owner
-        stack.extend(node.inputs)
     for p in parameters:
         owners.pop(id(p._backend.storage_key(p._data)), None)
     return sum(int(owner.nbytes) for owner in owners.values())
-
-
-def _tensors(value: Any) -> Iterator[Tensor]:
-    """The tensors in nested containers."""
-    if isinstance(value, Tensor):
-        yield value
-    elif isinstance(value, Mapping):
-        for item in value.values():
-            yield from _tensors(item)
-    elif isinstance(value, list | tuple):
-        for item in value:
-            yield from _tensors(item)
 
 
 def size_text(n: float) -> str:

@@ -170,6 +170,100 @@ def summed(loss_factor: float) -> Task:
     return x, y, lambda out, y: loss(out, y) * loss_factor
 
 
+class Blocks(nn.Module):
+    """`between(layer, x)` for each of some layers, behind positions that are learned, too."""
+
+    def __init__(self, between: Callable[[Any, Any], Any], count: int = 4, bias: float = 0.0, std: float = 0.2) -> None:
+        super().__init__()
+        self.position = nn.Parameter(ag.randn(1, 8))
+        self.layers = nn.ModuleList(nn.Linear(8, 8) for _ in range(count))
+        for layer in self.layers:
+            nn.init.normal_(layer.weight, std=std)
+            nn.init.constant_(layer.bias, bias)
+        self.head, self.between = nn.Linear(8, 3), between
+
+    def forward(self, x: Any) -> Any:
+        x = x + self.position
+        for layer in self.layers:
+            x = self.between(layer, x)
+        return self.head(x)
+
+
+class WarmUp:
+    """An optimiser and a schedule that lets its learning rate grow over so many steps."""
+
+    def __init__(self, optimizer: Any, steps: int) -> None:
+        self.optimizer = optimizer
+        self.schedule = optim.lr_scheduler.LambdaLR(optimizer, lambda step: min(1.0, (step + 1) / steps))
+
+    def zero_grad(self) -> None:
+        self.optimizer.zero_grad()
+
+    def step(self) -> None:
+        self.optimizer.step()
+        self.schedule.step()
+
+
+class LowRank(nn.Module):
+    """A frozen layer and a trained correction of low rank, which begins as zero (LoRA)."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        self.layer = nn.Linear(size, size).requires_grad_(False)
+        self.down, self.up = nn.Linear(size, 4, bias=False), nn.Linear(4, size, bias=False)
+        nn.init.zeros_(self.up.weight)
+
+    def forward(self, x: Any) -> Any:
+        return self.layer(x) + self.up(self.down(x))
+
+
+class Heads(nn.Module):
+    """Two sigmoids at the output, which shall be certain."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body = nn.Linear(8, 16)
+        self.first, self.second = (nn.Sequential(nn.Linear(16, 1), nn.Sigmoid()) for _ in range(2))
+        with ag.no_grad():
+            self.first[0].bias.fill_(8.0)
+            self.second[0].bias.fill_(-8.0)
+
+    def forward(self, x: Any) -> Any:
+        h = F.relu(self.body(x))
+        return ag.cat((self.first(h), self.second(h)), 1)
+
+
+class LeNet(nn.Module):
+    """Functions between layers, and pictures whose border is black."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.head = nn.Conv2d(1, 4, 3), nn.Linear(4 * 9, 2)
+        nn.init.constant_(self.conv.bias, -0.01)
+
+    def forward(self, x: Any) -> Any:
+        return self.head(F.max_pool2d(F.relu(self.conv(x)), 2).flatten(1))
+
+
+def black_borders() -> Task:
+    """8 x 8 in the middle of 24 x 24 pixels, in a row."""
+    y = ag.arange(32) % 2
+    x = ag.zeros(32, 24, 24)
+    x[:, 8:16, 8:16] = ag.rand(32, 8, 8) * (0.5 + y.reshape(32, 1, 1))
+    return x.flatten(1), y, F.cross_entropy
+
+
+def small_pictures() -> Task:
+    x, y, loss = black_borders()
+    return x.reshape(32, 1, 24, 24)[:, :, 8:16, 8:16], y, loss
+
+
+def zeros(layer: Any) -> Any:
+    for p in layer.parameters():
+        nn.init.zeros_(p)
+    return layer
+
+
 # The case, the illness expected among the findings, model, task, optimiser.
 SICK = [
     ("sigmoid, 5 hidden layers", "vanishing gradients", lambda: mlp(8, *[16] * 5, 3, act=nn.Sigmoid), classes, sgd(0.1)),
@@ -206,6 +300,12 @@ SICK = [
     ("constant initialisation", "symmetric weights", lambda: mlp(8, 16, 16, 3, act=nn.Tanh, init=lambda w: nn.init.constant_(w, 0.2), bias=0.1), classes, sgd(0.1)),
     ("inputs of 0 to 255", "unnormalised input", lambda: mlp(8, 16, 3), lambda: classes(scale=120.0), sgd(1e-3)),
     ("one huge feature", "unnormalised input", lambda: mlp(8, 16, 3), one_huge_feature, adam(1e-3)),
+    ("dead residual blocks of functions", "dead units", lambda: Blocks(lambda f, x: x + F.relu(f(x)), bias=-50.0), classes, sgd(0.01)),
+    ("functional tanh before dropout", "saturated units", lambda: Blocks(lambda f, x: F.dropout(ag.tanh(f(x)), 0.1), std=8.0), classes, sgd(0.01)),
+    ("tiny weights, weight norm", "fading activations", lambda: Blocks(lambda f, x: ag.tanh(f(x)), std=0.01).apply(_weight_norm), classes, sgd(0.1)),
+    ("sigmoids behind positions", "vanishing gradients", lambda: Blocks(lambda f, x: ag.sigmoid(f(x)), 6), classes, sgd(0.1)),
+    ("one frozen, one not given to the optimiser", "not updated", lambda: frozen_first(mlp(8, 16, 16, 3)), classes, lambda model: optim.SGD(model[4:].parameters(), lr=0.1)),
+    ("one frozen, no step", "not updated", lambda: frozen_first(mlp(8, 16, 16, 3)), classes, lambda model: optim.SGD([nn.Parameter(ag.zeros(1))], lr=0.1)),
     ("tiny inputs", "unnormalised input", lambda: mlp(8, 16, 3), lambda: classes(scale=1e-4), sgd(0.1)),
 ]  # fmt: skip
 
@@ -233,6 +333,12 @@ HEALTHY = [
     ("curve fitting", lambda: mlp(1, 32, 32, 1, act=nn.Tanh), curve, adam(1e-2)),
     ("autoencoder", lambda: mlp(8, 16, 4, 16, 8), lambda: (x := classes()[0], x, F.mse_loss), adam(3e-3)),
     ("zero output layer", lambda: _zero_head(mlp(8, 32, 32, 3)), classes, adam(3e-3)),
+    ("zero output layer, slowly", lambda: _zero_head(mlp(8, 64, 64, 3)), classes, adam(3e-4)),
+    ("zero output layer, warm-up", lambda: _zero_head(mlp(8, 64, 64, 3)), classes, lambda model: WarmUp(optim.SGD(model.parameters(), lr=0.05, momentum=0.9), 100)),
+    ("long warm-up", lambda: mlp(8, 32, 32, 3), classes, lambda model: WarmUp(optim.AdamW(model.parameters(), lr=3e-3), 1000)),
+    ("softmax from zeros, black borders", lambda: zeros(nn.Linear(576, 2)), black_borders, sgd(0.1)),
+    ("two heads that are certain", Heads, lambda: (classes()[0], ag.tensor([[1.0, 0.0]]).expand(64, 2), F.binary_cross_entropy), sgd(0.1)),
+    ("functions between layers", LeNet, small_pictures, sgd(0.1)),
     ("L2 regularised", lambda: mlp(8, 32, 32, 3), classes, lambda model: optim.AdamW(model.parameters(), lr=3e-3, weight_decay=0.1)),
 ]  # fmt: skip
 
@@ -245,6 +351,11 @@ def _regression() -> tuple[Any, Any]:
 def _two_classes() -> Task:
     x = ag.randn(64, 8)
     return x, (x[:, :1] > 0).float(), F.binary_cross_entropy
+
+
+def _weight_norm(module: Any) -> None:
+    if type(module) is nn.Linear:
+        nn.utils.parametrizations.weight_norm(module)
 
 
 def _zero_head(model: Model) -> Model:
@@ -281,6 +392,8 @@ def test_sick(name: str, illness: str, make: Any, task: Any, optimizer: Any) -> 
 @pytest.mark.parametrize(("name", "make", "task", "optimizer"), HEALTHY, ids=[c[0] for c in HEALTHY])
 def test_healthy(name: str, make: Any, task: Any, optimizer: Any) -> None:
     found = train(make, task, optimizer).diagnosis()
+    assert not found, str(found)
+    found = train(make, task, optimizer, steps=450, every=200).diagnosis()
     assert not found, str(found)
 
 
@@ -323,6 +436,23 @@ def _frozen(count: int) -> Model:
     for layer in [model[0], model[2]][:count]:
         layer.requires_grad_(False)
     return model
+
+
+def test_a_low_rank_correction_is_healthy() -> None:
+    def reconstruction() -> Task:
+        x, _, _ = classes()
+        return x, x, F.mse_loss
+
+    found = train(lambda: nn.Sequential(LowRank(8), nn.ReLU(), LowRank(8)), reconstruction, adam(3e-3), steps=450)
+    assert found.diagnosis().illnesses == ["frozen layer"]
+
+
+def test_a_loss_that_is_not_finite_alone() -> None:
+    model = mlp(8, 16, 3)
+    with ag.insight.watch(model) as w:
+        w.loss(model(classes()[0]).sum() * 0 + float("nan"))
+    (found,) = [f for f in w.diagnosis() if f.illness == "non-finite values"]
+    assert found.evidence == "at step 0 the loss is not finite, while all outputs and gradients are"
 
 
 def test_one_and_several() -> None:
