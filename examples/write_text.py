@@ -14,7 +14,7 @@ from autograd_core.experiments import text
 def main(argv: list[str] | None = None) -> str:
     parser = argparse.ArgumentParser(description="Let a character model write text.")
     parser.add_argument("model", help="the .safetensors file that the experiment kept")
-    parser.add_argument("--prompt", default="\n", help="what the text begins with (default: a new line)")
+    parser.add_argument("--prompt", help="what the text begins with (default: a new line, if the model knows it)")
     parser.add_argument("--length", type=int, default=500, help="characters to write (default: 500)")
     parser.add_argument(
         "--temperature", type=float, default=0.8, help="lower is safer, higher is wilder (default: 0.8)"
@@ -24,7 +24,8 @@ def main(argv: list[str] | None = None) -> str:
     ag.manual_seed(arguments.seed)
     try:
         model, characters = text.load(arguments.model)
-        written = text.sample(model, characters, arguments.prompt, arguments.length, arguments.temperature)
+        prompt = ("\n" if "\n" in characters else characters[0]) if arguments.prompt is None else arguments.prompt
+        written = text.sample(model, characters, prompt, arguments.length, arguments.temperature)
     except (OSError, ValueError) as error:
         parser.error(str(error))
     print(written)

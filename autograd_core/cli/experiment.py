@@ -79,6 +79,7 @@ def run(arguments: argparse.Namespace) -> int:
     except OSError as error:
         raise UserError(f"cannot make the folder {out}: {error}") from None
 
+    from autograd_core.experiments.resume import InputError
     from autograd_core.experiments.settings import Settings
 
     unfinished = _unfinished(arguments, out, device) if parts else None
@@ -92,6 +93,8 @@ def run(arguments: argparse.Namespace) -> int:
         result = experiment.run(settings)
     except FileNotFoundError as error:
         raise UserError(_missing(arguments, str(error))) from None
+    except InputError as error:
+        raise UserError(str(error)) from None
     except KeyboardInterrupt:
         hint = "; --resume continues it" if unfinished else ""
         raise UserError(f"interrupted{hint}", 130) from None
@@ -150,7 +153,10 @@ def _check_parts(arguments: argparse.Namespace, parts: tuple[str, ...]) -> None:
 def _unfinished(arguments: argparse.Namespace, out: Path, device: Any) -> Any:
     from autograd_core.experiments.resume import Unfinished
 
-    folder = out / "unfinished"
+    # A small form beside a full run that waits to be continued leaves that alone.
+    folder = out / ("unfinished-quick" if arguments.quick else "unfinished")
+    if folder.exists() and not folder.is_dir():
+        raise UserError(f"{folder} is a file, where a folder is needed: remove it, or give another --out", 2)
     if folder.exists() and not arguments.resume and not arguments.quick:
         raise UserError(f"{folder} is of a run that was not finished: --resume continues it, or remove it", 2)
     run = {"name": arguments.name, "seed": arguments.seed, "quick": arguments.quick, "device": str(device)}

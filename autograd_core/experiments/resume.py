@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from autograd_core.experiments.settings import Settings
 
 
+class InputError(ValueError):
+    """A file that an experiment reads cannot be used; the message says which, and what to do."""
+
+
 def seed_of(seed: int, name: str) -> int:
     """A seed for the part `name` of an experiment: the same whatever ran before it.
 
@@ -89,12 +93,17 @@ class Training:
         self._path = self._unfinished.checkpoint(name) if self._unfinished is not None else None
         self._devices = {"cpu", str(ag.get_default_device())}
         if self._path is not None and self._path.exists():
-            state = ag.load(self._path, map_location=ag.get_default_device())
-            for key, part in parts.items():
-                part.load_state_dict(state["parts"][key])
-            for device in self._devices:
-                ag.set_rng_state(state["random"][device].cpu(), device)
-            self.step, self.seconds, self.notes = state["step"], state["seconds"], state["notes"]
+            try:
+                state = ag.load(self._path, map_location=ag.get_default_device())
+                for key, part in parts.items():
+                    part.load_state_dict(state["parts"][key])
+                for device in self._devices:
+                    ag.set_rng_state(state["random"][device].cpu(), device)
+                self.step, self.seconds, self.notes = state["step"], state["seconds"], state["notes"]
+            except (RuntimeError, KeyError, TypeError, ValueError) as error:
+                raise InputError(
+                    f"{self._path} cannot be continued ({error}); remove it to train this part from its beginning"
+                ) from error
             settings.done += self.step
 
     def steps(self, count: int, keep_every: int = 1) -> Iterator[int]:

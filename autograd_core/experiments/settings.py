@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import autograd_core as ag
-from autograd_core.experiments.resume import Unfinished, seed_of
+from autograd_core.experiments.resume import InputError, Unfinished, seed_of
 
 
 class Silent:
@@ -90,7 +90,10 @@ def mnist_images(settings: Settings, count: int, train: bool = True) -> tuple[ag
     """The first `count` digits on the default device: images (N, 784) of 0..1, labels (N,)."""
     from autograd_core.utils.data import mnist
 
-    images, labels = mnist(settings.folder("mnist"), train=train)
+    try:
+        images, labels = mnist(settings.folder("mnist"), train=train)
+    except ValueError as error:
+        raise InputError(str(error)) from error
     device = ag.get_default_device()
     return images[:count].to(device).flatten(1).float() / 255, labels[:count].to(device)
 

@@ -8,6 +8,7 @@ from typing import Any
 import autograd_core as ag
 import autograd_core.nn.functional as F
 from autograd_core import nn
+from autograd_core.experiments.resume import InputError
 from autograd_core.experiments.settings import Settings
 
 SOURCE = "https://raw.githubusercontent.com/karpathy/char-rnn/master/data/tinyshakespeare/input.txt"
@@ -29,18 +30,23 @@ class Text:
 
 
 def read(settings: Settings) -> Text:
-    """`input.txt` of the folder tinyshakespeare, or of `--data` itself: any text. Raises FileNotFoundError."""
+    """`input.txt` of the folder tinyshakespeare, or of `--data` itself. Raises FileNotFoundError or InputError."""
     path = settings.folder("tinyshakespeare") / "input.txt"
     if not path.is_file():
         raise FileNotFoundError(f"there is no {path}: any text will do; tiny Shakespeare is {SOURCE}")
-    text = path.read_text(encoding="utf-8")
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path} is no UTF-8 text ({error}): convert it, as with iconv -t UTF-8") from error
     if len(text) < 1000:
-        raise FileNotFoundError(f"{path} has {len(text)} characters: expected a text of at least 1000")
+        raise InputError(f"{path} has {len(text)} characters: expected a text of at least 1000")
     return Text(text[:60_000] if settings.quick else text)
 
 
 def windows(data: ag.Tensor, count: int, length: int) -> tuple[ag.Tensor, ag.Tensor]:
     """`count` random pieces of the text (count, length), and the same one character later."""
+    if len(data) <= length:
+        raise InputError(f"the text is too short: a part of it has {len(data)} characters, the model reads {length}")
     starts = ag.randint(len(data) - length, (count, 1), device=data.device)
     at = starts + ag.arange(length, device=data.device)
     return data[at], data[at + 1]
@@ -108,20 +114,26 @@ def keep(settings: Settings, name: str, model: nn.Module, text: Text, kind: dict
 
 
 def load(path: str | Path) -> tuple[Any, str]:
-    """A model that `char-gpt` or `char-rnn` kept, and its characters. Raises OSError, CheckpointError or ValueError."""
+    """A model that `char-gpt` or `char-rnn` kept, and its characters. Raises OSError, or InputError."""
     from autograd_core.experiments import char_gpt, char_rnn
 
-    state = ag.load(path, map_location=ag.get_default_device())
+    try:
+        state = ag.load(path, map_location=ag.get_default_device())
+    except (RuntimeError, ValueError) as error:
+        raise InputError(f"{path} cannot be read: {error}") from error
     kind = state.get("kind") if isinstance(state, dict) else None
     if kind not in ("gpt", "rnn"):
-        raise ValueError(f"{path} is no model of the experiments char-gpt and char-rnn")
-    characters = state["characters"]
+        raise InputError(f"{path} is no model of the experiments char-gpt and char-rnn")
     model: Any
-    if kind == "gpt":
-        model = char_gpt.GPT(len(characters), char_gpt.Config(**state["config"]))
-    else:
-        model = char_rnn.CharRNN(len(characters), char_rnn.Config(**state["config"]))
-    model.load_state_dict(state["model"])
+    try:
+        characters = state["characters"]
+        if kind == "gpt":
+            model = char_gpt.GPT(len(characters), char_gpt.Config(**state["config"]))
+        else:
+            model = char_rnn.CharRNN(len(characters), char_rnn.Config(**state["config"]))
+        model.load_state_dict(state["model"])
+    except (RuntimeError, KeyError, TypeError) as error:
+        raise InputError(f"{path} is damaged: {error!r}") from error
     return model.to(ag.get_default_device()), characters
 
 

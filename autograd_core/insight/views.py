@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from autograd_core._atomic import write_atomically
 from autograd_core.insight.diagnosis import diagnose
 from autograd_core.insight.report import CHARTS, colour, curves, label, layer_names, loss_curve
 from autograd_core.insight.samples import LayerSample, Sample
@@ -23,6 +25,7 @@ def write_png(samples: Sequence[Sample], path: str | Path, title: str) -> Path:
     try:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
+        from matplotlib.lines import Line2D
     except ImportError:
         raise _missing("matplotlib", "a PNG of the curves") from None
     if not samples:
@@ -32,26 +35,31 @@ def write_png(samples: Sequence[Sample], path: str | Path, title: str) -> Path:
     charts += [(name, curves(samples, names, value, log), log) for name, value, log in CHARTS]
     charts = [entry for entry in charts if any(entry[1])]
     # No pyplot: its windows and global state have no place in a library.
-    figure = Figure(figsize=(11, 3 * ((len(charts) + 2) // 3)), layout="constrained")
+    lines_of = max((len(charts) + 2) // 3, 1)
+    figure = Figure(figsize=(11, 3 * lines_of), layout="constrained")
     FigureCanvasAgg(figure)
-    figure.suptitle(title)
-    grid = figure.subplots((len(charts) + 2) // 3, 3, squeeze=False).flat
-    for axes, (name, lines, log) in zip(grid, charts):
+    figure.suptitle(title.replace("$", r"\$"))
+    grid = iter(figure.subplots(lines_of, 3, squeeze=False).flat)
+    for (name, lines, log), axes in zip(charts, grid):
         for i, line in enumerate(lines):
             if line:
-                text = names[i] if name != "loss" else None
-                axes.plot(*zip(*line), color=colour(i, len(lines)), marker=".", markersize=4, linewidth=1.2, label=text)
+                axes.plot(*zip(*line), color=colour(i, len(lines)), marker=".", markersize=4, linewidth=1.2)
         axes.set(title=name, xlabel="step")
         if log:
             axes.set_yscale("log")
         elif name.endswith("share"):
             axes.set_ylim(-0.02, 1.02)
         axes.grid(alpha=0.3)
-    for axes in list(grid):
+    for axes in grid:
         axes.set_axis_off()
-    handles = figure.axes[-len(charts) if not loss_curve(samples) else 1].get_legend_handles_labels()
-    figure.legend(*handles, loc="outside lower center", ncols=min(len(names), 6), fontsize=8)
-    figure.savefig(path, dpi=120)
+    if names:
+        keys = [Line2D([], [], color=colour(i, len(names)), marker=".", linewidth=1.2) for i in range(len(names))]
+        # matplotlib hides a label that begins with _, and reads mathematics between two $.
+        labels = ["\u200b" + name.replace("$", r"\$") for name in names]
+        figure.legend(keys, labels, loc="outside lower center", ncols=min(len(names), 6), fontsize=8)
+    picture = io.BytesIO()
+    figure.savefig(picture, dpi=120, format="png")
+    write_atomically(path, [picture.getvalue()])
     return Path(path)
 
 

@@ -4,6 +4,7 @@ import json
 import math
 import os
 import random
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from autograd_core import experiments
 from autograd_core.cli import main
 from autograd_core.examples import write_text
 from autograd_core.experiments import char_gpt, char_rnn, long_memory, mnist, mnist_best, pretraining, text
-from autograd_core.experiments.resume import Training, Unfinished, seed_of
+from autograd_core.experiments.resume import InputError, Training, Unfinished, seed_of
 from autograd_core.experiments.settings import Settings
 
 # The finding does not depend on the device, and trainings on the arrays of `strict` take minutes; the tests of killed
@@ -75,8 +76,15 @@ def test_char_rnn(tmp_path: Path, sentences: Path) -> None:
     path = str(tmp_path / "lstm.safetensors")
     options = ["--prompt", "ab", "--length", "20", "--temperature", "1e-9"]
     assert write_text.main([path, *options]) == once
-    with pytest.raises(SystemExit, match="2"):
-        write_text.main([path, "--prompt", "ß"])
+    assert write_text.main([path, "--length", "1"])[0] in characters  # The text has no new line to begin with.
+    for model, prompt in ((path, "ß"), (str(tmp_path / "empty"), "a"), (str(tmp_path / "cut"), "a")):
+        (tmp_path / "empty").write_bytes(b"")
+        (tmp_path / "cut").write_bytes(Path(path).read_bytes()[:-100])
+        with pytest.raises(SystemExit, match="2"):
+            write_text.main([model, "--prompt", prompt])
+    ag.save({"kind": "rnn", "characters": "ab"}, tmp_path / "half.safetensors")
+    with pytest.raises(InputError, match="is damaged: KeyError\\('config'\\)"):
+        text.load(tmp_path / "half.safetensors")
 
 
 def test_the_gpt_sees_no_later_character() -> None:
@@ -421,6 +429,46 @@ def test_parts_on_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture
     (tmp_path / "unfinished" / "parts.json").write_text(json.dumps({"run": run, "parts": {}}))
     assert main(["experiment", "long-memory", "--resume", "--device", str(ag.get_default_device()), *out]) == 1
     assert "cannot be continued as" in capsys.readouterr().err
+
+
+def test_a_quick_run_leaves_what_a_full_one_has_begun(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = ["--out", str(tmp_path)]
+    (tmp_path / "unfinished").mkdir()
+    (tmp_path / "unfinished" / "parts.json").write_text("{}")
+    assert main(["experiment", "char-rnn", "--quick", "--data", str(tmp_path / "nowhere"), *out]) == 1
+    assert "there is no" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["unfinished"]
+    assert (tmp_path / "unfinished" / "parts.json").read_text() == "{}"
+
+
+def test_files_that_cannot_be_used(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data, out = tmp_path / "data", tmp_path / "out"
+    data.mkdir()
+    options = ["--data", str(data), "--out", str(out), "--device", str(ag.get_default_device())]
+
+    def fails(*command: str) -> str:
+        assert main(["experiment", *command, *options]) in (1, 2)
+        return capsys.readouterr().err
+
+    (data / "input.txt").write_bytes("Größe ".encode("latin-1") * 1000)
+    assert "is no UTF-8 text" in fails("char-rnn", "--quick")
+    (data / "input.txt").write_text("ab " * 20)
+    assert "has 60 characters: expected a text of at least 1000" in fails("char-rnn", "--quick")
+    (data / "input.txt").write_text("ab " * 500)
+    assert "a part of it has 150 characters, the model reads 256" in fails("char-gpt", "--only", "GPU configuration")
+    (data / "train-images-idx3-ubyte.gz").write_bytes(b"no gzip")
+    (data / "train-labels-idx1-ubyte.gz").write_bytes(b"no gzip")
+    assert str(data) in fails("mnist", "--quick") and "Traceback" not in capsys.readouterr().err
+    shutil.rmtree(out)
+    settings = Settings(unfinished=Unfinished(out / "unfinished", {}, resume=False))
+    Training(settings, "LSTM", model=ag.nn.Linear(1, 1)).save()
+    settings.unfinished.checkpoint("LSTM").write_bytes(b"")  # type: ignore[union-attr]
+    with pytest.raises(InputError, match="cannot be continued .* remove it to train this part from its beginning"):
+        Training(settings, "LSTM", model=ag.nn.Linear(1, 1))
+    shutil.rmtree(out)
+    out.mkdir()
+    (out / "unfinished").write_text("")
+    assert "is a file, where a folder is needed" in fails("long-memory")
 
 
 def test_seeds_of_parts() -> None:

@@ -115,6 +115,29 @@ def test_png(tmp_path: Path) -> None:
     assert image.startswith(b"\x89PNG") and len(image) > 10_000
     with pytest.raises(ValueError, match="nothing was measured"):
         ag.insight.watch(nn.Linear(1, 1)).png(tmp_path / "b.png")
+    with pytest.raises(IsADirectoryError, match="it is a folder"):
+        watched().png(tmp_path)
+    assert watched().png(tmp_path / "curves").read_bytes().startswith(b"\x89PNG")
+
+
+def test_png_names_every_layer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    figure = pytest.importorskip("matplotlib.figure", reason="PNG plots need matplotlib").Figure
+    made: list[Any] = []
+    monkeypatch.setattr(figure, "legend", lambda self, keys, labels, **_: made.append((self, labels)))
+    model = nn.Sequential()
+    for name in ("_a", "$b$", "frozen"):
+        model.add_module(name, nn.Linear(3, 3))
+    model.frozen.requires_grad_(False)
+    with ag.insight.watch(model) as w:
+        model(ag.ones(4, 3)).sum().backward()
+    w.png(tmp_path / "a.png")
+    ((drawn, labels),) = made
+    assert [label.strip("\u200b").replace("\\$", "$") for label in labels] == ["_a", "$b$", "frozen"]
+    titles = [axes.get_title() for axes in drawn.axes]
+    assert [axes.axison for axes in drawn.axes] == [bool(title) for title in titles] and titles[0] == "gradient norm"
+    with ag.insight.watch(nn.ReLU()) as w:
+        w.model(ag.ones(2, requires_grad=True))
+    assert w.png(tmp_path / "b.png").exists()
 
 
 def test_live_table() -> None:
