@@ -8,6 +8,7 @@ widen a tensor of the same category (bool < integer < floating point).
 from __future__ import annotations
 
 from collections.abc import Iterable
+from math import isfinite
 from typing import Any
 
 import numpy as np
@@ -62,6 +63,7 @@ float64 = dtype("float64")
 
 ALL = (bool_, uint8, int8, int16, int32, int64, float16, float32, float64)
 BY_NAME = {d.name: d for d in ALL}
+_LIMITS = {d: (int(np.iinfo(d.native).min), int(np.iinfo(d.native).max)) for d in ALL if d.category == 1}
 FROM_NATIVE: dict[Any, dtype] = {d.native: d for d in ALL}
 
 # Ranks within one category; uint8 with int8 needs int16, which `_promote` handles.
@@ -135,6 +137,20 @@ def of_number(value: object) -> dtype:
     if isinstance(value, bool):
         return bool_
     return int64 if isinstance(value, int) else _default
+
+
+def whole_number(value: Any, d: dtype, operation: str) -> Any:
+    """The Python number `value` as one of the integer or bool dtype `d`. Raises RuntimeError if it has none."""
+    if d.category == 0:
+        return value
+    if isinstance(value, float) and isfinite(value):
+        value = int(value)
+    if d is uint8 and isinstance(value, int) and -256 < value < 0:
+        return value % 256  # As PyTorch: bytes wrap.
+    least, greatest = _LIMITS[d]
+    if isinstance(value, float) or not least <= value <= greatest:
+        raise RuntimeError(f"{operation}: value {value} cannot be converted to {d} without overflow")
+    return value
 
 
 def result_of(dimensioned: Iterable[dtype], zero_dim: Iterable[dtype], numbers: Iterable[dtype]) -> dtype:

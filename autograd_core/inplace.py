@@ -17,6 +17,8 @@ from autograd_core.tensor import Tensor, wrap
 _SHAPE_ALONE = {"squeeze_", "unsqueeze_", "transpose_", "swapaxes_", "swapdims_", "resize_"}
 # Operations whose rule does not look at the old value: they need no copy of it.
 _IGNORES_SELF = {"add_", "sub_", "copy_", "zero_", "fill_", "neg_", "view_scatter"}
+# Operations that read a 0-d tensor as a number, before they write.
+_READS_A_NUMBER = {"copy_", "fill_", "masked_fill_", "index_fill_"}
 
 
 def regenerate_view(view: Tensor) -> None:
@@ -127,6 +129,9 @@ def update(x: Tensor, operation: str, function: Callable[..., Tensor], *args: An
     recording = check_writable(x, operation, *args, *kwargs.values())
     for other in (*args, *kwargs.values()):
         if isinstance(other, Tensor) and _overlaps_partly(x, other):
+            if not other._data.ndim and operation in _READS_A_NUMBER:
+                args = tuple(V.clone(a) if a is other else a for a in args)
+                continue
             raise RuntimeError(
                 f"{operation}: unsupported operation: some elements of the input tensor (shape "
                 f"{tuple(other.shape)}) and "

@@ -65,6 +65,8 @@ class Tensor:
         "_step",
     )
 
+    _copies_grad = True  # Whether a deep copy has the gradient, too.
+
     _data: Any
     _backend: Any
     _node: Node | None
@@ -441,7 +443,7 @@ class Tensor:
 
             found = adopt(_new(type(self)), wrap(copy_in_storage(self, memo), self._backend))
             found._requires_grad = self._requires_grad
-            if self._grad is not None:
+            if self._grad is not None and self._copies_grad:
                 found._grad = self._grad.__deepcopy__(memo)
             memo[id(self)] = found
         return found  # type: ignore[no-any-return]

@@ -23,6 +23,8 @@ class Parameter(Tensor):
     tensor([0., 0.], requires_grad=True)
     """
 
+    _copies_grad = False  # As in PyTorch: a deep copy of a parameter begins without a gradient.
+
     def __init__(self, data: Tensor | None = None, requires_grad: bool = True) -> None:
         _share(self, data)
         self.requires_grad_(requires_grad)

@@ -10,7 +10,7 @@ from copy import deepcopy
 from itertools import chain
 from typing import Any
 
-from autograd_core import dtypes, modes, recorder
+from autograd_core import dtypes, interop, modes, recorder
 from autograd_core.engine import RemovableHandle, _register
 from autograd_core.live import LiveScalar
 from autograd_core.optim import differentiable
@@ -315,11 +315,13 @@ class Optimizer:
         """A copy of the state of one parameter, on its device; what has its shape also gets its dtype."""
         state: dict[str, Any] = {}
         for key, value in saved.items():
-            if key == "step" and not isinstance(value, Tensor):
+            if key == "step" and isinstance(value, int | float):
                 value = self._scalar_state(p, value)
             if not isinstance(value, Tensor):
-                state[key] = deepcopy(value)
-                continue
+                if not hasattr(value, "__array__"):
+                    state[key] = deepcopy(value)
+                    continue
+                value = interop.as_tensor(value.__array__())  # Of another library's optimiser.
             if key in self._elementwise_state and value.shape != p.shape:
                 raise ValueError(
                     f"{type(self).__name__}: state {key!r} of parameter {number} has shape {tuple(value.shape)}, "

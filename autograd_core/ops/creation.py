@@ -85,16 +85,7 @@ def full(
 
 
 def _filled(backend: Any, shape: tuple[int, ...], value: Any, d: dtypes.dtype) -> Any:
-    if isinstance(value, float) and d.category == 1:
-        if not math.isfinite(value):
-            raise RuntimeError(f"full: value {value} cannot be converted to {d} without overflow")
-        value = int(value)
-    if d is dtypes.uint8 and -256 < value < 0:
-        value = int(value) % 256  # As PyTorch: bytes wrap.
-    try:
-        return backend.full(shape, value, d.native)
-    except OverflowError:
-        raise RuntimeError(f"full: value {value} cannot be converted to {d} without overflow") from None
+    return backend.full(shape, dtypes.whole_number(value, d, "full") if d.category == 1 else value, d.native)
 
 
 def eye(n: int, m: int | None = None, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:

@@ -131,8 +131,8 @@ def _item(x: Tensor, item: Any) -> Any:
     if isinstance(item, list | tuple | range):
         item = interop.tensor(list(item) or [], dtype=None if list(item) else dtypes.int64, device=x.device)
     elif not isinstance(item, Tensor):
-        if hasattr(item, "__index__") and not hasattr(item, "shape"):
-            return item.__index__()
+        if hasattr(item, "__index__") and (not hasattr(item, "shape") or (not item.shape and item.dtype.kind in "iu")):
+            return item.__index__()  # Also a number of NumPy's.
         if hasattr(item, "dtype"):
             item = interop.tensor(item, device=x.device)
         else:
@@ -183,7 +183,7 @@ def setitem(self: Tensor, index: Any, value: Any) -> None:
             value = _fit(target, value)
             update(target, "copy_", replace, value)
         else:
-            update(target, "fill_", e.fill, _number(value))
+            update(target, "fill_", e.fill, _number(value, target, "fill_"))
         return
     _check_range(target, arrays)
     if isinstance(value, Tensor):
@@ -191,7 +191,7 @@ def setitem(self: Tensor, index: Any, value: Any) -> None:
         if value._backend is not self._backend:
             value = _fit(target, value)
     else:
-        value = self.new_full((), _number(value))
+        value = self.new_full((), _number(value, self, "index_put_"))
     recording = check_writable(target, "index_put_", value)
     try:
         if recording:
@@ -210,11 +210,12 @@ def setitem(self: Tensor, index: Any, value: Any) -> None:
         ) from None
 
 
-def _number(value: Any) -> Any:
+def _number(value: Any, x: Tensor, operation: str) -> Any:
+    """`value` as a number that the dtype of `x` can hold."""
+    if not isinstance(value, bool | int | float) and getattr(value, "shape", None) == () and hasattr(value, "item"):
+        value = value.item()
     if isinstance(value, bool | int | float):
-        return value
-    if getattr(value, "shape", None) == () and hasattr(value, "item"):
-        return value.item()
+        return value if x._data.dtype.kind == "f" else dtypes.whole_number(value, x.dtype, operation)
     raise TypeError(f"can't assign a {type(value).__name__} to a tensor; use a number or ag.tensor(...)")
 
 
@@ -252,7 +253,7 @@ def fill_(self: Tensor, value: Any) -> Tensor:
     """Write one number into every element."""
     if isinstance(value, Tensor):
         return copy_(self, value)
-    return update(self, "fill_", e.fill, _number(value))
+    return update(self, "fill_", e.fill, _number(value, self, "fill_"))
 
 
 def zero_(self: Tensor) -> Tensor:

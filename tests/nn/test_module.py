@@ -529,3 +529,12 @@ def test_parameters_as_one_vector() -> None:
     assert ag.equal(parameters_to_vector(net.parameters()).detach(), values)
     net(ag.ones(1, 2)).sum().backward()
     assert net[0].weight.grad is not None
+
+
+def test_a_deep_copy_begins_without_gradients() -> None:
+    module = nn.Linear(2, 1)
+    module(ag.ones(1, 2)).sum().backward()
+    assert all(p.grad is None and p.requires_grad for p in copy.deepcopy(module).parameters())
+    leaf = ag.ones(2, requires_grad=True)
+    leaf.sum().backward()
+    assert ag.equal(copy.deepcopy(leaf).grad, ag.ones(2))  # type: ignore[arg-type]
