@@ -54,9 +54,8 @@ class Measurement:
         self.rows: dict[Module, LayerSample] = {}
         self.order: list[Module] = []
         self.figures: dict[Module, dict[str, Any]] = {}
-        self.units: dict[
-            Module, tuple[int, int, int]
-        ] = {}  # Of a layer's output: dimensions, which has the units, how many.
+        # Of a layer's output: how many dimensions it has, in which the units lie, how many they are.
+        self.units: dict[Module, tuple[int, int, int]] = {}
         self.made: dict[Node, Module] = {}  # The node of each layer's first output.
         self.matrices: set[Module] = set()  # Layers with weight matrices or kernels.
         self.parameters: dict[Any, Module] = {}  # Each parameter once, with the first module that owns it.
@@ -97,7 +96,7 @@ class Measurement:
         trains = any(p.requires_grad for p in own)
         self.rows[module] = LayerSample(name, type(module).__name__, trains=trains, used=False)
         matrices = any(p.ndim >= 2 for p in own)
-        if matrices and not (module is self.model and module._modules):
+        if matrices and not (module is self.model and set(module._modules) - {"parametrizations"}):
             self.matrices.add(module)  # What a model has beside its layers (positions, a class token) is no layer.
         for p in own:
             if p in self.parameters or not p.is_floating_point():
