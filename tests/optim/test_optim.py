@@ -239,6 +239,19 @@ def test_a_nan_stays_where_it_is(name: str) -> None:
     assert [v != v for v in p.tolist()] == [False, True, False]
 
 
+def test_moments_of_float16_may_be_denormal() -> None:
+    for name, options, gradient, expected in [
+        ("Adam", {}, 0.2, 0.990234375),  # The second moment is 4e-5.
+        ("SGD", {"momentum": 0.5}, 2e-5, 1.0),
+    ]:
+        p = ag.nn.Parameter(ag.tensor([1.0], dtype=ag.float16))
+        optimizer = getattr(ag.optim, name)([p], lr=0.01, **options)
+        p.grad = ag.tensor([gradient], dtype=ag.float16)
+        optimizer.step()
+        assert p.tolist() == [expected]
+    assert ag.equal(optimizer.state[p]["momentum_buffer"], p.grad)
+
+
 def test_groups_have_their_own_options_and_empty_tensors_pass() -> None:
     a, b, c = (ag.ones(n, requires_grad=True) for n in (2, 2, 0))
     optimizer = ag.optim.SGD([{"params": [a]}, {"params": b, "lr": 0.25}], lr=0.5)
