@@ -7,6 +7,7 @@ of scalars, from which Numba's kernels are made; the tests compare the two.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -21,6 +22,19 @@ _POWERS: dict[float, Callable[[Any, Array], Array]] = {
     -1.0: lambda backend, x: backend.reciprocal(x),
     -2.0: lambda backend, x: backend.reciprocal(backend.square(x)),
 }
+
+
+def in_float32(body: Callable[..., Array]) -> Callable[..., Array]:
+    """A portable body of several steps, done in float32 where its arrays are float16, and rounded once."""
+
+    @functools.wraps(body)
+    def call(self: Any, x: Array, *rest: Any) -> Array:
+        if x.dtype.itemsize != 2:
+            return body(self, x, *rest)
+        wide = [a.astype("float32") if hasattr(a, "dtype") else a for a in (x, *rest)]
+        return body(self, *wide).astype(x.dtype)
+
+    return call
 
 
 class ElementwiseKernels:
@@ -139,6 +153,7 @@ class ElementwiseKernels:
     def tanh(self, x: Array) -> Array:
         return self.xp.tanh(x)
 
+    @in_float32
     def tanh_backward(self, g: Array, y: Array) -> Array:
         return g * (1 - y * y)
 
@@ -214,10 +229,12 @@ class ElementwiseKernels:
 
     # -- activations ------------------------------------------------------------------------------------
 
+    @in_float32
     def sigmoid(self, x: Array) -> Array:
         # 1 / (1 + e^-x) overflows for large negative x, but only to 1 / inf = 0, which is the right value.
         return self.xp.reciprocal(1 + self.xp.exp(-x))
 
+    @in_float32
     def sigmoid_backward(self, g: Array, y: Array) -> Array:
         return g * (y * (1 - y))
 

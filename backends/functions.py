@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from autograd_core.backends.elementwise import in_float32
 from autograd_core.backends.neural_activation import _ERF, _ERFC_MIDDLE, _ERFC_TAIL, _ratio
 
 Array = Any
@@ -90,6 +91,7 @@ class FunctionKernels:
     def signbit(self, x: Array) -> Array:
         return self.xp.signbit(x)
 
+    @in_float32
     def sinc(self, x: Array) -> Array:
         """`sin(pi x) / (pi x)`, 1 at 0."""
         xp = self.xp
@@ -148,8 +150,8 @@ class FunctionKernels:
         low = wide < 0
         z = xp.where(low, 1 - wide, wide)
         power = n + 1
-        shifted = z * 0
-        for k in range(_SHIFT):
+        shifted = z ** -float(power)  # Not of z + 0, which takes the sign from -0.
+        for k in range(1, _SHIFT):
             shifted = shifted + (z + k) ** -float(power)
         y = z + _SHIFT
         if n == 0:

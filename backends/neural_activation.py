@@ -5,11 +5,10 @@
 
 from __future__ import annotations
 
-import functools
 import math
-from collections.abc import Callable
 from typing import Any
 
+from autograd_core.backends.elementwise import in_float32
 from autograd_core.backends.neural_conv import widened
 
 Array = Any
@@ -47,19 +46,6 @@ def _ratio(x: Array, coefficients: tuple[tuple[float, ...], tuple[float, ...]]) 
             value = value * x + c
         values.append(value)
     return values[0] / values[1]
-
-
-def in_float32(body: Callable[..., Array]) -> Callable[..., Array]:
-    """A portable body of several steps, done in float32 where its arrays are float16, and rounded once."""
-
-    @functools.wraps(body)
-    def call(self: Any, x: Array, *rest: Any) -> Array:
-        if x.dtype.itemsize != 2:
-            return body(self, x, *rest)
-        wide = [a.astype("float32") if hasattr(a, "dtype") else a for a in (x, *rest)]
-        return body(self, *wide).astype(x.dtype)
-
-    return call
 
 
 class ActivationKernels:
@@ -144,7 +130,7 @@ class ActivationKernels:
         return self.xp.minimum(self.xp.maximum(x, low), high)
 
     def hardtanh_backward(self, g: Array, x: Array, low: float, high: float) -> Array:
-        return g * self.xp.logical_and(x > low, x < high)
+        return self.xp.where(self.xp.logical_or(x <= low, x >= high), self.xp.zeros_like(g), g)
 
     def clamp(self, x: Array, low: float, high: float) -> Array:
         """`x` limited to [low, high]; `high` if low > high."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from autograd_core.backends.neural_activation import in_float32
+from autograd_core.backends.elementwise import in_float32
 from autograd_core.backends.neural_conv import widened
 
 Array = Any

@@ -103,7 +103,7 @@ def hardtanh(x: Scalar, low: Scalar, high: Scalar) -> Scalar:
 
 
 def hardtanh_backward(g: Scalar, x: Scalar, low: Scalar, high: Scalar) -> Scalar:
-    return g if x > low and x < high else g * 0
+    return 0 if x <= low or x >= high else g
 
 
 def clamp(x: Scalar, low: Scalar, high: Scalar) -> Scalar:

@@ -99,3 +99,53 @@ def test_in_float32_rounded_once(name: str, where: str, device: str) -> None:
         # Half a unit in the last place is 5e-4; a second rounding (of the result's gradient) may add as much.
         allowed = wanted.abs() * 3e-3 + 3e-5 * max(1.0, wanted.abs().max().item())
         assert bool(((got - wanted).abs() <= allowed).all()), f"{what}: {(got - wanted).abs().max().item()}"
+
+
+INF = float("inf")
+# Name -> function, input, the gradient that comes from above, result, gradient. PyTorch's numbers.
+BEYOND: dict[str, tuple[Callable[..., Any], list[float], float, list[float], list[float]]] = {
+    "sigmoid": (ag.sigmoid, [-12.0, 4.566], 1.0, [6.14e-6, 0.98975], [6.14e-6, 0.010147]),
+    "sinc": (ag.sinc, [2.018, 0.0], 1.0, [0.0087051, 1.0], [0.4907, 0.0]),
+    "rms_norm": (lambda x: F.rms_norm(x, (3,)), [0.01, 0.02, 0.03], 1.0, [0.463, 0.926, 1.389], [26.45, 6.613, -13.2]),
+    "local_response_norm": (
+        lambda x: F.local_response_norm(x.reshape(1, 3, 1), 2).reshape(3),
+        [200.0, 201.0, 3.0], 1.0, [87.75, 59.94, 1.31], [-0.1791, 0.1116, 0.4363],
+    ),
+    "hardsigmoid": (F.hardsigmoid, [-20.0, 2.0, 10.0], 8192.0, [0.0, 0.8334961, 1.0], [0.0, 1365.0, 0.0]),
+    "hardswish": (F.hardswish, [-20.0, 2.0, 10.0], 8192.0, [0.0, 1.66699, 10.0], [0.0, 9560.0, 8192.0]),
+    "mish": (F.mish, [-20.0, 2.0, 10.0], 8192.0, [-6e-8, 1.94434, 10.0], [-0.00032, 8760.0, 8192.0]),
+    "glu": (F.glu, [10.0, 20.0], 8192.0, [10.0], [8192.0, 0.0]),
+    "softsign": (F.softsign, [-20.0, 2.0], 8192.0, [-0.952, 0.6665], [18.58, 910.0]),
+    "vector_norm": (lambda x: ag.linalg.vector_norm(x).reshape(1), [6e-8, 0.0], 1.0, [6e-8], [1.0, 0.0]),
+    "normalize": (lambda x: F.normalize(x, dim=0), [3e-5, 4e-5], 1.0, [0.5996, 0.8], [3216.0, -2400.0]),
+    "rsqrt": (ag.rsqrt, [6e-4], 1.0, [40.84], [-34080.0]),
+    "hypot": (lambda x: ag.hypot(x, 400 * ag.ones_like(x)), [300.0], 200.0, [500.0], [120.0]),
+    "atan2": (lambda x: ag.atan2(x, 400 * ag.ones_like(x)), [300.0], 1.0, [0.6435], [0.0016]),
+    "logcumsumexp": (lambda x: x.logcumsumexp(0), [0.0, 0.0, 0.0], 4096.0, [0.0, 0.6934, 1.099], [7508.0, 3414.0, 1365.0]),
+    "prod": (lambda x: x.prod().reshape(1), [300.0, 300.0, 0.01], 1.0, [900.0], [3.0, 3.0, INF]),
+    "cumprod": (lambda x: x.cumprod(0), [300.0, 300.0, 0.01], 0.0, [300.0, INF, 900.0], [0.0, 0.0, 0.0]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("where", ["default", "simulated"])
+@pytest.mark.parametrize("name", BEYOND)
+def test_what_lies_between_may_be_beyond_float16(name: str, where: str, device: str) -> None:
+    if where == "simulated" and device != "cpu":
+        pytest.skip("the run is on another device than the CPU")
+    function, given, above, expected, gradient = BEYOND[name]
+    target = device if where == "default" else where
+    x = ag.tensor(given, dtype=ag.float16, device=target, requires_grad=True)
+    with ag.device(target):
+        y = function(x)
+        y.backward(ag.full_like(y, above))
+    assert y.dtype is ag.float16 and x.grad.dtype is ag.float16
+    assert y.tolist() == pytest.approx(expected, rel=2e-3, abs=1e-8)
+    assert x.grad.tolist() == pytest.approx(gradient, rel=4e-3, abs=1e-6)
+
+
+def test_the_rules_in_float32_have_second_derivatives() -> None:
+    x = ag.tensor([3.0, 4.0], dtype=ag.float16, requires_grad=True)
+    (first,) = ag.autograd.grad(ag.linalg.vector_norm(x), x, create_graph=True)
+    (second,) = ag.autograd.grad(first[0], x)
+    assert first.dtype is second.dtype is ag.float16
+    assert second.tolist() == pytest.approx([0.128, -0.096], rel=3e-3)

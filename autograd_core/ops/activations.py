@@ -86,7 +86,7 @@ def silu_backward(g: Tensor, x: Tensor) -> Tensor:
 
 @composite
 def hardtanh_backward(g: Tensor, x: Tensor, low: float, high: float) -> Tensor:
-    return _F.where(_F.logical_and(_F.gt(x, low), _F.lt(x, high)), g, _F.fill(g, 0.0))  # type: ignore[no-any-return]
+    return _F.where(_F.logical_or(_F.le(x, low), _F.ge(x, high)), _F.fill(g, 0.0), g)  # type: ignore[no-any-return]
 
 
 # -- public -----------------------------------------------------------------------------------------------

@@ -9,10 +9,16 @@ from typing import Any
 from autograd_core import dtypes, random
 from autograd_core.ops.activations import hardtanh, leaky_relu, softplus
 from autograd_core.ops.checks import maybe_inplace, require_float, require_tensors
+from autograd_core.ops.half import in_float32
 from autograd_core.primitive import V
 from autograd_core.tensor import Tensor
 
 _F: Any = V
+
+
+@in_float32
+def _gate(a: Tensor, b: Tensor) -> Tensor:
+    return _F.mul(a, _F.sigmoid(b))  # type: ignore[no-any-return]
 
 
 def glu(input: Tensor, dim: int = -1) -> Tensor:
@@ -32,9 +38,10 @@ def glu(input: Tensor, dim: int = -1) -> Tensor:
     if size % 2:
         raise RuntimeError(f"glu: halving dimension must be even, but dimension {dim} is size {size}")
     a, b = input.narrow(axis, 0, size // 2), input.narrow(axis, size // 2, size // 2)  # type: ignore[attr-defined]
-    return _F.mul(a, _F.sigmoid(b))  # type: ignore[no-any-return]
+    return _gate(a, b)
 
 
+@in_float32
 def _hardsigmoid(x: Tensor) -> Tensor:
     return _F.mul(hardtanh(_F.add(x, 3.0), 0.0, 6.0), 1 / 6)  # type: ignore[no-any-return]
 
@@ -50,6 +57,11 @@ def hardsigmoid(input: Tensor, inplace: bool = False) -> Tensor:
     return maybe_inplace(inplace, "hardsigmoid", _hardsigmoid, input)
 
 
+@in_float32
+def _hardswish(x: Tensor) -> Tensor:
+    return _F.mul(x, _hardsigmoid(x))  # type: ignore[no-any-return]
+
+
 def hardswish(input: Tensor, inplace: bool = False) -> Tensor:
     """x * hardsigmoid(x) (Howard et al., "Searching for MobileNetV3", 2019).
 
@@ -58,7 +70,12 @@ def hardswish(input: Tensor, inplace: bool = False) -> Tensor:
     tensor([-0.3333,  3.0000])
     """
     require_float("hardswish", input)
-    return maybe_inplace(inplace, "hardswish", lambda x: _F.mul(x, _hardsigmoid(x)), input)
+    return maybe_inplace(inplace, "hardswish", _hardswish, input)
+
+
+@in_float32
+def _mish(x: Tensor) -> Tensor:
+    return _F.mul(x, _F.tanh(softplus(x)))  # type: ignore[no-any-return]
 
 
 def mish(input: Tensor, inplace: bool = False) -> Tensor:
@@ -69,7 +86,12 @@ def mish(input: Tensor, inplace: bool = False) -> Tensor:
     tensor([0.0000, 0.8651])
     """
     require_float("mish", input)
-    return maybe_inplace(inplace, "mish", lambda x: _F.mul(x, _F.tanh(softplus(x))), input)
+    return maybe_inplace(inplace, "mish", _mish, input)
+
+
+@in_float32
+def _softsign(x: Tensor) -> Tensor:
+    return _F.div(x, _F.add(_F.abs(x), 1.0))  # type: ignore[no-any-return]
 
 
 def softsign(input: Tensor) -> Tensor:
@@ -82,7 +104,7 @@ def softsign(input: Tensor) -> Tensor:
     if isinstance(input, Tensor) and input._data.dtype.kind in "iu":
         return input / (input.abs() + 1)  # type: ignore[attr-defined, no-any-return, operator]
     require_float("softsign", input)
-    return _F.div(input, _F.add(_F.abs(input), 1.0))  # type: ignore[no-any-return]
+    return _softsign(input)
 
 
 def tanhshrink(input: Tensor) -> Tensor:

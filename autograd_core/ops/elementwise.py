@@ -11,6 +11,7 @@ import math
 from typing import Any
 
 from autograd_core import dtypes, modes
+from autograd_core.ops.half import rule_in_float32
 from autograd_core.primitive import (
     Primitive,
     V,
@@ -77,6 +78,7 @@ def _pick_rule(compare: str) -> Any:
     return rule
 
 
+@rule_in_float32
 def _atan2_rule(F: Any, g: Any, ctx: Any) -> tuple[Any, ...]:
     y, x = ctx.saved
     scaled = F.div(g, F.add(F.square(x), F.square(y)))
@@ -120,7 +122,10 @@ reciprocal = unary(
 )
 sqrt = unary("sqrt", lambda F, g, ctx: (F.div(g, F.mul(ctx.saved[0], 2.0)),), saves_output=True, floating=True)
 rsqrt = unary(
-    "rsqrt", lambda F, g, ctx: (F.mul(F.mul(g, F.pow_number(ctx.saved[0], 3)), -0.5),), saves_output=True, floating=True
+    "rsqrt",
+    rule_in_float32(lambda F, g, ctx: (F.mul(F.mul(g, F.pow_number(ctx.saved[0], 3)), -0.5),)),
+    saves_output=True,
+    floating=True,
 )
 exp = unary("exp", lambda F, g, ctx: (F.mul(g, ctx.saved[0]),), saves_output=True, floating=True)
 expm1 = unary("expm1", lambda F, g, ctx: (F.mul(g, F.add(ctx.saved[0], 1.0)),), saves_output=True, floating=True)

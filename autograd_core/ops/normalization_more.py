@@ -7,6 +7,7 @@ from typing import Any
 
 from autograd_core import dtypes
 from autograd_core.ops.checks import require_float, require_same, require_tensors
+from autograd_core.ops.half import in_float32
 from autograd_core.ops.normalization import _batch_normalized, group_norm, layer_norm
 from autograd_core.ops.padding import pad
 from autograd_core.primitive import V
@@ -20,8 +21,8 @@ def rms_norm(
 ) -> Tensor:
     """x / sqrt(mean(x^2) + eps) * weight over the last dimensions (Zhang, Sennrich, 2019).
 
-    input: (*, *normalized_shape); weight: normalized_shape; eps: that of the input's dtype unless given. Raises
-    `RuntimeError` if the shapes do not fit.
+    input: (*, *normalized_shape); weight: normalized_shape; eps: that of the input's dtype unless given, of float32 for
+    float16. Raises `RuntimeError` if the shapes do not fit.
 
     >>> import autograd_core as ag
     >>> ag.nn.functional.rms_norm(ag.tensor([3.0, 4.0]), (2,))
@@ -36,9 +37,9 @@ def rms_norm(
             f" and weight of that shape, got input {tuple(input.shape)}"
             + ("" if weight is None else f" and weight {tuple(weight.shape)}")
         )
-    eps = dtypes.finfo(input.dtype).eps if eps is None else eps
     axes = tuple(range(input.ndim - n, input.ndim))
     wide = input.float() if input.dtype is dtypes.float16 else input  # type: ignore[attr-defined]
+    eps = dtypes.finfo(wide.dtype).eps if eps is None else eps
     y = _F.mul(wide, _F.rsqrt(_F.add(_F.mean(_F.square(wide), axes, True), eps)))
     if weight is not None:
         y = _F.mul(y, weight)
@@ -67,6 +68,11 @@ def local_response_norm(input: Tensor, size: int, alpha: float = 0.0001, beta: f
         raise ValueError(f"local_response_norm: size must be a positive int, got {size!r}")
     if not input.numel():
         return input
+    return _locally_normalized(input, size, alpha, beta, k)
+
+
+@in_float32
+def _locally_normalized(input: Tensor, size: int, alpha: float, beta: float, k: float) -> Tensor:
     spatial = (0, 0) * (input.ndim - 2)
     squares = pad(_F.square(input), (*spatial, size // 2, (size - 1) // 2))
     total = squares.narrow(1, 0, input.shape[1])  # type: ignore[attr-defined]

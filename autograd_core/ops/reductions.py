@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from autograd_core import dtypes
 from autograd_core.ops import arithmetic
 from autograd_core.ops import elementwise as e
+from autograd_core.ops.half import in_float32, rule_in_float32
 from autograd_core.primitive import V, primitive, unary
 from autograd_core.tensor import Tensor, wrap
 
@@ -55,6 +56,7 @@ def _extremum_rule(F: Any, g: Any, ctx: Any) -> tuple[Any, ...]:
     return (F.where(hit, F.expand(share, tuple(ctx.inputs[0].shape)), F.fill(x, 0.0)),)
 
 
+@rule_in_float32
 def _norm2_rule(F: Any, g: Any, ctx: Any) -> tuple[Any, ...]:
     x, y = ctx.saved
     y, g = _spread(F, y, ctx), _spread(F, g, ctx)
@@ -165,6 +167,7 @@ def mean(
     return mean_(_need_float("mean", input, dtype), axes, keepdim or keepdims)  # type: ignore[no-any-return]
 
 
+@in_float32
 def _product_tree(x: Tensor) -> Tensor:
     """The product over the last dimension by halves: every rule on the way is a product, so zeros need no care."""
     while x._data.shape[-1] > 1:

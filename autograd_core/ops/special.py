@@ -11,6 +11,7 @@ from autograd_core.inplace import inplace
 from autograd_core.ops import arithmetic
 from autograd_core.ops import elementwise as e
 from autograd_core.ops.activations import erf as erf
+from autograd_core.ops.half import rule_in_float32
 from autograd_core.ops.reductions import norm
 from autograd_core.primitive import binary, predicate, result_type, unary
 from autograd_core.tensor import Tensor, wrap
@@ -27,6 +28,7 @@ def _erfinv_rule(F: Any, g: Any, ctx: Any) -> tuple[Any, ...]:
     return (F.mul(F.mul(g, F.exp(F.square(ctx.saved[0]))), 1 / _TWO_OVER_ROOT_PI),)
 
 
+@rule_in_float32
 def _sinc_rule(F: Any, g: Any, ctx: Any) -> tuple[Any, ...]:
     (x,) = ctx.saved
     zero = F.eq(x, 0.0)
@@ -228,6 +230,7 @@ def _nan_ignoring_rule(compare: str) -> Any:
     return rule
 
 
+@rule_in_float32
 def _hypot_rule(F: Any, g: Any, ctx: Any) -> tuple[Any, ...]:
     x, y = ctx.saved
     r = F.hypot(x, y)

@@ -201,3 +201,11 @@ def test_smooth_l1_of_large_and_small_beta(n: int) -> None:
 def test_products_that_overflow_in_another_order() -> None:
     x = ag.tensor([1e30, 1e-30] * 5000).reshape(100, 100)
     assert x.prod(1).tolist() == pytest.approx([1.0] * 100)
+
+
+def test_digamma_at_its_ends() -> None:
+    x = ag.tensor([math.inf, -0.0, 0.0, -math.inf, float("nan")], requires_grad=True)
+    y = x.digamma()
+    assert y.tolist()[:3] == [math.inf, math.inf, -math.inf] and y[3:].isnan().all()
+    y.sum().backward()
+    assert x.grad.tolist()[:3] == [0.0, math.inf, math.inf]

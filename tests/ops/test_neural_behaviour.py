@@ -433,3 +433,12 @@ def test_inplace_writes_into_the_argument(name):
     found, leaf.grad = leaf.grad, None
     expected.sum().backward()
     assert ag.equal(found, leaf.grad)
+
+
+def test_hardtanh_and_hardswish_where_the_input_is_not_finite() -> None:
+    x = ag.tensor([float("inf"), -float("inf"), float("nan"), 0.0, 3.0], requires_grad=True)
+    F.hardswish(x)[[0, 1, 3, 4]].sum().backward()
+    assert x.grad[[0, 1, 3, 4]].tolist() == [1.0, 0.0, 0.5, 1.0]
+    x.grad = None
+    F.hardtanh(x).sum().backward()
+    assert x.grad.tolist() == [0.0, 0.0, 1.0, 1.0, 0.0]
