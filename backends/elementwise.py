@@ -92,7 +92,9 @@ class ElementwiseKernels:
         return self.xp.absolute(x)
 
     def sign(self, x: Array) -> Array:
-        return self.xp.sign(x)
+        sign = self.xp.sign(x)
+        # As in PyTorch 0 for a NaN, so that the gradient of |x| is.
+        return sign if x.dtype.kind != "f" else self.xp.where(x == x, sign, self.xp.zeros_like(sign))
 
     def square(self, x: Array) -> Array:
         return self.xp.square(x)

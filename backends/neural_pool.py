@@ -26,7 +26,7 @@ class PoolingKernels:
     def max_pool2d(self, x: Array, kernel: Shape, stride: Shape, padding: Shape, dilation: Shape, size: Shape) -> Any:
         """Maxima (N, C, *size) of the windows of x (N, C, H, W), and each one's place in its window.
 
-        A place counts row by row; the first maximum wins, and a NaN counts as greater than any number.
+        A place counts row by row; the first maximum wins, but the last NaN, as in PyTorch.
         """
         xp = self.xp
         padded = self._padded(x, kernel, stride, padding, dilation, size, _least(x.dtype, xp))
@@ -38,8 +38,7 @@ class PoolingKernels:
                 best = xp.array(value, copy=True, order="C")
                 place = xp.zeros(best.shape, places)
                 continue
-            # Not (v <= best) is also true where v is NaN; a NaN that leads stays.
-            greater = xp.logical_and(xp.logical_not(value <= best), best == best)
+            greater = xp.logical_or(value > best, value != value)
             best = xp.where(greater, value, best)
             place = xp.where(greater, xp.full((), k, places), place)
         if any(padding):

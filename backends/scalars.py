@@ -151,7 +151,7 @@ def neg(x: Scalar) -> Scalar:
 
 
 def sign(x: Scalar) -> Scalar:
-    return 1 if x > 0 else (-1 if x < 0 else (0 if x == 0 else x))
+    return 1 if x > 0 else (-1 if x < 0 else 0)
 
 
 def square(x: Scalar) -> Scalar:

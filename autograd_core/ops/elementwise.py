@@ -16,6 +16,7 @@ from autograd_core.primitive import (
     Primitive,
     V,
     binary,
+    broadcast_error,
     constant_like,
     predicate,
     primitive,
@@ -69,13 +70,29 @@ def _pow_number_rule(F: Any, g: Any, ctx: Any) -> tuple[Any, ...]:
 def _pick_rule(compare: str) -> Any:
     def rule(F: Any, g: Any, ctx: Any) -> tuple[Any, ...]:
         x, y = ctx.saved
-        better, worse = getattr(F, compare), {"gt": "lt", "lt": "gt"}[compare]
-        half = F.mul(F.where(F.eq(x, y), g, F.fill(g, 0.0)), 0.5)  # Ties share the gradient.
-        gx = F.add(half, F.where(better(x, y), g, F.fill(g, 0.0))) if _wanted(ctx, 0) else None
-        gy = F.add(half, F.where(getattr(F, worse)(x, y), g, F.fill(g, 0.0))) if _wanted(ctx, 1) else None
+        better, worse = getattr(F, compare), getattr(F, {"gt": "lt", "lt": "gt"}[compare])
+        zero = F.fill(g, 0.0)
+        g = F.where(F.eq(x, y), F.mul(g, 0.5), g)  # Ties share the gradient.
+        # As in PyTorch, both have it where one is NaN: only what is worse has none.
+        gx = F.where(worse(x, y), zero, g) if _wanted(ctx, 0) else None
+        gy = F.where(better(x, y), zero, g) if _wanted(ctx, 1) else None
         return gx, gy
 
     return rule
+
+
+def _bound_rule(inside: str, outside: str) -> Any:
+    def rule(F: Any, g: Any, ctx: Any) -> tuple[Any, ...]:
+        x, bound = ctx.saved
+        zero = F.fill(g, 0.0)
+        gx = F.where(getattr(F, inside)(x, bound), g, zero) if _wanted(ctx, 0) else None
+        return gx, F.where(getattr(F, outside)(x, bound), g, zero) if _wanted(ctx, 1) else None
+
+    return rule
+
+
+def _clamp_error(name: str, x: Tensor, bound: Tensor) -> RuntimeError:
+    return broadcast_error("clamp", x, bound)
 
 
 @rule_in_float32
@@ -85,12 +102,32 @@ def _atan2_rule(F: Any, g: Any, ctx: Any) -> tuple[Any, ...]:
     return F.mul(scaled, x), F.neg(F.mul(scaled, y))
 
 
+def bool_difference(name: str) -> RuntimeError:
+    """What is raised for a difference with a bool tensor or a bool in it."""
+    return RuntimeError(
+        f"{name} with a bool is not supported; use ^ or logical_xor() for two masks, ~ or logical_not() to invert one, "
+        ".long() to count"
+    )
+
+
+def _promoted_difference(name: str, floating: bool, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor, bool]:
+    if x._data.dtype.kind == "b" or y._data.dtype.kind == "b":
+        raise bool_difference(name)
+    return promote_operands(name, floating, x, y)
+
+
 add = binary("add", lambda F, g, ctx: (g, g))
-sub = binary("sub", lambda F, g, ctx: (g, F.neg(g) if ctx.inputs[1] is not None else None))
+sub = binary(
+    "sub", lambda F, g, ctx: (g, F.neg(g) if ctx.inputs[1] is not None else None), promote=_promoted_difference
+)
 mul = binary("mul", _mul_rule, saves=(0, 1), crosswise=True)
 div = binary("div", _div_rule, saves=(0, 1), floating=True)
 _pow = binary("pow", _pow_rule, saves=(0, 1))
 pow_number = unary("pow_number", _pow_number_rule, saves=(0,))
+# `clamp` to tensors: the same kernels, but no gradient at a NaN, and at a bound all of it for x. Declared before those
+# that `V` is to know by these names.
+_at_least = binary("maximum", _bound_rule("ge", "lt"), saves=(0, 1), mismatch=_clamp_error)
+_at_most = binary("minimum", _bound_rule("le", "gt"), saves=(0, 1), mismatch=_clamp_error)
 maximum = binary("maximum", _pick_rule("gt"), saves=(0, 1))
 minimum = binary("minimum", _pick_rule("lt"), saves=(0, 1))
 atan2 = binary("atan2", _atan2_rule, saves=(0, 1), floating=True)
@@ -329,16 +366,8 @@ def clamp(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
             return _clamp(input, -math.inf if min is None else float(min), math.inf if max is None else float(max))  # type: ignore[no-any-return]
         except OverflowError:  # A whole number beyond all floats: what follows says so.
             pass
-    out = input
-    if min is not None:
-        out = where(logical_or(ge(out, min), _isnan(out)), out, _like(out, min))
-    if max is not None:
-        out = where(logical_or(le(out, max), _isnan(out)), out, _like(out, max))
-    return out
-
-
-def _like(x: Tensor, bound: Any) -> Any:
-    return bound if isinstance(bound, Tensor) else x.new_full((), bound, dtype=result_type(x, bound))
+    out = input if min is None else _at_least(input, min)
+    return out if max is None else _at_most(out, max)  # type: ignore[no-any-return]
 
 
 def clamp_min(input: Tensor, min: Any) -> Tensor:

@@ -11,7 +11,7 @@ from autograd_core import dtypes
 from autograd_core.ops import arithmetic
 from autograd_core.ops import elementwise as e
 from autograd_core.ops.half import in_float32, rule_in_float32
-from autograd_core.primitive import V, primitive, unary
+from autograd_core.primitive import Primitive, V, apply, primitive, unary
 from autograd_core.tensor import Tensor, wrap
 
 
@@ -51,9 +51,17 @@ def _mean_rule(F: Any, g: Any, ctx: Any) -> tuple[Any, ...]:
 def _extremum_rule(F: Any, g: Any, ctx: Any) -> tuple[Any, ...]:
     x, y = ctx.saved
     axes = ctx.params[0]
-    hit = F.eq(x, _spread(F, y, ctx))
-    share = F.div(_spread(F, g, ctx), F.sum(F.where(hit, F.fill(x, 1.0), F.fill(x, 0.0)), axes, True))
-    return (F.where(hit, F.expand(share, tuple(ctx.inputs[0].shape)), F.fill(x, 0.0)),)
+    hit = F.where(F.eq(x, _spread(F, y, ctx)), F.fill(x, 1.0), F.fill(x, 0.0))
+    return (F.mul(hit, F.div(_spread(F, g, ctx), F.sum(hit, axes, True))),)  # NaN where the extremum is.
+
+
+def even_rule(F: Any, g: Any, ctx: Any) -> tuple[Any, ...]:
+    """The rule of a reduction to one of its elements: those that equal it share the gradient, NaNs that of a NaN."""
+    x, y = ctx.saved
+    y = _spread(F, y, ctx)
+    same = F.logical_or(F.eq(x, y), F.logical_and(F.isnan(y), F.isnan(x)))
+    hit = F.where(same, F.fill(x, 1.0), F.fill(x, 0.0))
+    return (F.mul(hit, F.div(_spread(F, g, ctx), F.sum(hit, ctx.params[0], True))),)
 
 
 @rule_in_float32
@@ -70,6 +78,8 @@ sum_ = unary("sum", _sum_rule)
 mean_ = unary("mean", _mean_rule)
 amax_ = primitive("amax", _extremum_rule, inputs=1, saves=(0,), saves_output=True)
 amin_ = primitive("amin", _extremum_rule, inputs=1, saves=(0,), saves_output=True)
+# `max()` and the infinite norms, whose gradient at a NaN is another than `amax`'s.
+_max_all, _min_all = (Primitive(name, even_rule, (0,), True) for name in ("amax", "amin"))
 norm2 = primitive("norm2", _norm2_rule, inputs=1, saves=(0,), saves_output=True)
 cumsum_ = unary("cumsum", lambda F, g, ctx: (F.flip(F.cumsum(F.flip(g, ctx.params), ctx.params[0]), ctx.params),))
 
@@ -240,7 +250,7 @@ def _extremum(name: str, input: Tensor, dim: Any, keepdim: bool, pairwise: Any) 
                 f"{name}(): expected the reduction dim to be specified for an input without elements; got "
                 f"{tuple(input.shape)}"
             )
-        return V.amax(input, None, False) if name == "max" else V.amin(input, None, False)
+        return apply(_max_all if name == "max" else _min_all, (input,), (None, False))
     if isinstance(dim, Tensor):
         return pairwise(input, dim)
     indices = _arg("argmax" if name == "max" else "argmin", input, dim, True)
@@ -336,7 +346,10 @@ def all(input: Tensor, dim: Any = None, keepdim: bool = False) -> Tensor:
 
 def _truth(name: str, input: Tensor, dim: Any, keepdim: bool) -> Tensor:
     backend = input._backend
-    found = wrap(backend.as_array(getattr(backend, name)(input._data, axes_of(input, dim), keepdim)), backend)
+    if dim is not None and not isinstance(dim, int) and not len(dim):  # As in PyTorch, over no dimension at all.
+        found = e.ne(input, 0)
+    else:
+        found = wrap(backend.as_array(getattr(backend, name)(input._data, axes_of(input, dim), keepdim)), backend)
     return e.cast(found, input._data.dtype) if input._data.dtype.char == "B" else found  # As PyTorch: uint8 stays so.
 
 
@@ -430,11 +443,15 @@ def norm(
         return matrix_norm(x, p, (-2, -1) if axes is None else axes, keepdim)
     if isinstance(p, str):
         raise RuntimeError(f"norm: p={p!r} is not supported; use a number, inf, -inf, 'fro' or 'nuc'")
+    if (p < 0 or p == math.inf) and 0 in [n for i, n in enumerate(x._data.shape) if axes is None or i in axes]:
+        raise RuntimeError(
+            f"norm: p={p} over dim={dim} of shape {tuple(x.shape)}: no element, and no norm of none; use p >= 0, finite"
+        )
     size = e.abs(x)
     if p == math.inf:
-        return amax_(size, axes, keepdim)  # type: ignore[no-any-return]
+        return apply(_max_all, (size,), (axes, keepdim))  # type: ignore[no-any-return]
     if p == -math.inf:
-        return amin_(size, axes, keepdim)  # type: ignore[no-any-return]
+        return apply(_min_all, (size,), (axes, keepdim))  # type: ignore[no-any-return]
     if p == 0:
         return sum_(e.where(e.ne(x, 0.0), e.fill(x, 1.0), e.fill(x, 0.0)), axes, keepdim)  # type: ignore[no-any-return]
     if p == 1:

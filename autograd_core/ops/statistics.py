@@ -11,11 +11,11 @@ from autograd_core.ops import elementwise as e
 from autograd_core.ops.gathering import gather, sort
 from autograd_core.ops.reductions import (
     ValuesAndIndices,
-    _extremum_rule,
     _need_elements,
     amax,
     amin,
     axes_of,
+    even_rule,
     mean,
     picked_and_indices,
     std,
@@ -40,8 +40,7 @@ class _Reduced:
 
 
 def _order_rule(F: Any, g: Any, ctx: Any) -> tuple[Any, ...]:
-    """The elements that equal the result share its gradient, as with `amax`."""
-    return _extremum_rule(F, g, _Reduced(ctx))
+    return even_rule(F, g, _Reduced(ctx))
 
 
 _median_value: Any = primitive("median_value", _order_rule, inputs=1, saves=(0,), saves_output=True)
@@ -62,6 +61,8 @@ def kthvalue(input: Tensor, k: int, dim: int = -1, keepdim: bool = False) -> Val
     _numbers("kthvalue", input)
     axis = input._dim(dim)
     n = input._data.shape[axis] if input._data.ndim else 1
+    if not n:
+        _need_elements("kthvalue", input, (axis,))
     if not 1 <= k <= n:
         raise RuntimeError(f"kthvalue(): selected number k={k} out of range for dimension {dim} of size {n}")
     if not input._data.ndim:

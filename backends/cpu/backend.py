@@ -28,7 +28,7 @@ warnings.filterwarnings("ignore", category=RuntimeWarning, module=r"autograd_cor
 _UFUNCS = {
     "add": np.add, "sub": np.subtract, "mul": np.multiply, "div": np.true_divide, "floor_divide": np.floor_divide,
     "remainder": np.remainder, "fmod": np.fmod, "pow": np.power, "atan2": np.arctan2,
-    "maximum": np.maximum, "minimum": np.minimum, "neg": np.negative, "abs": np.absolute, "sign": np.sign,
+    "maximum": np.maximum, "minimum": np.minimum, "neg": np.negative, "abs": np.absolute,
     "square": np.square, "sqrt": np.sqrt, "exp": np.exp, "expm1": np.expm1, "log": np.log,
     "log2": np.log2, "log10": np.log10, "log1p": np.log1p, "sin": np.sin, "cos": np.cos, "tan": np.tan,
     "asin": np.arcsin, "acos": np.arccos, "atan": np.arctan, "sinh": np.sinh, "cosh": np.cosh, "tanh": np.tanh,

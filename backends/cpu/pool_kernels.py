@@ -71,12 +71,12 @@ def _forward_halves(x, y, place, worker, workers):
             for q in range(np.uint64(columns)):
                 a, b = x_flat[above + q * two], x_flat[above + q * two + np.uint64(1)]
                 c, d = x_flat[below + q * two], x_flat[below + q * two + np.uint64(1)]
-                # True where the second is greater or NaN; a NaN that leads stays.
-                right = (not (b <= a)) & (a == a)
+                # True where the second is greater or NaN.
+                right = (b > a) | (b != b)
                 upper = b if right else a
-                right_below = (not (d <= c)) & (c == c)
+                right_below = (d > c) | (d != d)
                 lower = d if right_below else c
-                down = (not (lower <= upper)) & (upper == upper)
+                down = (lower > upper) | (lower != lower)
                 y_flat[to + q] = lower if down else upper
                 place_flat[to + q] = np.uint8(2) + np.uint8(right_below) if down else np.uint8(right)
 
@@ -125,7 +125,7 @@ def _forward(x, y, place, kh, kw, sh, sw, top, left, dh, dw, worker, workers):
                     k = place.dtype.type(i * kw + j)
                     for q in range(np.uint64(end - low)):
                         v, best = x_flat[start + q * step], y_flat[to + q]
-                        greater = (not (v <= best)) & (best == best)
+                        greater = (v > best) | (v != v)
                         y_flat[to + q] = v if greater else best
                         place_flat[to + q] = k if greater else place_flat[to + q]
 

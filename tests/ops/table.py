@@ -88,6 +88,11 @@ def _op(name: str, call: Any, ref: Any, *samples: Any, **options: Any) -> Op:
     return Op(name, call, ref, tuple(s if isinstance(s, tuple) else (s,) for s in samples), **options)
 
 
+def sign(x: Any) -> Any:
+    """NumPy's, but 0 for a NaN."""
+    return np.sign(np.where(x == x, x, x.dtype.type(0)))
+
+
 def _relu(x: Any) -> Any:
     return np.where(x <= 0, x.dtype.type(0), x)
 
@@ -98,7 +103,7 @@ STEP = {"twice": False}
 ELEMENTWISE = (
     _unary("neg", np.negative, **NOT_B), _unary("negative", np.negative, **NOT_B),
     _unary("abs", np.abs, **NOT_B), _unary("absolute", np.abs, **NOT_B),
-    _unary("sign", np.sign, **STEP), _unary("square", np.square),
+    _unary("sign", sign, **STEP), _unary("square", np.square),
     _unary("reciprocal", lambda x: 1 / x, **FLOAT),
     _unary("sqrt", np.sqrt, positive, **FLOAT), _unary("rsqrt", lambda x: 1 / np.sqrt(x), positive, **FLOAT),
     _unary("exp", np.exp, **FLOAT), _unary("expm1", np.expm1, **FLOAT),

@@ -8,7 +8,7 @@ import math
 from typing import Any
 
 import numpy as np
-from table import FLOAT, NOT_B, SUM, TRUTH, Op, _binary, _op, _unary, bools, ints, positive, real, unit
+from table import FLOAT, NOT_B, SUM, TRUTH, Op, _binary, _op, _unary, bools, ints, positive, real, sign, unit
 from table_linalg import LINALG_OPS
 
 _vector = np.vectorize
@@ -94,7 +94,7 @@ SPECIAL = (
     _unary("logit", _logit, probability, **FLOAT),
     _unary("logit.eps", lambda x: _logit(np.clip(x, 0.1, 0.9)), probability, call=lambda t, x: t.logit(x, 0.1), **FLOAT),
     _unary("frac", lambda x: x - np.trunc(x), kinds="f", twice=False), _unary("deg2rad", np.deg2rad, twice=False, **FLOAT),
-    _unary("rad2deg", np.rad2deg, twice=False, **FLOAT), _unary("positive", np.copy, **NOT_B), _unary("sgn", np.sign, differentiable=False),
+    _unary("rad2deg", np.rad2deg, twice=False, **FLOAT), _unary("positive", np.copy, **NOT_B), _unary("sgn", sign, differentiable=False),
     _unary("signbit", np.signbit, **TRUTH), _unary("isposinf", np.isposinf, **TRUTH), _unary("isneginf", np.isneginf, **TRUTH),
     _unary("isreal", lambda x: np.ones(np.shape(x), bool), **TRUTH),
     _unary("nan_to_num", lambda x: np.nan_to_num(x), kinds="f"),

@@ -32,8 +32,7 @@ def max_pool(cuda, real):
                     if at < 0:
                         at = k * kw + m
                         best = v
-                    # Not (v <= best) is also true where v is NaN; a NaN that leads stays.
-                    elif not (v <= best) and best == best:
+                    elif v > best or v != v:  # Of several NaNs the last.
                         best = v
                         at = k * kw + m
             out[i] = best
