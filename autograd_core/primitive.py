@@ -402,6 +402,15 @@ def _note_modes(t: Tensor) -> None:
 _constants: dict[Any, Tensor] = {}
 
 
+class _DoesNotFit(RuntimeError):
+    """A number outside the range of a dtype."""
+
+
+def _in_range(value: int, native: Any) -> bool:
+    bits = native.itemsize * 8
+    return 0 <= value < 1 << bits if native.kind == "u" else -1 << bits - 1 <= value < 1 << bits - 1
+
+
 def number_like(value: Any, backend: Any, native: Any) -> Tensor:
     """A 0-d constant tensor for a Python number, shared between calls."""
     key: Any = (value, value.__class__, native, backend)
@@ -410,9 +419,11 @@ def number_like(value: Any, backend: Any, native: Any) -> Tensor:
     found = _constants.get(key)
     if found is None:
         try:
+            if native.kind in "iu" and not _in_range(value, native):
+                raise OverflowError
             array = backend.full((), value, native)
         except OverflowError:
-            raise RuntimeError(f"the number {value} does not fit into {dtypes.from_native(native)}") from None
+            raise _DoesNotFit(f"the number {value} does not fit into {dtypes.from_native(native)}") from None
         found = wrap(array, backend)
         if value == value:  # A NaN never does.
             if len(_constants) > 4096:
@@ -442,8 +453,31 @@ def numbers_to_tensors(name: str, x: Any, y: Any) -> tuple[Any, Any]:
     d = dtypes.of_number(other)
     if d.category > dtypes.from_native(native).category:
         native = d.native
-    number = number_like(other, tensor._backend, native)
+    try:
+        number = number_like(other, tensor._backend, native)
+    except _DoesNotFit:
+        number = _beyond(name, other, tensor, native, tensor is x)
     return (tensor, number) if tensor is x else (number, tensor)
+
+
+_COMPARISONS = {"eq", "ne", "lt", "le", "gt", "ge"}
+
+
+def _beyond(name: str, value: int, tensor: Tensor, native: Any, last: bool) -> Tensor:
+    """A whole number that the integer dtype of the other operand cannot hold, as the operand of `name`."""
+    if native.kind == "f" or not -(1 << 63) <= value < 1 << 64 and name not in _COMPARISONS:
+        raise RuntimeError(f"the number {value} does not fit into {dtypes.from_native(native)}") from None
+    wide = dtypes.get_default_dtype().native
+    if name in _COMPARISONS:  # It compares as infinity does, and rounding could not make it equal.
+        return number_like(math.inf if value > 0 else -math.inf, tensor._backend, wide)
+    if name == "div":
+        return number_like(float(value), tensor._backend, wide)
+    if name in ("maximum", "minimum") or (name == "pow" and last):  # Bounds and exponents are not wrapped.
+        return tensor.new_full((), value)  # type: ignore[attr-defined, no-any-return]
+    low = 0 if native.kind == "u" else -1 << native.itemsize * 8 - 1
+    return number_like(
+        (value - low) % (1 << native.itemsize * 8) + low, tensor._backend, native
+    )  # As PyTorch: wrapped.
 
 
 def array_operand(x: Tensor, other: Any) -> Tensor | None:

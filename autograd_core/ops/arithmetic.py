@@ -16,6 +16,7 @@ from autograd_core.ops.elementwise import (
     bitwise_not,
     bitwise_or,
     bitwise_xor,
+    bool_difference,
     cast,
     div,
     eq,
@@ -66,7 +67,7 @@ def _scaled(name: str, input: Any, other: Any, alpha: Any) -> Any:
 
 
 def _sub(input: Any, other: Any, *, alpha: Any = 1) -> Tensor:
-    """input - alpha * other. Raises `RuntimeError` for two bool tensors.
+    """input - alpha * other. Raises `RuntimeError` if one is bool.
 
     >>> import autograd_core as ag
     >>> ag.sub(ag.ones(2), 1)
@@ -77,18 +78,21 @@ def _sub(input: Any, other: Any, *, alpha: Any = 1) -> Tensor:
 
 
 def _refuse_bool(name: str, *operands: Any) -> None:
-    if any(isinstance(x, Tensor) and x._data.dtype.kind == "b" for x in operands) and all(
-        isinstance(x, bool) or (isinstance(x, Tensor) and x._data.dtype.kind == "b") for x in operands
-    ):
-        raise RuntimeError(
-            f"{name} with bool tensors is not supported; use ^, logical_xor() or ~ (logical_not()) instead"
-        )
+    if any(x is True or x is False or (isinstance(x, Tensor) and x._data.dtype.kind == "b") for x in operands):
+        raise bool_difference(name)
 
 
 def subtract_operator(self: Any, other: Any) -> Tensor:
-    if self._data.dtype.kind == "b":
-        _refuse_bool("sub", self, other)
+    if other is True or other is False or self._data.dtype.kind == "b":
+        raise bool_difference("sub")
     return sub(self, other)  # type: ignore[no-any-return]
+
+
+def _subtract_from(self: Any, other: Any) -> Tensor:
+    """`other - self`."""
+    if other is True or other is False:
+        raise bool_difference("sub")
+    return sub(other, self)  # type: ignore[no-any-return]
 
 
 def _square(input: Tensor) -> Tensor:
@@ -259,6 +263,7 @@ def rsub(input: Tensor, other: Any, *, alpha: Any = 1) -> Tensor:
     """
     if not isinstance(input, Tensor):
         raise TypeError(f"rsub: argument 'input' must be a Tensor, got {type(input).__name__}")
+    _refuse_bool("rsub", input, other)
     return sub(other, input if alpha == 1 else _scaled("rsub", other, input, alpha))  # type: ignore[no-any-return]
 
 
@@ -297,14 +302,20 @@ def _or_identity(function: Any) -> Any:
     return operator
 
 
+def _invert(self: Tensor) -> Tensor:
+    if self._data.dtype.kind == "f":
+        raise TypeError(f"~ is for bool and integer tensors, got {self.dtype}; use logical_not")
+    return bitwise_not(self)
+
+
 OPERATORS = {
     "__add__": add, "__radd__": _reflected(add), "__sub__": subtract_operator,
-    "__rsub__": lambda self, other: sub(other, self), "__mul__": mul, "__rmul__": _reflected(mul),
+    "__rsub__": _subtract_from, "__mul__": mul, "__rmul__": _reflected(mul),
     "__truediv__": div, "__rtruediv__": lambda self, other: div(other, self), "__floordiv__": floor_divide,
     "__rfloordiv__": lambda self, other: floor_divide(other, self), "__mod__": _remainder,
     "__rmod__": lambda self, other: _remainder(other, self), "__pow__": pow,
     "__rpow__": lambda self, other: pow(other, self), "__neg__": neg, "__pos__": lambda self: self, "__abs__": abs,
-    "__invert__": bitwise_not, "__and__": bitwise_and, "__or__": bitwise_or, "__xor__": bitwise_xor,
+    "__invert__": _invert, "__and__": bitwise_and, "__or__": bitwise_or, "__xor__": bitwise_xor,
     "__rand__": of_tensors(bitwise_and, 1), "__ror__": of_tensors(bitwise_or, 1),
     "__rxor__": of_tensors(bitwise_xor, 1),
     "where": lambda self, condition, other: where(condition, self, other),
