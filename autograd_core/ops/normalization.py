@@ -147,7 +147,7 @@ def _batch_normalized(
                 f"batch_norm: expected more than 1 value per channel when training, got input size {tuple(input.shape)}"
             )
         if not data.size:
-            return input * 1
+            return _of_no_values(input, weight, bias)
         raw_mean, raw_var = backend.batch_norm_stats(data)
         if running_mean is not None and running_var is not None:
             rate = momentum._data if isinstance(momentum, Tensor) else momentum
@@ -160,6 +160,15 @@ def _batch_normalized(
             raise RuntimeError("batch_norm: expected running_mean and running_var to be defined when training=False")
         mean, var = wrap(running_mean._data, backend), wrap(running_var._data, backend)
     return _batch_norm(input, weight, bias, mean, var, eps, training)  # type: ignore[no-any-return]
+
+
+def _of_no_values(input: Tensor, weight: Tensor | None, bias: Tensor | None) -> Tensor:
+    """As empty as `input`, with gradients of 0 for weight and bias."""
+    shape = (1, -1) + (1,) * (input.ndim - 2)
+    y: Any = input * 1
+    y = y if weight is None else y * weight.reshape(shape)
+    y = y if bias is None else y + bias.reshape(shape)
+    return y.to(input.dtype)  # type: ignore[no-any-return]
 
 
 _CHANNELWISE = ("running_mean", "running_var", "weight", "bias")
@@ -264,7 +273,8 @@ def group_norm(
     """`layer_norm` over each of `num_groups` groups of channels, then weight and bias channel by channel (Wu, He,
     2018).
 
-    input: (N, C, ...); weight, bias: (C,). Raises `RuntimeError` unless `num_groups` divides C.
+    input: (N, C, ...); weight, bias: (C,). Raises `RuntimeError` unless `num_groups` divides C, `ValueError` for a
+    single value per group of a single sample.
 
     >>> import autograd_core as ag
     >>> ag.nn.functional.group_norm(ag.tensor([[1.0, 3.0, 5.0, 9.0]]), 2, eps=0.0)
@@ -273,6 +283,14 @@ def group_norm(
     require_same("group_norm", input=input, weight=weight, bias=bias)
     if input.ndim < 2:
         raise RuntimeError(f"group_norm: expected input of shape (N, C, ...), got {tuple(input.shape)}")
+    channels = input.shape[1]
+    if num_groups > 0 and input.numel() == num_groups == channels:
+        raise ValueError(f"group_norm: expected more than 1 value per channel, got input size {tuple(input.shape)}")
+    return group_normalized(input, num_groups, weight, bias, eps)
+
+
+def group_normalized(input: Tensor, num_groups: int, weight: Tensor | None, bias: Tensor | None, eps: float) -> Tensor:
+    """`group_norm`, also of one value a group."""
     channels = input.shape[1]
     if num_groups < 1 or channels % num_groups:
         raise RuntimeError(
@@ -285,7 +303,7 @@ def group_norm(
         cast: Any = V.cast  # type: ignore[attr-defined]
         wide = dtypes.float32.native
         w, b = (None if t is None else cast(t, wide) for t in (weight, bias))
-        return cast(group_norm(cast(input, wide), num_groups, w, b, eps), input._data.dtype)  # type: ignore[no-any-return]
+        return cast(group_normalized(cast(input, wide), num_groups, w, b, eps), input._data.dtype)  # type: ignore[no-any-return]
     return _group_norm(input, weight, bias, num_groups, eps)  # type: ignore[no-any-return]
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from autograd_core import dtypes
 from autograd_core.ops.checks import require_float, require_same, require_tensors
 from autograd_core.ops.half import in_float32
-from autograd_core.ops.normalization import _batch_normalized, group_norm, layer_norm
+from autograd_core.ops.normalization import _batch_normalized, group_normalized, layer_norm
 from autograd_core.ops.padding import pad
 from autograd_core.primitive import V
 from autograd_core.tensor import Tensor
@@ -147,7 +147,7 @@ def native_group_norm(
             f"native_group_norm: expected input of shape ({N}, {C}, ...) and {N * C * HxW} elements, got "
             f"{tuple(input.shape)}"
         )
-    y = group_norm(input, group, weight, bias, eps)
+    y = group_normalized(input, group, weight, bias, eps)
     return y, *_statistics(input.reshape(N, group, C // group * HxW), (2,), eps, False)  # type: ignore[attr-defined]
 
 

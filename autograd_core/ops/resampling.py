@@ -145,6 +145,9 @@ def interpolate(
     dims = input.ndim - 2
     if mode not in _MODES:
         raise NotImplementedError(f"interpolate: unknown mode {mode!r}; one of: {', '.join(_MODES)}")
+    for what, value in (("size", size), ("scale_factor", scale_factor)):
+        if value is not None:
+            _for_each(what, value, dims, input)
     if dims < 1 or dims > 3 or _SPATIAL.get(mode, dims) != dims:
         raise NotImplementedError(
             f"interpolate: mode {mode!r} takes input of {_SPATIAL.get(mode, '1 to 3')} spatial dimensions after (N, C),"
