@@ -120,6 +120,14 @@ class LossKernels:
         size = self.xp.abs(d)
         return self.xp.where(size < beta, 0.5 * d * d / beta, size - 0.5 * beta)
 
+    @in_float32
+    def logit_loss(self, x: Array, y: Array) -> Array:
+        """`log(1 + e^x) - x y`; what is weighed by 0 is left out, lest an infinite x makes it NaN."""
+        xp = self.xp
+        weight = xp.where(x > 0, 1 - y, -y)
+        linear = xp.where(weight == 0, xp.zeros_like(x), x * weight)
+        return linear + xp.log1p(xp.exp(-xp.abs(x)))
+
     def mse_loss(self, x: Array, y: Array) -> Array:
         """The mean of `(x - y)^2`."""
         d = widened(x) - widened(y)

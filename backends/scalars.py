@@ -122,6 +122,11 @@ def smooth_l1(d: Scalar, beta: Scalar) -> Scalar:
     return 0.5 * d * d / beta if abs(d) < beta else abs(d) - 0.5 * beta
 
 
+def logit_loss(x: Scalar, y: Scalar) -> Scalar:
+    weight = 1 - y if x > 0 else -y
+    return (0 if weight == 0 else x * weight) + log1p(exp(-abs(x)))
+
+
 def logaddexp(x: Scalar, y: Scalar) -> Scalar:
     return x + 0.6931471805599453 if x == y else maximum(x, y) + log1p(exp(-abs(x - y)))
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from autograd_core import dtypes
 from autograd_core.ops.checks import composite, require_float, require_same, require_tensors
-from autograd_core.primitive import V, primitive, promote_operands, unary
+from autograd_core.primitive import V, binary, primitive, promote_operands, unary
 from autograd_core.tensor import Tensor, wrap
 
 _F: Any = V
@@ -238,6 +238,15 @@ def binary_cross_entropy(
     return _reduced(_weighted("binary_cross_entropy", _binary_cross_entropy(input, target), weight), reduction)
 
 
+def _logit_loss_rule(F: Any, g: Any, ctx: Any) -> tuple[Any, ...]:
+    x, y = ctx.saved
+    gx = F.mul(g, F.sub(F.sigmoid(x), y)) if ctx.inputs[0] is not None else None
+    return gx, F.neg(F.mul(g, x)) if ctx.inputs[1] is not None else None
+
+
+_logit_loss = binary("logit_loss", _logit_loss_rule, saves=(0, 1))
+
+
 def binary_cross_entropy_with_logits(
     input: Tensor,
     target: Tensor,
@@ -260,7 +269,7 @@ def binary_cross_entropy_with_logits(
     require_float(name, input)
     input, target = _operands(name, input, target)
     if pos_weight is None:
-        loss = _F.sub(_F.softplus(input, 1.0, math.inf), _F.mul(input, target))
+        loss = _logit_loss(input, target)
     else:
         factor = _F.add(_weighted(name, target, _F.sub(pos_weight, 1.0)), 1.0)
         against = _F.mul(_F.softplus(_F.neg(input), 1.0, math.inf), factor)

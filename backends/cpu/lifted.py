@@ -36,7 +36,7 @@ KERNELS = {
     "leaky_relu": 1, "leaky_relu_backward": 2, "elu": 1, "elu_backward": 2, "softplus": 1, "softplus_backward": 2,
     "erf": 1, "gelu": 1, "gelu_backward": 2, "gelu_tanh": 1, "gelu_tanh_backward": 2, "silu": 1, "silu_backward": 2,
     "hardtanh": 1, "hardtanh_backward": 2, "clamp": 1, "clamp_backward": 2, "dropout": 2, "rsqrt": 1, "sign": 1,
-    "huber": 1, "smooth_l1": 1, "logaddexp": 2,
+    "huber": 1, "smooth_l1": 1, "logaddexp": 2, "logit_loss": 2,
 }  # fmt: skip
 # Where NumPy's own ufunc (erfinv: the portable body) serves until an array is worth several threads.
 PARALLEL_ONLY = ("exp", "tanh", "erfinv")

@@ -209,3 +209,17 @@ def test_digamma_at_its_ends() -> None:
     assert y.tolist()[:3] == [math.inf, math.inf, -math.inf] and y[3:].isnan().all()
     y.sum().backward()
     assert x.grad.tolist()[:3] == [0.0, math.inf, math.inf]
+
+
+@pytest.mark.parametrize("n", [1, 2000])
+def test_the_loss_of_infinite_logits(n: int) -> None:
+    x = ag.tensor([math.inf, -math.inf, math.inf, -math.inf, 1.0] * n, requires_grad=True)
+    y = ag.tensor([0.0, 1.0, 1.0, 0.0, 0.25] * n, requires_grad=True)
+    loss = ag.nn.functional.binary_cross_entropy_with_logits(x, y, reduction="none")
+    soft = math.log1p(math.e) - 0.25
+    assert loss.tolist() == pytest.approx([math.inf, math.inf, 0.0, 0.0, soft] * n)
+    loss.sum().backward()
+    assert x.grad.tolist() == pytest.approx([1.0, -1.0, 0.0, 0.0, 1 / (1 + math.exp(-1)) - 0.25] * n)
+    assert y.grad.tolist() == [-math.inf, math.inf, -math.inf, math.inf, -1.0] * n
+    single = ag.nn.functional.binary_cross_entropy_with_logits(ag.tensor(math.inf), ag.tensor(0.0))
+    assert single.item() == math.inf
