@@ -189,7 +189,8 @@ def watch(model: Module, every: int = 200) -> Watcher:
 
     Raises TypeError if `model` is no Module, ValueError if `every` is no positive int.
 
-    >>>     >>> model = ag.nn.Linear(2, 1); opt = ag.optim.SGD(model.parameters(), lr=0.1)
+    >>> import autograd_core as ag
+    >>> model = ag.nn.Linear(2, 1); opt = ag.optim.SGD(model.parameters(), lr=0.1)
     >>> with ag.insight.watch(model) as w:
     ...     for _ in range(3):
     ...         opt.zero_grad(); w.loss(model(ag.ones(4, 2)).square().mean()).backward(); opt.step()
