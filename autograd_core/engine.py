@@ -127,9 +127,10 @@ def _first(value: Any) -> Any:
 class _Context:
     """What a rule sees of a node when some edges are pruned, or when it is read on Tensors."""
 
-    __slots__ = ("backend", "inputs", "params", "saved", "shape")
+    __slots__ = ("backend", "edges", "inputs", "params", "saved", "shape")
 
     backend: Any
+    edges: tuple[Edge, ...]  # All inputs of the node; `inputs` has None for those whose gradient nobody wants.
     inputs: tuple[Edge, ...]
     params: tuple[Any, ...]
     saved: tuple[Any, ...]
@@ -308,7 +309,8 @@ def _on_a_path(roots: Sequence[Edge], wanted: dict[Edge, int]) -> set[Edge]:
 def _context(node: Node, needed: set[Edge] | None, wanted: dict[Edge, int] | None, vocabulary: Any) -> _Context:
     ctx = _Context()
     ctx.backend, ctx.params, ctx.shape = node.backend, node.params, node.shape
-    ctx.inputs, ctx.saved = node.inputs, node.saved
+    ctx.inputs = ctx.edges = node.inputs
+    ctx.saved = node.saved
     if wanted is not None and needed is not None:
         ctx.inputs = tuple(edge if edge in needed or edge in wanted else None for edge in node.inputs)
     if vocabulary is not None:

@@ -168,7 +168,8 @@ class Backward:
         return grads
 
     def _differentiable(self, cotangents: list[Any], ctx: Any) -> tuple[Any, ...]:
-        roots, ends = self.template.build(ctx.saved, self.backend, ctx.inputs)
+        # A second derivative may lead to inputs that this one is not wanted of.
+        roots, ends = self.template.build(ctx.saved, self.backend, ctx.edges)
         given = [(root, c) for root, c in zip(roots, cotangents) if c is not None]
         order = {end: i for i, end in enumerate([end for end, e in zip(ends, ctx.inputs) if e is not None])}
         found = engine.run_backward(

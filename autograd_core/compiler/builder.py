@@ -365,6 +365,7 @@ class Builder:
                 lines.append(f"if {text}:")
                 lines.append(f"    run = rebind(({''.join(f'l{k}, ' for k, _ in read)}))")
                 lines.append("    if run is None: return MISS")
+                lines.append("    now = bound[1]")
         written = plan.written
         if any(plan.slots[k].kind == LIVE for k in written):
             lines += [f"if id(owner({x})) in written: return MISS" for x in arrays]

@@ -22,6 +22,7 @@ PASSES: tuple[Callable[[Plan], None], ...] = (
     share_common_calls,
     write_out_batch_norm,
     recompute_cheap_results,
+    remove_dead_calls,  # Of a result computed again before each of its uses, the first is in vain.
     fuse_elementwise,
     write_over_last_uses,
     bind_updates,

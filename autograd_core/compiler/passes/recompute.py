@@ -51,7 +51,9 @@ def recompute_cheap_results(plan: Plan) -> None:
             held = slots[a].kind != MADE or (last[slots[a].base] > late and a not in new)
             if held or slots[a].nbytes * _LITTLE <= slots[k].nbytes:
                 continue
-            found = way(a, late) if a in maker and maker[a].kernel in _STEPS else None
+            # What was written to since it was made is no longer what its call gives.
+            cheap = a in maker and maker[a].kernel in _STEPS and slots[a].base not in written
+            found = way(a, late) if cheap else None
             if found is None:
                 return None
             steps += [step for step in found if step not in steps]
