@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -62,6 +63,16 @@ def written_by(call: Call) -> list[int]:
     else:
         positions = _WRITES.get(kernel, (0,) if kernel.endswith("_") else ())
     return [k for i in positions if i < len(call.args) for k in refs(call.args[i])]
+
+
+def is_literal(value: Any) -> bool:
+    """Whether `repr` gives source that gives `value` back."""
+    cls = value.__class__
+    if cls is tuple:
+        return all(is_literal(part) for part in value)
+    if cls is float:
+        return math.isfinite(value)
+    return value is Ellipsis or value is None or cls in (bool, str, bytes, int)
 
 
 def kernel_name(call: Call) -> str:

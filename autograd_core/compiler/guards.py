@@ -19,6 +19,7 @@ import types
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from autograd_core.compiler.calls import is_literal
 from autograd_core.compiler.signature import is_plain, same
 from autograd_core.random import Generator
 from autograd_core.tensor import Tensor
@@ -35,6 +36,11 @@ _MANY = 64  # Plain values in one list or dict: from here on compared at once.
 _SMALL = 4096  # Bytes of an array of the host that may be compared at every call.
 _SLOT = type(type("", (), {"__slots__": ("slot",)}).__dict__["slot"])
 _SKIPPED = {"_state_hooks", "_non_persistent_buffers_set"}  # Of a module: they serve saving and loading.
+
+
+# Instructions that name a global, and those that name an attribute.
+_VARIABLES = {"LOAD_GLOBAL", "LOAD_NAME", "IMPORT_NAME", "STORE_GLOBAL", "STORE_NAME", "DELETE_GLOBAL", "DELETE_NAME"}
+_ATTRIBUTES = {"LOAD_ATTR", "LOAD_METHOD", "IMPORT_FROM", "STORE_ATTR", "DELETE_ATTR", "LOAD_SUPER_ATTR"}
 
 
 class Names:
@@ -104,6 +110,22 @@ class Walk:
         expr = f"len({expr})"
         self.places[expr] = Place(expr, f"the length of {name}", len(value), None)
 
+    def _keys(self, value: dict[Any, Any], expr: str, name: str) -> None:
+        """The keys of a dict, in their order."""
+        if all(key.__class__ is str for key in value):
+            self.places[f"[*{expr}]"] = Place(f"[*{expr}]", f"the keys of {name}", tuple(value), None)
+        elif all(is_plain(key) for key in value):
+            self.places[f"tuple({expr})"] = Place(f"tuple({expr})", f"the keys of {name}", tuple(value), None)
+        else:  # By identity: tensors compare by value.
+            self._count(value, expr, name)
+            for key in value:
+                self.names.add(key, "o")
+            self._hold(f"list(map(id, {expr})) == {list(map(id, value))}", f"the keys of {name}")
+
+    def _once(self, value: Any, expr: str, name: str) -> None:
+        """What a condition compares by other means: here only to see whether the step itself changes it."""
+        self.places[f"live {expr}"] = Place(f"live {expr}", name, value, None)
+
     def _follow(self, value: Any, expr: str, name: str) -> None:
         cls = value.__class__
         if isinstance(value, Tensor):
@@ -166,6 +188,7 @@ class Walk:
             self._count(value, expr, name)
             if all(is_plain(item) for item in value):
                 self._hold(f"{expr} == {self.names.add(copy.copy(value), 'c')}", name)
+                self._once(frozenset(value) if isinstance(value, set) else tuple(value), expr, name)
         elif value.nbytes <= _SMALL:
             self._hold(f"{expr}.tobytes() == {self.names.add(value.tobytes(), 'c')}", name)
         elif not self.problems:
@@ -206,12 +229,14 @@ class Walk:
                 self._put(hooks, f"{expr}.{kind}", f"a hook of {name}")
 
     def _dict(self, value: dict[Any, Any], expr: str, name: str) -> None:
-        self._count(value, expr, name)
         if len(value) > _MANY and all(is_plain(key) and is_plain(item) for key, item in value.items()):
-            self._hold(f"{expr} == {self.names.add(dict(value), 'c')}", name)
+            items = list(value.items())
+            self._hold(f"[*{expr}.items()] == {self.names.add(items, 'c')}", name)
+            self._once(tuple(items), expr, name)
             return
+        self._keys(value, expr, name)
         for key, item in list(value.items()):
-            known = repr(key) if is_plain(key) else self.names.add(key, "t" if isinstance(key, Tensor) else "o")
+            known = repr(key) if is_literal(key) else self.names.add(key, "t" if isinstance(key, Tensor) else "o")
             text = key if isinstance(key, str) else known
             self._put(item, f"{expr}[{known}]", f"{name}[{text!r}]", f"{expr}[{known}] = {{}}")
 
@@ -219,6 +244,7 @@ class Walk:
         self._count(value, expr, name)
         if len(value) > _MANY and all(is_plain(item) for item in value):
             self._hold(f"{expr} == {self.names.add(value.__class__(value), 'c')}", name)
+            self._once(tuple(value), expr, name)
             return
         for i, item in enumerate(value):
             self._put(item, f"{expr}[{i}]", f"{name}[{i}]", f"{expr}[{i}] = {{}}" if isinstance(value, list) else None)
@@ -267,10 +293,15 @@ class Walk:
     def _module(self, module: Any, name: str) -> None:
         attributes = self.names.add(module.__dict__, "d")
         self._count(module.__dict__, attributes, name)
-        stores = [module._parameters, module._modules, module._buffers]
-        together = " + ".join(f"len({self.names.add(store, 'd')})" for store in stores)
         text = f"what {name} consists of"
-        self.places[together] = Place(together, text, sum(len(store) for store in stores), None)
+        stores = [module._parameters, module._modules, module._buffers]
+        ordered = [store for store in stores if len(store) > 1]
+        for store in ordered:
+            self._keys(store, self.names.add(store, "d"), text)
+        others = [store for store in stores if len(store) <= 1]
+        together = " + ".join(f"len({self.names.add(store, 'd')})" for store in others)
+        if others:
+            self.places[together] = Place(together, text, sum(len(store) for store in others), None)
         for key, value in list(module.__dict__.items()):
             if key in ("_parameters", "_modules", "_buffers"):
                 store = self.names.add(value, "d")
@@ -307,7 +338,7 @@ class Walk:
                     self.places[expr] = Place(expr, f"whether {text} is zero", _is_zero(value), None)
                 if key in optimizer._live_options or key in ("betas", "etas", "step_sizes"):
                     # Read at each replay; only the step itself must not change it, as a scheduler inside would.
-                    self.places[f"live {expr}"] = Place(f"live {expr}", text, value, None)
+                    self._once(value, expr, text)
                 elif key not in _NOT_GUARDED and key not in _SWITCHES:
                     self._put(value, expr, text)
         state = f"{known}.state"
@@ -342,6 +373,8 @@ def conditions(walk: Walk, changing: set[str], used: set[int], names: Names) -> 
             yield f"{expr} is {value}", place.name
         elif value.__class__ is int and expr.startswith("len("):  # Of one container or of several.
             yield f"{expr} == {value}", place.name
+        elif expr.startswith("[*"):
+            yield f"{expr} == {list(value)!r}", place.name
         elif is_plain(value) and not isinstance(value, type):
             known = names.add(value, "c")
             yield f"({expr} is {known} or {names.add(same, 'same')}({expr}, {known}))", place.name
@@ -391,13 +424,13 @@ def changes(before: Walk, after: Walk) -> Iterator[tuple[Place, Any]]:
 
 @functools.lru_cache(maxsize=4096)
 def _names_in(code: types.CodeType) -> tuple[set[str], set[str]]:
-    """The globals that code reads, and the names of attributes."""
+    """The globals that code reads or assigns, and the names of attributes."""
     variables: set[str] = set()
     attributes: set[str] = set()
     for instruction in dis.get_instructions(code):
-        if instruction.opname in ("LOAD_GLOBAL", "LOAD_NAME", "IMPORT_NAME"):
+        if instruction.opname in _VARIABLES:
             variables.add(instruction.argval)
-        elif instruction.opname in ("LOAD_ATTR", "LOAD_METHOD", "IMPORT_FROM"):
+        elif instruction.opname in _ATTRIBUTES:
             attributes.add(instruction.argval)
     for constant in code.co_consts:
         if constant.__class__ is types.CodeType:

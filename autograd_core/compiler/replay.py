@@ -6,11 +6,10 @@ use, as in eager mode. Views of arrays that stay are taken when those are bound,
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING, Any
 
-from autograd_core.compiler.calls import reads, refs, results
+from autograd_core.compiler.calls import is_literal, reads, refs, results
 from autograd_core.recorder import Call, Ref
 
 if TYPE_CHECKING:
@@ -110,12 +109,12 @@ class Writer:
         cls = value.__class__
         if cls is Ref:
             return f"v{value.index}"
-        if cls in (tuple, list) and value and (_is_plain(value) or any(True for _ in refs(value))):
+        if cls in (tuple, list) and value and (is_literal(value) or any(True for _ in refs(value))):
             parts = ", ".join(self._value(part) for part in value)
             return f"[{parts}]" if cls is list else f"({parts},)" if len(value) == 1 else f"({parts})"
         if cls is slice and any(True for _ in refs(value)):
             return f"slice({', '.join(self._value(part) for part in (value.start, value.stop, value.step))})"
-        return repr(value) if _is_plain(value) else self._name(value, "c")
+        return repr(value) if is_literal(value) else self._name(value, "c")
 
     def _target(self, result: Any, made: list[int], apart: Collection[int]) -> str:
         if result.__class__ is Ref:
@@ -124,11 +123,3 @@ class Writer:
         if result.__class__ in (tuple, list) and result:
             return f"({''.join(self._target(part, made, apart) + ', ' for part in result)})"
         return "_"
-
-
-def _is_plain(value: Any) -> bool:
-    """Whether `repr` gives `value` back."""
-    cls = value.__class__
-    if cls is tuple:
-        return all(_is_plain(part) for part in value)
-    return value is Ellipsis or value is None or cls in (bool, str, int) or (cls is float and math.isfinite(value))

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from autograd_core import devices, dtypes
+from autograd_core.compiler.calls import is_literal
 from autograd_core.tensor import Tensor
 
 _PLAIN = (bool, int, float, complex, str, bytes, type(None), type(Ellipsis), dtypes.dtype, devices.device)
@@ -31,6 +32,13 @@ def same(x: Any, y: Any) -> bool:
     if x.__class__ in (float, complex, tuple, frozenset, slice):
         return repr(x) == repr(y)
     return bool(x == y)
+
+
+def has_keys(expr: str, value: dict[Any, Any]) -> str:
+    """The condition (source) that a dict has the keys of `value`, which are literals, in this order."""
+    if all(key.__class__ is str for key in value):
+        return f"[*{expr}] == {list(value)!r}"
+    return f"repr([*{expr}]) == {repr(list(value))!r}"  # 1, True and 1.0 are equal.
 
 
 class Argument:
@@ -64,17 +72,18 @@ def arguments(names: list[str], args: tuple[Any, ...], kwargs: dict[str, Any]) -
     tuple or dict of such.
     """
     found: list[Argument] = []
-    shape = [f"len(args) == {len(args)}", f"len(kwargs) == {len(kwargs)}" if kwargs else "not kwargs"]
+    shape = [f"len(args) == {len(args)}", has_keys("kwargs", kwargs) if kwargs else "not kwargs"]
 
     def visit(value: Any, expr: str, name: str) -> None:
         cls = value.__class__
         if isinstance(value, Tensor) or is_plain(value):
             found.append(Argument(expr, name, value))
         elif cls is dict:
-            shape.append(f"{expr}.__class__ is dict and len({expr}) == {len(value)}")
-            for key, item in value.items():
-                if not is_plain(key):
+            for key in value:
+                if not is_literal(key):
                     raise Unsuitable(f"{name} has the key {key!r}; use plain keys, such as strings")
+            shape.append(f"{expr}.__class__ is dict and {has_keys(expr, value)}")
+            for key, item in value.items():
                 visit(item, f"{expr}[{key!r}]", f"{name}[{key!r}]")
         elif cls in (list, tuple):
             shape.append(f"{expr}.__class__ is {cls.__name__} and len({expr}) == {len(value)}")
