@@ -11,8 +11,10 @@ from autograd_core.compiler import signature
 from autograd_core.compiler.backward import Backward, NoGraph, Template, dead_node, engine_edge, is_spent
 from autograd_core.compiler.calls import reads, results
 from autograd_core.compiler.capture import Recording, Tape, plan_of
+from autograd_core.compiler.conditions import changes, conditions
 from autograd_core.compiler.entry import Entry, is_fresh
-from autograd_core.compiler.guards import Names, Walk, by_identity, changes, conditions
+from autograd_core.compiler.guards import Walk
+from autograd_core.compiler.places import Names, by_identity
 from autograd_core.compiler.plan import ARGUMENT, CONSTANT, LIVE, MADE, Plan
 from autograd_core.compiler.signature import Argument, is_plain
 from autograd_core.primitive import edge_of

@@ -16,8 +16,9 @@ from autograd_core.compiler.builder import Builder, Problem, autocast, profiling
 from autograd_core.compiler.capture import CompileError, record
 from autograd_core.compiler.checking import checked
 from autograd_core.compiler.entry import MISS, Entry
-from autograd_core.compiler.guards import Names, Walk
+from autograd_core.compiler.guards import Walk
 from autograd_core.compiler.optimize import optimize
+from autograd_core.compiler.places import Names
 from autograd_core.compiler.plan import Plan
 from autograd_core.compiler.signature import Argument, Unsuitable, arguments, differences, parameter_names
 from autograd_core.userline import warn_user

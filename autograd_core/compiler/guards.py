@@ -10,61 +10,29 @@ from __future__ import annotations
 
 import collections
 import copy
-import dis
 import functools
-import os
+import inspect
 import sys
-import sysconfig
 import types
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from autograd_core.compiler.calls import is_literal
-from autograd_core.compiler.signature import is_plain, same
+from autograd_core.compiler.places import Names, Place, by_identity
+from autograd_core.compiler.signature import is_plain
+from autograd_core.compiler.sources import functions_of, held_by, is_users, is_users_function, names_in
+from autograd_core.nn.module import Module
+from autograd_core.optim.optimizer import _NOT_GUARDED, _SWITCHES, Optimizer, _is_zero
 from autograd_core.random import Generator
 from autograd_core.tensor import Tensor
 
-_PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-_OURS = tuple(
-    os.path.join(folder, "")
-    for folder in (_PACKAGE, *(os.path.join(os.path.dirname(_PACKAGE), name) for name in ("nn", "optim", "backends")))
-)
-_STANDARD = tuple({os.path.join(sysconfig.get_paths()[key], "") for key in ("stdlib", "platstdlib")})
-_INSTALLED = tuple({os.path.join(sysconfig.get_paths()[key], "") for key in ("purelib", "platlib")})
 _LIMIT = 100_000  # Places.
 _MANY = 64  # Plain values in one list or dict: from here on compared at once.
 _SMALL = 4096  # Bytes of an array of the host that may be compared at every call.
+_MEMOISED = type(functools.lru_cache(len))
+_CALLED = (types.FunctionType, types.MethodType, functools.partial, Module)  # What a library may call for the user.
 _SLOT = type(type("", (), {"__slots__": ("slot",)}).__dict__["slot"])
 _SKIPPED = {"_state_hooks", "_non_persistent_buffers_set"}  # Of a module: they serve saving and loading.
-
-
-# Instructions that name a global, and those that name an attribute.
-_VARIABLES = {"LOAD_GLOBAL", "LOAD_NAME", "IMPORT_NAME", "STORE_GLOBAL", "STORE_NAME", "DELETE_GLOBAL", "DELETE_NAME"}
-_ATTRIBUTES = {"LOAD_ATTR", "LOAD_METHOD", "IMPORT_FROM", "STORE_ATTR", "DELETE_ATTR", "LOAD_SUPER_ATTR"}
-
-
-class Names:
-    """The objects that generated source names, each under one name."""
-
-    def __init__(self) -> None:
-        self.table: dict[str, Any] = {}
-        self._known: dict[int, str] = {}
-
-    def add(self, value: Any, prefix: str) -> str:
-        name = self._known.get(id(value))
-        if name is None:
-            name = self._known[id(value)] = f"{prefix}{len(self._known)}"
-            self.table[name] = value
-        return name
-
-
-class Place:
-    """Where Python keeps a value: `expr` reads it, `name` is what the user calls it, `store` is what assigns to it."""
-
-    __slots__ = ("expr", "name", "store", "value")
-
-    def __init__(self, expr: str, name: str, value: Any, store: str | None) -> None:
-        self.expr, self.name, self.value, self.store = expr, name, value, store
 
 
 class Walk:
@@ -82,7 +50,7 @@ class Walk:
         self._seen: dict[int, Any] = {}
         self._first: dict[int, str] = {}  # id of a container -> the source that reads it.
         code = getattr(root, "__code__", None) or getattr(getattr(type(root), "forward", None), "__code__", None)
-        self._root = code.co_filename if code is not None else ""
+        self._root = code.co_filename if isinstance(code, types.CodeType) else ""
         self._follow(root, names.add(root, "f"), getattr(root, "__name__", type(root).__name__))
         self._follow_objects()
 
@@ -155,27 +123,30 @@ class Walk:
             partial = self.names.add(value, "f")
             for attribute in ("func", "args", "keywords"):
                 self._put(getattr(value, attribute), f"{partial}.{attribute}", name)
+        elif cls is _MEMOISED:
+            self._wrapped(value, name)
         elif cls.__module__ == "autograd_core.compiler.function":  # Another compiled function.
             self._put(value.function, f"{self.names.add(value, 'f')}.function", name)
         elif cls is types.ModuleType:
-            if _is_users(getattr(value, "__file__", None), self._root):
+            if is_users(getattr(value, "__file__", None), self._root):
                 self._object(value, name)
         elif isinstance(value, Generator):
             self.arrays[id(value.state)] = (f"{self.names.add(value, 'g')}.state", name)
-        elif hasattr(value, "_parameters") and hasattr(value, "_modules"):
+        elif isinstance(value, Module):
             self._module(value, name)
-        elif hasattr(value, "param_groups") and hasattr(value, "_live_options"):
+        elif isinstance(value, Optimizer):
             self._optimizer(value, name)
-        elif cls in (set, bytearray, collections.deque) or hasattr(value, "tobytes"):
+        elif cls in (set, bytearray, collections.deque) or hasattr(cls, "tobytes"):
             self._contents(value, expr, name)
         else:
             self._object(value, name)
             self._class(cls, name)
 
     def _object(self, value: Any, name: str) -> None:
-        if hasattr(value, "__dict__"):
-            known = self.names.add(value.__dict__, "d")
-            self._objects.append((lambda: value.__dict__, f"{known}[{{!r}}]", f"{known}[{{!r}}] = {{{{}}}}", name))
+        own = inspect.getattr_static(value, "__dict__", None)  # Not what a __getattr__ of the user's makes of the name.
+        if own is not None and isinstance(own := object.__getattribute__(value, "__dict__"), dict):
+            known = self.names.add(own, "d")
+            self._objects.append((lambda: own, f"{known}[{{!r}}]", f"{known}[{{!r}}] = {{{{}}}}", name))
         slots = [k for base in type(value).__mro__ for k, v in vars(base).items() if v.__class__ is _SLOT]
         if slots:
             known = self.names.add(value, "o")
@@ -184,15 +155,16 @@ class Walk:
 
     def _contents(self, value: Any, expr: str, name: str) -> None:
         """Of what changes in place and is compared as a whole."""
-        if not hasattr(value, "tobytes"):
+        if not hasattr(type(value), "tobytes"):
             self._count(value, expr, name)
             if all(is_plain(item) for item in value):
                 self._hold(f"{expr} == {self.names.add(copy.copy(value), 'c')}", name)
                 self._once(frozenset(value) if isinstance(value, set) else tuple(value), expr, name)
-        elif value.nbytes <= _SMALL:
+        elif (size := value.nbytes if hasattr(value, "nbytes") else len(value.tobytes())) <= _SMALL:
             self._hold(f"{expr}.tobytes() == {self.names.add(value.tobytes(), 'c')}", name)
+            self._once(value.tobytes(), expr, name)
         elif not self.problems:
-            self.problems.append(f"it reads {name}, a {type(value).__name__} of {value.nbytes} bytes; make it a tensor")
+            self.problems.append(f"it reads {name}, a {type(value).__name__} of {size} bytes; make it a tensor")
 
     def _follow_objects(self) -> None:
         """Of plain objects, the attributes that some code names; code found on the way may name more."""
@@ -250,7 +222,8 @@ class Walk:
             self._put(item, f"{expr}[{i}]", f"{name}[{i}]", f"{expr}[{i}] = {{}}" if isinstance(value, list) else None)
 
     def _function(self, f: types.FunctionType, name: str) -> None:
-        if not _is_users(f.__code__.co_filename, self._root):
+        if not is_users(f.__code__.co_filename, self._root):
+            self._wrapped(f, name)
             return
         function = self.names.add(f, "f")
         self._put(f.__code__, f"{function}.__code__", name)
@@ -265,7 +238,7 @@ class Walk:
                 continue
             known = self.names.add(cell, "c")
             self._put(value, f"{known}.cell_contents", variable, f"{known}.cell_contents = {{}}")
-        named, attributes = _names_in(f.__code__)
+        named, attributes = names_in(f.__code__)
         self._attributes |= attributes
         used = self.names.add(f.__globals__, "d")
         for key in sorted(named & f.__globals__.keys()):
@@ -274,21 +247,29 @@ class Walk:
             if sys.modules.get(key) is not None:
                 self._follow(sys.modules[key], "", key)
 
+    def _wrapped(self, f: Any, name: str) -> None:
+        """The user's functions that a function of a library stands around, as decorators of libraries make them."""
+        for value in held_by(f):
+            if isinstance(value, _CALLED):
+                self._follow(value, self.names.add(value, "f"), name)
+            elif isinstance(value, dict) and any(is_users_function(part, self._root) for part in value.values()):
+                self._follow(value, self.names.add(value, "d"), name)  # What functools.singledispatch chooses from.
+
     def _class(self, cls: type, name: str) -> None:
         """The attributes of a class that is the user's, and what its methods name."""
         for base in cls.__mro__:
             module = sys.modules.get(base.__module__)
-            if base is object or not _is_users(getattr(module, "__file__", None) or "<input>", self._root):
+            if base is object or not is_users(getattr(module, "__file__", None) or "<input>", self._root):
                 continue
             self._seen[id(base)] = base
             self._attributes |= {"forward", "__call__"}
             known = f"{self.names.add(base, 'class_')}.__dict__[{{!r}}]"
             self._objects.append((functools.partial(vars, base), known, None, base.__name__))
             for key, member in list(vars(base).items()):
-                function = getattr(member, "__func__", getattr(member, "fget", member))
-                if function.__class__ is types.FunctionType and id(function) not in self._seen:
-                    self._seen[id(function)] = function
-                    self._function(function, f"{name}.{key}")
+                for function in functions_of(member):
+                    if id(function) not in self._seen:
+                        self._seen[id(function)] = function
+                        self._function(function, f"{name}.{key}")
 
     def _module(self, module: Any, name: str) -> None:
         attributes = self.names.add(module.__dict__, "d")
@@ -317,8 +298,6 @@ class Walk:
         self._class(type(module), name)
 
     def _optimizer(self, optimizer: Any, name: str) -> None:
-        from autograd_core.optim.optimizer import _NOT_GUARDED, _SWITCHES, _is_zero
-
         known = self.names.add(optimizer, "o")
         self._put(optimizer._pre_hooks, f"{known}._pre_hooks", f"the hooks of {name}")
         self._put(optimizer._post_hooks, f"{known}._post_hooks", f"the hooks of {name}")
@@ -349,103 +328,3 @@ class Walk:
             for key, value in values.items():
                 if isinstance(value, Tensor):
                     self.arrays.setdefault(id(value._data), (f"{where}[{key!r}]._data", f"{name}.state[...][{key!r}]"))
-
-
-def by_identity(t: Tensor) -> bool:
-    """Whether a place must keep this very tensor: what is trained. Others, such as buffers, may be replaced."""
-    return t._requires_grad or type(t).__name__ == "Parameter"
-
-
-def conditions(walk: Walk, changing: set[str], used: set[int], names: Names) -> Iterator[tuple[str, str]]:
-    """The conditions of a replay as source, each with the name of what it looks at.
-
-    changing: expressions of places to which the step itself assigns. used: ids of the arrays that the step uses.
-    """
-    for expr, place in walk.places.items():
-        value = place.value
-        if expr.startswith("live "):
-            continue
-        if isinstance(value, Tensor):
-            yield from _tensor_conditions(expr, place, changing, used, names)
-        elif expr in changing:
-            continue
-        elif value is None or value is True or value is False:
-            yield f"{expr} is {value}", place.name
-        elif value.__class__ is int and expr.startswith("len("):  # Of one container or of several.
-            yield f"{expr} == {value}", place.name
-        elif expr.startswith("[*"):
-            yield f"{expr} == {list(value)!r}", place.name
-        elif is_plain(value) and not isinstance(value, type):
-            known = names.add(value, "c")
-            yield f"({expr} is {known} or {names.add(same, 'same')}({expr}, {known}))", place.name
-        elif value.__class__ in (list, tuple, dict):
-            yield f"{expr}.__class__ is {names.add(value.__class__, 'class_')}", place.name
-        else:
-            yield f"{expr} is {names.add(value, 'o')}", place.name
-
-
-def _tensor_conditions(
-    expr: str, place: Place, changing: set[str], used: set[int], names: Names
-) -> Iterator[tuple[str, str]]:
-    t, name = place.value, place.name
-    kind = names.add(t.__class__, "class_")
-    if expr in changing:
-        yield f"{expr}.__class__ is {kind}", name
-        return
-    if by_identity(t):
-        known = names.add(t, "t")
-        yield f"{expr} is {known}", name
-        yield f"{known}._requires_grad is {t._requires_grad}", f"{name}.requires_grad"
-        return
-    yield f"{expr}.__class__ is {kind}", name
-    try:
-        array = t._data
-    except ValueError:
-        return
-    if t._node is not None:
-        yield f"{expr} is {names.add(t, 't')} and {expr}._node is {names.add(t._node, 'n')}", name
-    else:
-        yield f"{expr}._node is None and {expr}._requires_grad is False", f"{name}.requires_grad"
-    if id(array) not in used:
-        yield f"{expr}._data.shape == {tuple(array.shape)!r}", f"the shape of {name}"
-
-
-def changes(before: Walk, after: Walk) -> Iterator[tuple[Place, Any]]:
-    """The places that the step changed, as they are now, with their old values."""
-    for expr, place in after.places.items():
-        old = before.places.get(expr)
-        if old is None:
-            continue
-        was, now = old.value, place.value
-        if was is now or (is_plain(now) and same(was, now)):
-            continue
-        yield place, was
-
-
-@functools.lru_cache(maxsize=4096)
-def _names_in(code: types.CodeType) -> tuple[set[str], set[str]]:
-    """The globals that code reads or assigns, and the names of attributes."""
-    variables: set[str] = set()
-    attributes: set[str] = set()
-    for instruction in dis.get_instructions(code):
-        if instruction.opname in _VARIABLES:
-            variables.add(instruction.argval)
-        elif instruction.opname in _ATTRIBUTES:
-            attributes.add(instruction.argval)
-    for constant in code.co_consts:
-        if constant.__class__ is types.CodeType:
-            inner = _names_in(constant)
-            variables |= inner[0]
-            attributes |= inner[1]
-    return variables, attributes
-
-
-def _is_users(filename: str | None, root: str = "") -> bool:
-    """Whether what a file names is to be followed: not the libraries', but all of the package that `root` is in."""
-    if filename is None or filename.startswith(_OURS) or filename.startswith("<frozen"):
-        return False
-    for folder in _INSTALLED:
-        if filename.startswith(folder):
-            package = filename[len(folder) :].split(os.sep)[0]
-            return root.startswith(os.path.join(folder, package))
-    return not filename.startswith(_STANDARD)

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import array
 import collections
+import contextlib
+import functools
+import unittest.mock
 from collections.abc import Callable
 from typing import Any
 
@@ -185,10 +189,98 @@ def entry_of_a_long_list(wrap: Wrap) -> Any:
     return [seen(f(of(1))) for _ in range(5)]
 
 
+# -- behind decorators, and objects with a __getattr__ ------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def nothing() -> Any:
+    yield
+
+
+DECORATORS: dict[str, Callable[[Any], Any]] = {
+    "no_grad": ag.no_grad(),
+    "enable_grad": ag.enable_grad(),
+    "inference_mode": ag.inference_mode(),
+    "autocast": ag.autocast("cpu", enabled=False),
+    "two": lambda f: ag.no_grad()(ag.enable_grad()(f)),
+    "context manager": lambda f: nothing()(f),
+    "singledispatch": functools.singledispatch,
+    "cache": functools.lru_cache(maxsize=0),
+    "func.grad": lambda f: ag.func.grad(lambda x: f(x).sum()),
+}
+
+
+def behind_a_decorator(wrap: Wrap) -> Any:
+    found = []
+    for decorator in DECORATORS.values():
+        s = Box(scale=2.0)
+
+        def scaled(x: ag.Tensor, s: Box = s) -> ag.Tensor:
+            return x * s.scale
+
+        f = wrap(decorator(scaled))
+        x = of(1, 2).requires_grad_()
+        found += [seen(f(x)) for _ in range(2)]
+        s.scale = 3.0
+        found += [seen(f(x)) for _ in range(2)]
+    return found
+
+
+def dropout_behind_a_decorator(wrap: Wrap) -> Any:
+    drop = nn.Dropout(0.5)
+
+    @ag.no_grad()
+    def evaluate(x: ag.Tensor) -> ag.Tensor:
+        return drop(x)
+
+    f = wrap(evaluate)
+    ag.manual_seed(0)
+    found = [seen(f(ag.ones(8))) for _ in range(2)]
+    drop.eval()
+    return [*found, *(seen(f(ag.ones(8))) for _ in range(2))]
+
+
+def method_behind_a_decorator(wrap: Wrap) -> Any:
+    class Scaled(Box):
+        @ag.no_grad()
+        def run(self, x: ag.Tensor) -> ag.Tensor:
+            return x * self.scale
+
+    s = Scaled(scale=2.0)
+    f = wrap(lambda x: s.run(x))
+    found = [seen(f(of(1))) for _ in range(2)]
+    s.scale = 3.0
+    return [*found, *(seen(f(of(1))) for _ in range(2))]
+
+
+class Permissive:
+    def __getattr__(self, name: str) -> Any:
+        return 1
+
+
+class Raising:
+    def __getattr__(self, name: str) -> Any:
+        raise KeyError(name)
+
+
+def objects_with_a_getattr(wrap: Wrap) -> Any:
+    permissive, raising, mock = Permissive(), Raising(), unittest.mock.MagicMock()
+    permissive.scale = raising.scale = mock.scale = 2.0
+    numbers = array.array("d", [1.0, 2.0])
+    f = wrap(lambda x: x * permissive.scale + raising.scale * mock.scale + numbers[1])
+    found = [seen(f(of(1))) for _ in range(3)]
+    for changed in (permissive, raising, mock):
+        changed.scale += 1.0
+        found += [seen(f(of(1))) for _ in range(3)]
+    numbers[1] = 5.0
+    return [*found, *(seen(f(of(1))) for _ in range(3))]
+
+
 REPLAYED = [
     cheap_result_written_to, every_use_computed_again, second_derivative_of_some_inputs,
     argument_written_beside_a_variable,
     attribute_only_stored, global_only_stored, order_of_keys, order_of_a_table, keys_that_are_no_source,
+    behind_a_decorator, dropout_behind_a_decorator, method_behind_a_decorator, objects_with_a_getattr,
 ]  # fmt: skip
 RUN_AS_WRITTEN = [
     keys_of_an_argument_that_are_no_source, queue_that_is_rotated, entry_of_a_long_list,

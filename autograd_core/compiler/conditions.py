@@ -1,0 +1,77 @@
+"""From what a walk has found: the conditions of a replay, and what the step itself changed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from autograd_core.compiler.guards import Walk
+from autograd_core.compiler.places import Names, Place, by_identity
+from autograd_core.compiler.signature import is_plain, same
+from autograd_core.tensor import Tensor
+
+
+def conditions(walk: Walk, changing: set[str], used: set[int], names: Names) -> Iterator[tuple[str, str]]:
+    """The conditions of a replay as source, each with the name of what it looks at.
+
+    changing: expressions of places to which the step itself assigns. used: ids of the arrays that the step uses.
+    """
+    for expr, place in walk.places.items():
+        value = place.value
+        if expr.startswith("live "):
+            continue
+        if isinstance(value, Tensor):
+            yield from _tensor_conditions(expr, place, changing, used, names)
+        elif expr in changing:
+            continue
+        elif value is None or value is True or value is False:
+            yield f"{expr} is {value}", place.name
+        elif value.__class__ is int and expr.startswith("len("):  # Of one container or of several.
+            yield f"{expr} == {value}", place.name
+        elif expr.startswith("[*"):
+            yield f"{expr} == {list(value)!r}", place.name
+        elif is_plain(value) and not isinstance(value, type):
+            known = names.add(value, "c")
+            yield f"({expr} is {known} or {names.add(same, 'same')}({expr}, {known}))", place.name
+        elif value.__class__ in (list, tuple, dict):
+            yield f"{expr}.__class__ is {names.add(value.__class__, 'class_')}", place.name
+        else:
+            yield f"{expr} is {names.add(value, 'o')}", place.name
+
+
+def _tensor_conditions(
+    expr: str, place: Place, changing: set[str], used: set[int], names: Names
+) -> Iterator[tuple[str, str]]:
+    t, name = place.value, place.name
+    kind = names.add(t.__class__, "class_")
+    if expr in changing:
+        yield f"{expr}.__class__ is {kind}", name
+        return
+    if by_identity(t):
+        known = names.add(t, "t")
+        yield f"{expr} is {known}", name
+        yield f"{known}._requires_grad is {t._requires_grad}", f"{name}.requires_grad"
+        return
+    yield f"{expr}.__class__ is {kind}", name
+    try:
+        array = t._data
+    except ValueError:
+        return
+    if t._node is not None:
+        yield f"{expr} is {names.add(t, 't')} and {expr}._node is {names.add(t._node, 'n')}", name
+    else:
+        yield f"{expr}._node is None and {expr}._requires_grad is False", f"{name}.requires_grad"
+    if id(array) not in used:
+        yield f"{expr}._data.shape == {tuple(array.shape)!r}", f"the shape of {name}"
+
+
+def changes(before: Walk, after: Walk) -> Iterator[tuple[Place, Any]]:
+    """The places that the step changed, as they are now, with their old values."""
+    for expr, place in after.places.items():
+        old = before.places.get(expr)
+        if old is None:
+            continue
+        was, now = old.value, place.value
+        if was is now or (is_plain(now) and same(was, now)):
+            continue
+        yield place, was
