@@ -44,7 +44,7 @@ class Builder:
         self.outputs: list[int] = []  # Slots that the plan returns.
         self.effects: list[str] = []
         self.shared: dict[int, str] = {}  # Tensors made for the result and for effects, by id: one each.
-        self.changing: set[str] = set()
+        self.changing: dict[str, Any] = {}  # Expressions of places that it assigns to -> what was there.
         self.released: list[str] = []  # Lets go of old gradients, which no call reads, before the plan runs.
         self.assigned: list[tuple[str, str, str]] = []
         self.guards: list[tuple[str, str]] = []
@@ -55,6 +55,11 @@ class Builder:
     def build(self, described: dict[str, tuple[Any, ...]]) -> Entry:
         for problem in self.after.problems:
             raise Problem(problem)
+        for optimizer in self.tape.optimizers:
+            if optimizer in self.recording.made:
+                raise Problem(f"it makes the {type(optimizer).__name__} that it steps with; make it outside")
+            if id(optimizer) not in self.before._seen and not type(optimizer).__module__.startswith("autograd_core."):
+                raise Problem(f"it steps with a {type(optimizer).__name__} that it reaches by no name; give it one")
         for argument in self.tensors:
             if argument.value._backend is not self.backend:
                 raise Problem(f"the argument {argument.name} lies on {argument.value.device}, the computation does not")
@@ -108,6 +113,8 @@ class Builder:
     def _stores(self) -> list[str]:
         """What the step assigned: attributes, variables, entries of lists and dicts."""
         lines = []
+        for name in self.after.appeared(self.before):
+            raise Problem(f"it sets or deletes {name}, which a replay would not do: set it before the first call")
         for place, was in changes(self.before, self.after):
             value = place.value
             if not isinstance(value, Tensor) or place.store is None or self._made(value) is None:
@@ -123,7 +130,7 @@ class Builder:
                         f"it puts a tensor in place of {was!r:.60} into {place.name}; do so before the first call"
                     )
                 self.guards.append((f"{place.expr} is None", place.name))
-            self.changing.add(place.expr)
+            self.changing[place.expr] = was
             lines.append(place.store.format(self._tensor(value)))
             self.assigned.append((place.name, place.expr, place.store.format("value")))
         return lines

@@ -174,6 +174,7 @@ class Recording:
         self.start = 0  # The clock when the step began: older graph nodes are not its own.
         self.grads: dict[Tensor, Tensor | None] = {}  # Leaves whose .grad the step changed -> what it was.
         self.looked_at: dict[Tensor, None] = {}  # Leaves whose .grad it read before it changed it.
+        self.made: list[Any] = []  # Optimisers that the step itself made.
         self.cleared: set[Tensor] = set()  # Of these, the ones whose .grad the step forgot first.
 
     @property
@@ -259,6 +260,14 @@ def _noting_gradients(found: Recording) -> Iterator[None]:
         value: Tensor | None = grad.fget(self)
         return value
 
+    def preparing(prepare: Callable[[Any], None]) -> Callable[[Any], None]:
+        def prepared(self: Any) -> None:
+            if tapes and tapes[0]._is_mine():
+                found.made.append(self)
+            prepare(self)
+
+        return prepared
+
     changed: list[tuple[Any, str, Any]] = []
 
     def put(owner: Any, name: str, value: Any) -> None:
@@ -279,6 +288,8 @@ def _noting_gradients(found: Recording) -> Iterator[None]:
         if module in sys.modules:
             owner = getattr(sys.modules[module], name)
             put(owner, "zero_grad", clearing(owner.zero_grad, parameters))
+            if name == "Optimizer":
+                put(owner, "_prepare", preparing(owner._prepare))
     try:
         yield
     finally:

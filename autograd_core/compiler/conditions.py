@@ -7,14 +7,15 @@ from typing import Any
 
 from autograd_core.compiler.guards import Walk
 from autograd_core.compiler.places import Names, Place, by_identity
-from autograd_core.compiler.signature import is_plain, same
+from autograd_core.compiler.signature import history_conditions, is_plain, same
 from autograd_core.tensor import Tensor
 
 
-def conditions(walk: Walk, changing: set[str], used: set[int], names: Names) -> Iterator[tuple[str, str]]:
+def conditions(walk: Walk, changing: dict[str, Any], used: set[int], names: Names) -> Iterator[tuple[str, str]]:
     """The conditions of a replay as source, each with the name of what it looks at.
 
-    changing: expressions of places to which the step itself assigns. used: ids of the arrays that the step uses.
+    changing: expressions of places to which the step itself assigns, and what was there. used: ids of the
+    arrays that the step uses.
     """
     for expr, place in walk.places.items():
         value = place.value
@@ -37,15 +38,18 @@ def conditions(walk: Walk, changing: set[str], used: set[int], names: Names) -> 
             yield f"{expr}.__class__ is {names.add(value.__class__, 'class_')}", place.name
         else:
             yield f"{expr} is {names.add(value, 'o')}", place.name
+    yield from walk.absences()
 
 
 def _tensor_conditions(
-    expr: str, place: Place, changing: set[str], used: set[int], names: Names
+    expr: str, place: Place, changing: dict[str, Any], used: set[int], names: Names
 ) -> Iterator[tuple[str, str]]:
     t, name = place.value, place.name
     kind = names.add(t.__class__, "class_")
     if expr in changing:
         yield f"{expr}.__class__ is {kind}", name
+        if isinstance(changing[expr], Tensor):
+            yield from ((text, f"the history of {name}") for text in history_conditions(expr, changing[expr]))
         return
     if by_identity(t):
         known = names.add(t, "t")

@@ -14,13 +14,13 @@ import functools
 import inspect
 import sys
 import types
-from collections.abc import Callable, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 from autograd_core.compiler.calls import is_literal
-from autograd_core.compiler.places import Names, Place, by_identity
+from autograd_core.compiler.places import Names, Owner, Place, by_identity
 from autograd_core.compiler.signature import is_plain
-from autograd_core.compiler.sources import functions_of, held_by, is_users, is_users_function, names_in
+from autograd_core.compiler.sources import functions_of, held_by, is_users, is_users_function, names_in, strings_in
 from autograd_core.nn.module import Module
 from autograd_core.optim.optimizer import _NOT_GUARDED, _SWITCHES, Optimizer, _is_zero
 from autograd_core.random import Generator
@@ -32,6 +32,10 @@ _SMALL = 4096  # Bytes of an array of the host that may be compared at every cal
 _MEMOISED = type(functools.lru_cache(len))
 _CALLED = (types.FunctionType, types.MethodType, functools.partial, Module)  # What a library may call for the user.
 _SLOT = type(type("", (), {"__slots__": ("slot",)}).__dict__["slot"])
+_ENTRIES = ("forward", "step", "_update", "get_last_lr")  # What the library calls of the user's classes.
+_OF_AN_OPTIMIZER = frozenset(
+    {"param_groups", "state", "defaults", "_lives", "_pre_hooks", "_post_hooks", "_opt_called"}
+)
 _SKIPPED = {"_state_hooks", "_non_persistent_buffers_set"}  # Of a module: they serve saving and loading.
 
 
@@ -44,8 +48,9 @@ class Walk:
         self.arrays: dict[int, tuple[str, str]] = {}  # id of an array -> the expression that reads it, its name.
         self.trained: dict[int, tuple[Tensor, Any, str]] = {}  # Tensors that places keep, and their arrays.
         self._attributes: set[str] = set()  # Names in the code that was seen: of objects, only these are followed.
-        # Of plain objects and classes: their attributes, the source that reads one and the source that assigns to one.
-        self._objects: list[tuple[Callable[[], Mapping[str, Any]], str, str | None, str]] = []
+        self.owners: dict[str, Owner] = {}  # Plain objects, classes, namespaces of modules.
+        self._codes: list[tuple[str, types.CodeType]] = []  # What was seen, with the name it is called by ("": any).
+        self._options: list[tuple[str, Any, str, str]] = []  # Of optimisers, unguarded unless named: key and place.
         self.problems: list[str] = []
         self._seen: dict[int, Any] = {}
         self._first: dict[int, str] = {}  # id of a container -> the source that reads it.
@@ -80,6 +85,7 @@ class Walk:
 
     def _keys(self, value: dict[Any, Any], expr: str, name: str) -> None:
         """The keys of a dict, in their order."""
+        self._once(tuple(key if is_plain(key) else id(key) for key in value), f"keys of {expr}", f"the keys of {name}")
         if all(key.__class__ is str for key in value):
             self.places[f"[*{expr}]"] = Place(f"[*{expr}]", f"the keys of {name}", tuple(value), None)
         elif all(is_plain(key) for key in value):
@@ -142,16 +148,20 @@ class Walk:
             self._object(value, name)
             self._class(cls, name)
 
-    def _object(self, value: Any, name: str) -> None:
+    def _object(self, value: Any, name: str, skipped: frozenset[str] = frozenset()) -> None:
+        kind = f"{self.names.add(value, 'o')}.__class__"
+        self.places[kind] = Place(kind, f"the class of {name}", value.__class__, None)
         own = inspect.getattr_static(value, "__dict__", None)  # Not what a __getattr__ of the user's makes of the name.
         if own is not None and isinstance(own := object.__getattribute__(value, "__dict__"), dict):
             known = self.names.add(own, "d")
-            self._objects.append((lambda: own, f"{known}[{{!r}}]", f"{known}[{{!r}}] = {{{{}}}}", name))
+            self.owners[known] = Owner(
+                lambda: own, known, f"{known}[{{!r}}]", f"{known}[{{!r}}] = {{{{}}}}", f"{name}.", skipped
+            )
         slots = [k for base in type(value).__mro__ for k, v in vars(base).items() if v.__class__ is _SLOT]
         if slots:
             known = self.names.add(value, "o")
             read = lambda: {k: getattr(value, k) for k in slots if hasattr(value, k)}  # noqa: E731
-            self._objects.append((read, f"{known}.{{}}", f"{known}.{{}} = {{{{}}}}", name))
+            self.owners[known] = Owner(read, "", f"{known}.{{}}", f"{known}.{{}} = {{{{}}}}", f"{name}.")
 
     def _contents(self, value: Any, expr: str, name: str) -> None:
         """Of what changes in place and is compared as a whole."""
@@ -171,11 +181,44 @@ class Walk:
         before = -1
         while before != len(self.places) + len(self._attributes):
             before = len(self.places) + len(self._attributes)
-            for read, reading, assigning, name in list(self._objects):
-                found = read()
-                for key in self._attributes & found.keys():
-                    store = None if assigning is None else assigning.format(key)
-                    self._put(found[key], reading.format(key), f"{name}.{key}", store)
+            for owner in list(self.owners.values()):
+                found = owner.read()
+                for key in owner.followed(self._attributes) & found.keys():
+                    store = None if owner.assigning is None else owner.assigning.format(key)
+                    self._put(found[key], owner.reading.format(key), f"{owner.name}{key}", store)
+            named = self._strings()
+            for key, value, expr, text in self._options:
+                if key in named:
+                    self._put(value, expr, text)
+
+    def _strings(self) -> set[str]:
+        """The strings in the code that the step can come to, going by names."""
+        called, seen, found = set(_ENTRIES), 0, set[str]()
+        rest = self._codes
+        while seen != len(called):
+            seen = len(called)
+            reached = [code for name, code in rest if not name or name in called or name.startswith("__")]
+            rest = [(name, code) for name, code in rest if name and name not in called and not name.startswith("__")]
+            for code in reached:
+                called.update(*names_in(code), code.co_freevars)
+                found |= strings_in(code)
+        return found
+
+    def absences(self) -> Iterator[tuple[str, str]]:
+        """The conditions that names which were not found are still missing."""
+        for owner in self.owners.values():
+            if owner.known:
+                missing = frozenset(owner.followed(self._attributes) - owner.read().keys())
+                text = f"{owner.known}.keys().isdisjoint({self.names.add(missing, 'c')})"
+                yield text, f"what {owner.name.rstrip('.') or 'a module'} has"
+
+    def appeared(self, before: Walk) -> Iterator[str]:
+        """The names that an object or a namespace has now and had not, or the other way round."""
+        for known, owner in self.owners.items():
+            old = before.owners.get(known)
+            if old is not None:
+                named = owner.followed(self._attributes)
+                yield from (f"{owner.name}{key}" for key in sorted(named & (owner.keys ^ old.keys)))
 
     # -- kinds of values --------------------------------------------------------------------------------
 
@@ -202,6 +245,7 @@ class Walk:
 
     def _dict(self, value: dict[Any, Any], expr: str, name: str) -> None:
         if len(value) > _MANY and all(is_plain(key) and is_plain(item) for key, item in value.items()):
+            self._count(value, expr, name)
             items = list(value.items())
             self._hold(f"[*{expr}.items()] == {self.names.add(items, 'c')}", name)
             self._once(tuple(items), expr, name)
@@ -221,7 +265,7 @@ class Walk:
         for i, item in enumerate(value):
             self._put(item, f"{expr}[{i}]", f"{name}[{i}]", f"{expr}[{i}] = {{}}" if isinstance(value, list) else None)
 
-    def _function(self, f: types.FunctionType, name: str) -> None:
+    def _function(self, f: types.FunctionType, name: str, called: str = "") -> None:
         if not is_users(f.__code__.co_filename, self._root):
             self._wrapped(f, name)
             return
@@ -238,11 +282,15 @@ class Walk:
                 continue
             known = self.names.add(cell, "c")
             self._put(value, f"{known}.cell_contents", variable, f"{known}.cell_contents = {{}}")
+        self._codes.append((called, f.__code__))
         named, attributes = names_in(f.__code__)
         self._attributes |= attributes
         used = self.names.add(f.__globals__, "d")
-        for key in sorted(named & f.__globals__.keys()):
-            self._put(f.__globals__[key], f"{used}[{key!r}]", key, f"{used}[{key!r}] = {{}}")
+        space = f"globals {used}"  # The same dict may be a module's that is followed as an object.
+        if space not in self.owners:
+            self.owners[space] = Owner(lambda: f.__globals__, used, f"{used}[{{!r}}]", f"{used}[{{!r}}] = {{{{}}}}", "")
+            self.owners[space].named = set()
+        self.owners[space].named |= named
         for key in sorted(named - f.__globals__.keys()):  # An import inside the function.
             if sys.modules.get(key) is not None:
                 self._follow(sys.modules[key], "", key)
@@ -263,19 +311,23 @@ class Walk:
                 continue
             self._seen[id(base)] = base
             self._attributes |= {"forward", "__call__"}
-            known = f"{self.names.add(base, 'class_')}.__dict__[{{!r}}]"
-            self._objects.append((functools.partial(vars, base), known, None, base.__name__))
+            known = f"{self.names.add(base, 'class_')}.__dict__"
+            read = functools.partial(vars, base)
+            self.owners[known] = Owner(read, known, f"{known}[{{!r}}]", None, f"{base.__name__}.")
             for key, member in list(vars(base).items()):
                 for function in functions_of(member):
                     if id(function) not in self._seen:
                         self._seen[id(function)] = function
-                        self._function(function, f"{name}.{key}")
+                        self._function(function, f"{name}.{key}", key)
 
     def _module(self, module: Any, name: str) -> None:
         attributes = self.names.add(module.__dict__, "d")
+        kind = f"{self.names.add(module, 'o')}.__class__"
+        self.places[kind] = Place(kind, f"the class of {name}", module.__class__, None)
         self._count(module.__dict__, attributes, name)
         text = f"what {name} consists of"
         stores = [module._parameters, module._modules, module._buffers]
+        self._once(tuple(tuple(store) for store in stores), f"members of {attributes}", text)
         ordered = [store for store in stores if len(store) > 1]
         for store in ordered:
             self._keys(store, self.names.add(store, "d"), text)
@@ -315,12 +367,22 @@ class Walk:
                     zero = self.names.add(_is_zero, "is_zero")
                     expr = f"{zero}({expr})"
                     self.places[expr] = Place(expr, f"whether {text} is zero", _is_zero(value), None)
-                if key in optimizer._live_options or key in ("betas", "etas", "step_sizes"):
-                    # Read at each replay; only the step itself must not change it, as a scheduler inside would.
-                    self._once(value, expr, text)
-                elif key not in _NOT_GUARDED and key not in _SWITCHES:
+                    expr = f"{options}[{key!r}]"
+                if key in optimizer._live_options or key in _NOT_GUARDED or key in _SWITCHES:
+                    if key not in ("params", "param_names"):
+                        # Read at each replay; only the step itself must not change it, as a scheduler inside would.
+                        self._once(value, expr, text)
+                        self._options.append((key, value, expr, text))
+                else:
                     self._put(value, expr, text)
+        self._object(optimizer, name, _OF_AN_OPTIMIZER)
         state = f"{known}.state"
+        if is_users(getattr(sys.modules.get(type(optimizer).__module__), "__file__", None) or "<input>", self._root):
+            self._class(type(optimizer), name)  # Its step may do anything with its state.
+            self._keys(optimizer.state, state, f"{name}.state")
+            for p, values in list(optimizer.state.items()):
+                self._put(values, f"{state}[{self.names.add(p, 't')}]", f"{name}.state[...]")
+            return
         for p, values in list(optimizer.state.items()):
             if not isinstance(p, Tensor) or not isinstance(values, dict):
                 continue

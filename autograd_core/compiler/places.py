@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from autograd_core.tensor import Tensor
@@ -29,6 +30,29 @@ class Place:
 
     def __init__(self, expr: str, name: str, value: Any, store: str | None) -> None:
         self.expr, self.name, self.value, self.store = expr, name, value, store
+
+
+class Owner:
+    """An object, class or namespace of which only the attributes that code names are followed.
+
+    read: its attributes. known: source of the dict that has them, if there is one; reading, assigning: patterns of
+    source for one of them. name: what the user calls it, with a dot behind it. named: the names, if other than those of
+    all attributes in the code that was seen; skipped: those that are looked at otherwise. keys: what it has now.
+    """
+
+    __slots__ = ("assigning", "keys", "known", "name", "named", "read", "reading", "skipped")
+
+    def __init__(
+        self, read: Callable[[], Mapping[str, Any]], known: str, reading: str, assigning: str | None, name: str,
+        skipped: frozenset[str] = frozenset(),
+    ) -> None:  # fmt: skip
+        self.read, self.known, self.reading, self.assigning = read, known, reading, assigning
+        self.name, self.skipped = name, skipped
+        self.named: set[str] | None = None
+        self.keys = frozenset(read())
+
+    def followed(self, attributes: set[str]) -> set[str]:
+        return (attributes if self.named is None else self.named) - self.skipped
 
 
 def by_identity(t: Tensor) -> bool:

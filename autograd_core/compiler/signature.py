@@ -133,6 +133,11 @@ def tensor_conditions(x: str, value: Tensor, name: Callable[[Any, str], str]) ->
     yield f"({x}_data := {x}._data).shape == {tuple(array.shape)!r}"
     yield f"({x}_data.dtype is {name(array.dtype, 'dtype')} or {x}_data.dtype == {name(array.dtype, 'dtype')})"
     yield f"{x}_data.strides == {tuple(array.strides)!r}"
+    yield from history_conditions(x, value)
+
+
+def history_conditions(x: str, value: Tensor) -> Iterator[str]:
+    """The conditions (source) that the tensor `x` has a history, or requires grad, as `value` does."""
     if value._base is not None:
         yield f"{x}.requires_grad is {value.requires_grad} and ({x}._node is None) is {value._node is None}"
     elif value._node is None:

@@ -19,6 +19,7 @@ _STANDARD = tuple({os.path.join(sysconfig.get_paths()[key], "") for key in ("std
 _INSTALLED = tuple({os.path.join(sysconfig.get_paths()[key], "") for key in ("purelib", "platlib")})
 # Instructions that name a global, and those that name an attribute.
 _VARIABLES = {"LOAD_GLOBAL", "LOAD_NAME", "IMPORT_NAME", "STORE_GLOBAL", "STORE_NAME", "DELETE_GLOBAL", "DELETE_NAME"}
+_BY_NAME = {"getattr", "hasattr", "setattr", "delattr", "attrgetter"}  # They take attributes as strings.
 _ATTRIBUTES = {"LOAD_ATTR", "LOAD_METHOD", "IMPORT_FROM", "STORE_ATTR", "DELETE_ATTR", "LOAD_SUPER_ATTR"}
 
 
@@ -32,12 +33,23 @@ def names_in(code: types.CodeType) -> tuple[set[str], set[str]]:
             variables.add(instruction.argval)
         elif instruction.opname in _ATTRIBUTES:
             attributes.add(instruction.argval)
+    if not _BY_NAME.isdisjoint(variables):
+        attributes.update(c for c in code.co_consts if c.__class__ is str and c.isidentifier())
+    if "get_last_lr" in attributes:
+        attributes.add("_last_lr")  # It returns this list.
     for constant in code.co_consts:
         if constant.__class__ is types.CodeType:
             inner = names_in(constant)
             variables |= inner[0]
             attributes |= inner[1]
     return variables, attributes
+
+
+@functools.lru_cache(maxsize=4096)
+def strings_in(code: types.CodeType) -> frozenset[str]:
+    """The strings in code, such as keys that it reads."""
+    inner = [strings_in(constant) for constant in code.co_consts if constant.__class__ is types.CodeType]
+    return frozenset(constant for constant in code.co_consts if constant.__class__ is str).union(*inner)
 
 
 def is_users(filename: str | None, root: str = "") -> bool:

@@ -276,14 +276,245 @@ def objects_with_a_getattr(wrap: Wrap) -> Any:
     return [*found, *(seen(f(of(1))) for _ in range(3))]
 
 
+# -- attributes that are not there ------------------------------------------------------------------------
+
+
+def changed_by(wrap: Wrap, function: Callable[..., Any], *changes: Callable[[], Any]) -> Any:
+    """What three calls give before and after each of `changes`."""
+    f = wrap(function)
+    found = [seen(f(of(1))) for _ in range(3)]
+    for change in changes:
+        change()
+        found += [seen(f(of(1))) for _ in range(3)]
+    return found
+
+
+def attribute_of_the_object_over_that_of_its_class(wrap: Wrap) -> Any:
+    class Base:
+        scale = 2.0
+
+    class Derived(Base):
+        pass
+
+    k = Derived()
+    return changed_by(
+        wrap,
+        lambda x: x * k.scale,
+        lambda: setattr(Derived, "scale", 3.0),
+        lambda: setattr(k, "scale", 4.0),
+        lambda: delattr(k, "scale"),
+    )
+
+
+def attribute_asked_for(wrap: Wrap) -> Any:
+    s = Box()
+
+    def f(x: ag.Tensor) -> ag.Tensor:
+        return x * (getattr(s, "k", 2.0) + (1.0 if hasattr(s, "other") else 0.0))
+
+    return changed_by(
+        wrap, f, lambda: setattr(s, "k", 3.0), lambda: setattr(s, "k", 4.0), lambda: setattr(s, "other", 0)
+    )
+
+
+def global_that_comes_to_be(wrap: Wrap) -> Any:
+    def f(x: ag.Tensor) -> ag.Tensor:
+        try:
+            return x * comes_to_be  # type: ignore[name-defined]
+        except NameError:
+            return x * 2
+
+    found = changed_by(wrap, f, lambda: globals().update(comes_to_be=3.0))
+    del globals()["comes_to_be"]
+    return found
+
+
+def attribute_set_inside(wrap: Wrap) -> Any:
+    s = Box()
+
+    def f(x: ag.Tensor) -> ag.Tensor:
+        s.h = x * 2
+        return s.h + 1
+
+    f = wrap(f)
+    return [(seen(f(of(i))), seen(s.h)) for i in range(4)]
+
+
+def attribute_set_and_deleted_inside(wrap: Wrap) -> Any:
+    s = Box()
+
+    def f(x: ag.Tensor) -> ag.Tensor:
+        if hasattr(s, "h"):
+            del s.h
+            return x
+        s.h = 1
+        return x * 2
+
+    return changed_by(wrap, f)
+
+
+class Tripled(nn.Identity):
+    def forward(self, x: ag.Tensor) -> ag.Tensor:
+        return x * 3
+
+
+class Scaled(Box):
+    def scaled(self, x: ag.Tensor) -> ag.Tensor:
+        return x * 2
+
+
+class ScaledMore(Scaled):
+    def scaled(self, x: ag.Tensor) -> ag.Tensor:
+        return x * 4
+
+
+def class_of_an_object(wrap: Wrap) -> Any:
+    m, s = nn.Sequential(nn.Identity()), Scaled()
+    return changed_by(
+        wrap,
+        lambda x: s.scaled(m(x)),
+        lambda: setattr(m[0], "__class__", Tripled),
+        lambda: setattr(s, "__class__", ScaledMore),
+    )
+
+
+# -- optimisers, and state with a history -----------------------------------------------------------------
+
+
+def state_with_a_history(wrap: Wrap) -> Any:
+    w = of(0.5).requires_grad_()
+    st = {"h": ag.zeros(1)}
+
+    def f(x: ag.Tensor) -> ag.Tensor:
+        st["h"] = st["h"] * 0.5 + w * x
+        return st["h"].sum()
+
+    f = wrap(f)
+    found = []
+    for i in range(8):
+        loss = f(of(i + 1))
+        if i % 4 == 3:
+            w.grad = None
+            loss.backward()
+            found.append(seen(w.grad))
+            st["h"] = st["h"].detach()
+        found.append(seen(loss))
+    return found
+
+
+class Mine(ag.optim.Optimizer):
+    """Momentum by a tensor that is replaced, a count, and a factor of its own."""
+
+    def __init__(self, params: Any, lr: float, factor: float = 1.0) -> None:
+        super().__init__(params, {"lr": lr, "weight_decay": 0.1, "betas": (0.5, 0.9)})
+        self.factor = factor
+
+    def _add(self, p: ag.Tensor, state: dict[str, Any], group: dict[str, Any]) -> None:
+        state["m"] = state.get("m", ag.zeros_like(p)) * group["betas"][0] + p.grad * self.factor
+        p.sub_((state["m"] + group["weight_decay"] * p) * group["lr"])
+
+    @ag.no_grad()
+    def step(self) -> None:  # type: ignore[override]
+        for group in self.param_groups:
+            for p in group["params"]:
+                self._add(p, self.state[p], group)
+
+
+class Counting(Mine):
+    def _add(self, p: ag.Tensor, state: dict[str, Any], group: dict[str, Any]) -> None:
+        state["steps"] = state.get("steps", 0) + 1
+        p.sub_(p.grad * group["lr"] / state["steps"])
+
+
+def trained(wrap: Wrap, kind: type[Mine]) -> Any:
+    p = of(1, 2).requires_grad_()
+    optimizer = kind([p], lr=0.1)
+
+    def step(x: ag.Tensor) -> ag.Tensor:
+        optimizer.zero_grad()
+        loss = ((p - x) ** 2).sum()
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    step = wrap(step)
+    found = []
+    for i in range(12):
+        found += [seen(step(of(i, 1))), seen(p)]
+        if i == 3:
+            optimizer.factor = 2.0
+        if i == 5:
+            optimizer.param_groups[0]["lr"] = 0.05
+        if i == 7:
+            optimizer.param_groups[0]["weight_decay"] = 0.2
+        if i == 9:
+            optimizer.param_groups[0]["betas"] = (0.1, 0.9)
+    return found
+
+
+def optimiser_of_the_user(wrap: Wrap) -> Any:
+    return trained(wrap, Mine)
+
+
+def optimiser_that_counts(wrap: Wrap) -> Any:
+    return trained(wrap, Counting)
+
+
+def options_that_are_read(wrap: Wrap) -> Any:
+    p = of(1).requires_grad_()
+    o = ag.optim.SGD([p], lr=0.5, weight_decay=0.1)
+    schedule = ag.optim.lr_scheduler.ExponentialLR(o, 0.5)
+    return changed_by(
+        wrap,
+        lambda x: [x * o.param_groups[0]["lr"], x * o.param_groups[0]["weight_decay"], x * schedule.get_last_lr()[0]],
+        lambda: o.param_groups[0].update(lr=0.25),
+        lambda: o.param_groups[0].update(weight_decay=0.2),
+        lambda: schedule.step(),
+    )
+
+
+def options_that_are_assigned(wrap: Wrap) -> Any:
+    p = of(1).requires_grad_()
+    o = ag.optim.SGD([p], lr=0.1)
+
+    def step(x: ag.Tensor, lr: float) -> ag.Tensor:
+        for g in o.param_groups:
+            g["lr"] = lr
+        o.zero_grad()
+        loss = (p * x).sum()
+        loss.backward()
+        o.step()
+        return loss
+
+    step = wrap(step)
+    return [(seen(step(of(1), lr)), seen(p), o.param_groups[0]["lr"]) for lr in (0.1, 0.1, 0.1, 0.2, 0.2, 0.1, 0.1)]
+
+
+def optimiser_made_inside(wrap: Wrap) -> Any:
+    p = of(1).requires_grad_()
+
+    def step(x: ag.Tensor) -> ag.Tensor:
+        o = ag.optim.Adam([p], lr=0.1)
+        o.zero_grad()
+        loss = (p * p * x).sum()
+        loss.backward()
+        o.step()
+        return loss
+
+    step = wrap(step)
+    return [(seen(step(of(i + 1))), seen(p)) for i in range(5)]
+
+
 REPLAYED = [
     cheap_result_written_to, every_use_computed_again, second_derivative_of_some_inputs,
     argument_written_beside_a_variable,
     attribute_only_stored, global_only_stored, order_of_keys, order_of_a_table, keys_that_are_no_source,
     behind_a_decorator, dropout_behind_a_decorator, method_behind_a_decorator, objects_with_a_getattr,
+    attribute_of_the_object_over_that_of_its_class, attribute_asked_for, global_that_comes_to_be, class_of_an_object, state_with_a_history, optimiser_of_the_user, options_that_are_read, attribute_set_inside, options_that_are_assigned,
 ]  # fmt: skip
 RUN_AS_WRITTEN = [
     keys_of_an_argument_that_are_no_source, queue_that_is_rotated, entry_of_a_long_list,
+    attribute_set_and_deleted_inside, optimiser_that_counts, optimiser_made_inside,
 ]  # fmt: skip
 
 
