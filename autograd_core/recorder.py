@@ -160,14 +160,18 @@ class Recorder:
 
     def _refuse_read(self, kernel: Callable[..., Any]) -> Callable[..., Any]:
         def to_host(x: Array) -> Any:
-            if not self._allow_reads and not self._inside and self._is_mine():
-                raise RuntimeError(
-                    f"a value was read on the host while a step was recorded, at {user_line()}. A replay cannot follow "
-                    "what Python decides from it: keep it in a tensor, or read it after the step"
-                )
+            if not self._inside and self._is_mine():
+                self._refuse_value()
             return kernel(x)
 
         return to_host
+
+    def _refuse_value(self) -> None:
+        if not self._allow_reads:
+            raise RuntimeError(
+                f"a value was read on the host while a step was recorded, at {user_line()}. A replay cannot follow "
+                "what Python decides from it: keep it in a tensor, or read it after the step"
+            )
 
     def _note(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], result: Any) -> None:
         if name == "as_array" and result is args[0]:
@@ -277,6 +281,12 @@ def note_optimizer(optimizer: Any) -> None:
     """Say that `optimizer` makes a step in the recordings of this thread, which depend on its options."""
     for tape in _mine():
         tape._note_optimizer(optimizer)
+
+
+def note_value_read() -> None:
+    """Say that what this thread does next depends on values, as a read on the host would."""
+    for tape in _mine():
+        tape._refuse_value()
 
 
 def add_guard(guard: Callable[[], None]) -> None:

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from typing import Any
 
-from autograd_core import devices, dtypes, modes, primitive, random
+from autograd_core import primitive, random
 from autograd_core.compiler import signature
 from autograd_core.compiler.backward import Backward, NoGraph, Template, dead_node, engine_edge, is_spent
 from autograd_core.compiler.calls import reads, results
 from autograd_core.compiler.capture import Recording, Tape, plan_of
-from autograd_core.compiler.conditions import changes, conditions
+from autograd_core.compiler.conditions import changes, conditions, modes_conditions
 from autograd_core.compiler.entry import Entry, is_fresh
 from autograd_core.compiler.guards import Walk
 from autograd_core.compiler.places import Names, by_identity
 from autograd_core.compiler.plan import ARGUMENT, CONSTANT, LIVE, MADE, Plan
-from autograd_core.compiler.signature import Argument, is_plain
+from autograd_core.compiler.signature import Given, is_plain
 from autograd_core.primitive import edge_of
 from autograd_core.tensor import Tensor
 
@@ -31,15 +30,15 @@ class Builder:
     """Makes an `Entry` of a recording. Raises `Problem`."""
 
     def __init__(
-        self, name: str, arguments: list[Argument], shape: list[str], names: Names, before: Walk, after: Walk,
-        recording: Recording, optimise: Optimise,
+        self, name: str, given: Given, names: Names, before: Walk, after: Walk, recording: Recording,
+        optimise: Optimise,
     ) -> None:  # fmt: skip
         assert recording.tape is not None
-        self.name, self.arguments, self.shape, self.names = name, arguments, shape, names
+        self.name, self.given, self.names = name, given, names
         self.before, self.after, self.recording, self.optimise = before, after, recording, optimise
         self.tape: Tape = recording.tape
         self.backend = self.tape.backend
-        self.tensors = [a for a in arguments if isinstance(a.value, Tensor)]
+        self.tensors = [a for a in given.leaves if isinstance(a.value, Tensor)]
         self.local = {id(a.value): f"x{i}" for i, a in reversed(list(enumerate(self.tensors)))}
         self.outputs: list[int] = []  # Slots that the plan returns.
         self.effects: list[str] = []
@@ -203,6 +202,10 @@ class Builder:
             raise Problem(
                 "it returns a tensor with a .grad of its own, as retain_grad() gives; return the .grad itself"
             )
+        if self.tape.slots[self.tape.slots[slot].base].kind != MADE:
+            # A change of it would have to reach the history of its base.
+            if t._node is not None if t._base is None else t._base.requires_grad:
+                raise Problem("it returns or keeps a view of an argument or parameter that requires grad; clone() it")
         made = f"wrap({self._output(slot)}, backend)"
         if t._inference:
             return f"inference({made})"
@@ -222,6 +225,10 @@ class Builder:
             return self._result_tensor(value)
         if is_plain(value):
             return self.names.add(value, "c")
+        if value.__class__ in (list, dict):  # The same object again, if it was there before.
+            known = self.given.containers.get(id(value)) or self.after.container(value)
+            if known:
+                return known
         if value.__class__ is list:
             return f"[{', '.join(self._expression(item) for item in value)}]"
         if value.__class__ is tuple:
@@ -352,8 +359,8 @@ class Builder:
         kept: list[str], template: Template | None,
     ) -> None:  # fmt: skip
         arrays = self._argument_conditions()
-        used = {id(slot.array) for slot in plan.slots if slot.kind == LIVE}
-        self.guards[:0] = self._modes()
+        used = {id(plan.slots[k].array) for k, source in live if source is not None}
+        self.guards[:0] = modes_conditions(self.names)
         self.guards += conditions(self.after, self.changing, used, self.names)
         entry.conditions = _distinct(self.guards)
         read = [(k, source) for k, source in live if source is not None]
@@ -407,8 +414,8 @@ class Builder:
         add = self.names.add
         given: dict[int, str] = {}  # Of tensors, by id.
         arrays: dict[int, str] = {}
-        found = [(text, "the number or structure of the arguments") for text in self.shape]
-        for argument in self.arguments:
+        found = [(text, "the number or structure of the arguments") for text in self.given.shape]
+        for argument in self.given.leaves:
             value, name, expr = argument.value, argument.name, argument.expr
             if not isinstance(value, Tensor):
                 constant = add(value, "c")
@@ -422,12 +429,13 @@ class Builder:
             found += [(text, name) for text in signature.tensor_conditions(known, value, add)]
             if id(value._data) in arrays:
                 found.append((f"{known}_data is {arrays[id(value._data)]}", f"{name} and another argument"))
-            elif value.requires_grad:
-                found += [(f"{known} is not {x}", "which arguments are the same") for x in given.values()]
             if value._requires_grad and not self._is_differentiable():
                 found.append((f"{known}._hooks is None and {known}._post_hooks is None", f"the hooks of {name}"))
             given[id(value)] = known
             arrays.setdefault(id(value._data), f"{known}_data")
+        if len(given) > 1:
+            text = f"len({{{', '.join(f'id({x})' for x in given.values())}}}) == {len(given)}"
+            found.append((text if len(given) > 2 else " is not ".join(given.values()), "which arguments are the same"))
         self.guards[:0] = found
         return list(arrays.values())
 
@@ -444,41 +452,6 @@ class Builder:
             pick = f"h{i} = pick_node(backend, n, {i}, {len(template.shapes)}, {shape!r})"
             lines.append(pick if several else "h0 = n")
         return lines
-
-    def _modes(self) -> list[tuple[str, str]]:
-        """Conditions on what is set for the thread or the process."""
-        add = self.names.add
-        state, counter = add(modes.state, "state"), add(modes, "modes")
-        now = modes.state.grad, modes.state.inference, False
-        text = f"({state}.grad, {state}.inference, {state}.anomaly) == {now}"
-        if now == (True, False, False):  # As when nothing deviates from the default.
-            text = f"(not {counter}.overrides or {text})"
-        current, chosen = devices._default.current, add(devices._default, "chosen")
-        device = f"{chosen}.current == {add(current, 'device')}"
-        if current is None:
-            process = f"{add(devices, 'devices')}._process_default"
-            device = f"{process} is {add(devices._process_default, 'device')} and {chosen}.current is None"
-        return [
-            (text, "no_grad or inference_mode"),
-            (f"{add(dtypes, 'dtypes')}._default is {add(dtypes._default, 'dtype')}", "the default dtype"),
-            (device, "the default device"),
-            (f"{add(autocast, 'autocast')}() == {autocast()!r}", "autocast"),
-            (f"not {add(profiling, 'profiling')}()", "a profile"),
-        ]
-
-
-def autocast() -> tuple[tuple[str, str], ...]:
-    """The kinds of device that autocast is on for in this thread, with its dtypes."""
-    state = sys.modules.get("autograd_core.amp.state")
-    if state is None or not state.state.active:
-        return ()
-    return tuple((kind, str(dtype)) for kind, dtype in state.state.active.items())
-
-
-def profiling() -> bool:
-    """Whether a profile is being made, which is to see the calls one by one."""
-    profiler = sys.modules.get("autograd_core.profiler")
-    return profiler is not None and profiler._active is not None
 
 
 def _joined(texts: list[str], word: str) -> list[str]:

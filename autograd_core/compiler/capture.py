@@ -42,6 +42,7 @@ class Tape(Recorder):
         self.slots: list[Slot] = []
         self.problems: list[str] = []
         self.optimizers: list[Any] = []
+        self.failed = ""  # The call that raised, if one did: a function that returns all the same has caught it.
         self._strict = strict
         self._watches: list[Any] = []  # Weak references: an id means nothing once its array is gone.
         self._owners: dict[int, int] = {}  # id of the array that owns memory -> the first slot seen in it.
@@ -89,13 +90,16 @@ class Tape(Recorder):
         if optimizer not in self.optimizers:
             self.optimizers.append(optimizer)
 
-    def _refuse_read(self, kernel: Callable[..., Any]) -> Callable[..., Any]:
-        def to_host(x: Array) -> Any:
-            if not self._inside and self._is_mine():
-                self._refuse_value()
-            return kernel(x)
+    def _recorded(self, name: str, kernel: Callable[..., Any]) -> Callable[..., Any]:
+        def watched(*args: Any, **kwargs: Any) -> Any:
+            try:
+                return kernel(*args, **kwargs)
+            except Exception as error:
+                if self._is_mine():
+                    self.failed = self.failed or f"{name} raises {type(error).__name__}, at {user_line()}"
+                raise
 
-        return to_host
+        return super()._recorded(name, watched)
 
     def _refuse_value(self) -> None:
         self.refuse(
@@ -196,6 +200,9 @@ def record(function: Callable[[], Any], strict: bool) -> Recording:
         found.tapes = [stack.enter_context(Tape(backend, strict)) for backend in list(devices._backends.values())]
         stack.enter_context(_noting_gradients(found))
         found.result = function()
+        for tape in found.tapes:
+            if tape.failed:
+                tape.refuse(f"{tape.failed}, which it catches: whether it does depends on values")
     for tape in found.tapes:
         found.problems += tape.problems
     if sum(bool(tape.calls) for tape in found.tapes) > 1:

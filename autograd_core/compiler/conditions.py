@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from typing import Any
 
+from autograd_core import devices, dtypes, modes
 from autograd_core.compiler.guards import Walk
 from autograd_core.compiler.places import Names, Place, by_identity
 from autograd_core.compiler.signature import history_conditions, is_plain, same
@@ -55,6 +57,8 @@ def _tensor_conditions(
         known = names.add(t, "t")
         yield f"{expr} is {known}", name
         yield f"{known}._requires_grad is {t._requires_grad}", f"{name}.requires_grad"
+        if id(t._data) not in used:
+            yield from _kind(known, t, names, name)
         return
     yield f"{expr}.__class__ is {kind}", name
     try:
@@ -66,7 +70,17 @@ def _tensor_conditions(
     else:
         yield f"{expr}._node is None and {expr}._requires_grad is False", f"{name}.requires_grad"
     if id(array) not in used:
-        yield f"{expr}._data.shape == {tuple(array.shape)!r}", f"the shape of {name}"
+        yield from _kind(expr, t, names, name)
+
+
+def _kind(expr: str, t: Tensor, names: Names, name: str) -> Iterator[tuple[str, str]]:
+    """The conditions on a tensor that no call uses: code may still ask for its shape, dtype, layout or device."""
+    array = t._data
+    dtype = names.add(array.dtype, "dtype")
+    layout = f"{tuple(array.shape)!r}, {tuple(array.strides)!r}"
+    text = f"({expr}._data.shape, {expr}._data.strides, {expr}._data.dtype) == ({layout}, {dtype})"
+    yield text, f"the shape or dtype of {name}"
+    yield f"{expr}._backend is {names.add(t._backend, 'backend')}", f"the device of {name}"
 
 
 def changes(before: Walk, after: Walk) -> Iterator[tuple[Place, Any]]:
@@ -79,3 +93,39 @@ def changes(before: Walk, after: Walk) -> Iterator[tuple[Place, Any]]:
         if was is now or (is_plain(now) and same(was, now)):
             continue
         yield place, was
+
+
+def modes_conditions(names: Names) -> list[tuple[str, str]]:
+    """Conditions on what is set for the thread or the process."""
+    add = names.add
+    state, counter = add(modes.state, "state"), add(modes, "modes")
+    now = modes.state.grad, modes.state.inference, False
+    text = f"({state}.grad, {state}.inference, {state}.anomaly) == {now}"
+    if now == (True, False, False):  # As when nothing deviates from the default.
+        text = f"(not {counter}.overrides or {text})"
+    current, chosen = devices._default.current, add(devices._default, "chosen")
+    device = f"{chosen}.current == {add(current, 'device')}"
+    if current is None:
+        process = f"{add(devices, 'devices')}._process_default"
+        device = f"{process} is {add(devices._process_default, 'device')} and {chosen}.current is None"
+    return [
+        (text, "no_grad or inference_mode"),
+        (f"{add(dtypes, 'dtypes')}._default is {add(dtypes._default, 'dtype')}", "the default dtype"),
+        (device, "the default device"),
+        (f"{add(autocast, 'autocast')}() == {autocast()!r}", "autocast"),
+        (f"not {add(profiling, 'profiling')}()", "a profile"),
+    ]
+
+
+def autocast() -> tuple[tuple[str, str], ...]:
+    """The kinds of device that autocast is on for in this thread, with its dtypes."""
+    state = sys.modules.get("autograd_core.amp.state")
+    if state is None or not state.state.active:
+        return ()
+    return tuple((kind, str(dtype)) for kind, dtype in state.state.active.items())
+
+
+def profiling() -> bool:
+    """Whether a profile is being made, which is to see the calls one by one."""
+    profiler = sys.modules.get("autograd_core.profiler")
+    return profiler is not None and profiler._active is not None

@@ -12,15 +12,16 @@ from collections.abc import Callable
 from typing import Any
 
 from autograd_core import modes, recorder
-from autograd_core.compiler.builder import Builder, Problem, autocast, profiling
+from autograd_core.compiler.builder import Builder, Problem
 from autograd_core.compiler.capture import CompileError, record
 from autograd_core.compiler.checking import checked
+from autograd_core.compiler.conditions import autocast, profiling
 from autograd_core.compiler.entry import MISS, Entry
 from autograd_core.compiler.guards import Walk
 from autograd_core.compiler.optimize import optimize
 from autograd_core.compiler.places import Names
 from autograd_core.compiler.plan import Plan
-from autograd_core.compiler.signature import Argument, Unsuitable, arguments, differences, parameter_names
+from autograd_core.compiler.signature import Given, Unsuitable, arguments, differences, parameter_names
 from autograd_core.userline import warn_user
 
 _MOST_NOTICES = 8
@@ -137,11 +138,11 @@ class Compiled:
         if recorder.recording or recorder.watches or modes.state.anomaly or profiling():
             return function(*args, **kwargs)
         try:
-            given, shape = arguments(self._parameters, args, kwargs)
+            given = arguments(self._parameters, args, kwargs)
         except Unsuitable as error:
             self._cannot(str(error), "arguments", CompileError if self.fullgraph else None)
             return function(*args, **kwargs)
-        described = {argument.name: argument.describe() for argument in given}
+        described = {argument.name: argument.describe() for argument in given.leaves}
         if len(self._eager) + len(self._doubts) > _MOST_KEYS:
             self._eager.clear()
             self._doubts.clear()
@@ -151,14 +152,18 @@ class Compiled:
         if not _one_at_a_time.acquire(blocking=False):
             return function(*args, **kwargs)
         try:
-            return self._record(args, kwargs, given, shape, described, key)
+            return self._record(args, kwargs, given, described, key)
         finally:
             _one_at_a_time.release()
 
     def _record(
-        self, args: tuple[Any, ...], kwargs: dict[str, Any], given: list[Argument], shape: list[str],
-        described: dict[str, tuple[Any, ...]], key: Any,
-    ) -> Any:  # fmt: skip
+        self,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        given: Given,
+        described: dict[str, tuple[Any, ...]],
+        key: Any,
+    ) -> Any:
         function = self.function
         with self._lock:
             if autocast():
@@ -179,8 +184,10 @@ class Compiled:
             after = Walk(function, names)
             for optimizer in recording.tape.optimizers:
                 after.also(optimizer, type(optimizer).__name__)
-            builder = Builder(self.name, given, shape, names, before, after, recording, self._optimise)
+            builder = Builder(self.name, given, names, before, after, recording, self._optimise)
             try:
+                if given.has_changed(self._parameters, args, kwargs):
+                    raise Problem("it changes a list or dict that it is given; return what is new, or change a copy")
                 entry = builder.build(described)
             except Problem as problem:
                 return self._object(key, str(problem), recording.result)

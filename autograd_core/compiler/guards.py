@@ -65,6 +65,10 @@ class Walk:
             self._follow(value, self.names.add(value, "o"), name)
             self._follow_objects()
 
+    def container(self, value: Any) -> str:
+        """The source that reads a list or dict that a place keeps."""
+        return self._first.get(id(value), "") if self._seen.get(id(value)) is value else ""
+
     # -- places -----------------------------------------------------------------------------------------
 
     def _put(self, value: Any, expr: str, name: str, store: str | None = None) -> None:

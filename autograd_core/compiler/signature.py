@@ -61,21 +61,44 @@ class Argument:
         )  # fmt: skip
 
 
+class Given:
+    """The arguments of a call: see `arguments`."""
+
+    def __init__(self) -> None:
+        self.leaves: list[Argument] = []
+        self.shape: list[str] = []  # The conditions (source) on the lists, tuples and dicts around them.
+        self.containers: dict[int, str] = {}  # id of a list or dict -> the source that reads it.
+
+    def has_changed(self, names: list[str], args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+        """Whether the lists and dicts hold other things than before."""
+        try:
+            now = arguments(names, args, kwargs)
+        except Unsuitable:
+            return True
+        if now.shape != self.shape:
+            return True
+        pairs = zip(self.leaves, now.leaves, strict=True)
+        return any(a.value is not b.value and not (is_plain(a.value) and same(a.value, b.value)) for a, b in pairs)
+
+
 class Unsuitable(TypeError):
     """An argument that no plan can depend on."""
 
 
-def arguments(names: list[str], args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[list[Argument], list[str]]:
-    """The arguments of a call, and the conditions (source) on the lists, tuples and dicts around them.
+def arguments(names: list[str], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Given:
+    """The arguments of a call, and the conditions on the lists, tuples and dicts around them.
 
     names: of the positional parameters. Raises `Unsuitable` for what is neither tensor nor plain value, nor a list,
     tuple or dict of such.
     """
-    found: list[Argument] = []
-    shape = [f"len(args) == {len(args)}", has_keys("kwargs", kwargs) if kwargs else "not kwargs"]
+    given = Given()
+    found, shape = given.leaves, given.shape
+    shape += [f"len(args) == {len(args)}", has_keys("kwargs", kwargs) if kwargs else "not kwargs"]
 
     def visit(value: Any, expr: str, name: str) -> None:
         cls = value.__class__
+        if cls in (list, dict):
+            given.containers[id(value)] = expr
         if isinstance(value, Tensor) or is_plain(value):
             found.append(Argument(expr, name, value))
         elif cls is dict:
@@ -100,7 +123,7 @@ def arguments(names: list[str], args: tuple[Any, ...], kwargs: dict[str, Any]) -
         visit(value, f"args[{i}]", names[i] if i < len(names) else f"argument {i}")
     for key, value in kwargs.items():
         visit(value, f"kwargs[{key!r}]", key)
-    return found, shape
+    return given
 
 
 def _unsuitable(name: str, value: Any) -> str:

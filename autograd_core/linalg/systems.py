@@ -9,7 +9,7 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from autograd_core import dtypes
+from autograd_core import dtypes, recorder
 from autograd_core.backends.matrices import LinAlgError
 from autograd_core.linalg.checks import expanded, identity, matrices, rows_in_order, square, transposed
 from autograd_core.ops import elementwise as e
@@ -128,6 +128,8 @@ def without_errors(function: Callable[[Tensor], Tensor], A: Tensor, check_errors
     """`function(A)`, NaN for the matrices for which it fails; and for each the order at which it does, else 0."""
     batch = A._data.shape[:-2]
     info = A.new_zeros(batch, dtype=dtypes.int32)
+    if recorder.recording:
+        recorder.note_value_read()  # Whether it fails.
     try:
         return function(A), info
     except LinAlgError as error:
@@ -205,6 +207,8 @@ def solve_ex(A: Tensor, B: Tensor, *, left: bool = True, check_errors: bool = Fa
     >>> ag.linalg.solve_ex(ag.eye(2), ag.ones(2)).info
     tensor(0, dtype=ag.int32)
     """
+    if recorder.recording:
+        recorder.note_value_read()  # Whether it fails.
     try:
         return ResultAndInfo(solve(A, B, left=left), A.new_zeros(A._data.shape[:-2], dtype=dtypes.int32))
     except LinAlgError:
