@@ -335,7 +335,8 @@ def _dice() -> dict[str, str]:
     found = {"Python's `random`": str(hash(random.getstate()))}
     numpy = sys.modules.get("numpy.random")
     if numpy is not None:
-        found["NumPy's `random`"] = str(numpy.get_state(legacy=False)["state"]["pos"])
+        state = numpy.get_state(legacy=False)["state"]
+        found["NumPy's `random`"] = str((state["pos"], hash(state["key"].tobytes())))
     return found
 
 

@@ -12,6 +12,7 @@ import collections
 import copy
 import functools
 import inspect
+import random
 import sys
 import types
 from collections.abc import Iterator
@@ -29,10 +30,13 @@ from autograd_core.tensor import Tensor
 _LIMIT = 100_000  # Places.
 _MANY = 64  # Plain values in one list or dict: from here on compared at once.
 _SMALL = 4096  # Bytes of an array of the host that may be compared at every call.
+_CONTAINERS = (dict, list, tuple, set, bytearray, collections.deque)
+_BUILTIN_METHODS = (types.BuiltinMethodType, types.MethodWrapperType)
 _MEMOISED = type(functools.lru_cache(len))
 _CALLED = (types.FunctionType, types.MethodType, functools.partial, Module)  # What a library may call for the user.
 _SLOT = type(type("", (), {"__slots__": ("slot",)}).__dict__["slot"])
 _ENTRIES = ("forward", "step", "_update", "get_last_lr")  # What the library calls of the user's classes.
+_OF_A_TENSOR = frozenset({"_grad", "_hooks", "_post_hooks", "_inference"})
 _OF_AN_OPTIMIZER = frozenset(
     {"param_groups", "state", "defaults", "_lives", "_pre_hooks", "_post_hooks", "_opt_called"}
 )
@@ -119,9 +123,14 @@ class Walk:
         if isinstance(value, type):
             self._class(value, name)
             return
-        if cls is dict or cls.__name__ in ("OrderedDict", "defaultdict"):
+        if isinstance(value, _CONTAINERS) and cls.__module__ not in ("builtins", "collections"):
+            self._object(value, name)
+            self._class(cls, name)
+        if isinstance(value, dict):
             self._dict(value, expr, name)
         elif isinstance(value, list | tuple):
+            self._sequence(value, expr, name)
+        elif isinstance(value, collections.deque) and not all(is_plain(item) for item in value):
             self._sequence(value, expr, name)
         elif cls is types.FunctionType:
             self._function(value, name)
@@ -129,6 +138,13 @@ class Walk:
             method = self.names.add(value, "f")
             self._put(value.__self__, f"{method}.__self__", name.rpartition(".")[0] or name)
             self._put(value.__func__, f"{method}.__func__", name)
+        elif cls in _BUILTIN_METHODS:  # Such as the append of a list.
+            if not isinstance(value.__self__, types.ModuleType | type | None):
+                self._put(value.__self__, f"{self.names.add(value, 'f')}.__self__", name)
+        elif isinstance(value, random.Random):
+            self._once(hash(value.getstate()), expr, f"the state of {name}")
+        elif hasattr(cls, "bit_generator"):  # NumPy's.
+            self._once(repr(value.bit_generator.state), expr, f"the state of {name}")
         elif cls is functools.partial:
             partial = self.names.add(value, "f")
             for attribute in ("func", "args", "keywords"):
@@ -146,7 +162,7 @@ class Walk:
             self._module(value, name)
         elif isinstance(value, Optimizer):
             self._optimizer(value, name)
-        elif cls in (set, bytearray, collections.deque) or hasattr(cls, "tobytes"):
+        elif isinstance(value, set | bytearray | collections.deque) or hasattr(cls, "tobytes"):
             self._contents(value, expr, name)
         else:
             self._object(value, name)
@@ -174,6 +190,10 @@ class Walk:
             if all(is_plain(item) for item in value):
                 self._hold(f"{expr} == {self.names.add(copy.copy(value), 'c')}", name)
                 self._once(frozenset(value) if isinstance(value, set) else tuple(value), expr, name)
+            else:
+                for item in value:
+                    self._follow(item, self.names.add(item, "o"), name)
+                self._hold(f"set(map(id, {expr})) == {set(map(id, value))}", name)
         elif (size := value.nbytes if hasattr(value, "nbytes") else len(value.tobytes())) <= _SMALL:
             self._hold(f"{expr}.tobytes() == {self.names.add(value.tobytes(), 'c')}", name)
             self._once(value.tobytes(), expr, name)
@@ -239,6 +259,8 @@ class Walk:
         if id(t) in self._seen:
             return
         self._seen[id(t)] = t
+        store = f"{expr}.{{}} = {{{{}}}}"
+        self.owners[f"tensor {id(t)}"] = Owner(lambda: t.__dict__, "", f"{expr}.{{}}", store, f"{name}.", _OF_A_TENSOR)
         if by_identity(t):
             self.trained[id(t)] = t, array, name
             grad = t._grad
@@ -250,12 +272,12 @@ class Walk:
     def _dict(self, value: dict[Any, Any], expr: str, name: str) -> None:
         if len(value) > _MANY and all(is_plain(key) and is_plain(item) for key, item in value.items()):
             self._count(value, expr, name)
-            items = list(value.items())
+            items = list(dict.items(value))
             self._hold(f"[*{expr}.items()] == {self.names.add(items, 'c')}", name)
             self._once(tuple(items), expr, name)
             return
         self._keys(value, expr, name)
-        for key, item in list(value.items()):
+        for key, item in list(dict.items(value)):
             known = repr(key) if is_literal(key) else self.names.add(key, "t" if isinstance(key, Tensor) else "o")
             text = key if isinstance(key, str) else known
             self._put(item, f"{expr}[{known}]", f"{name}[{text!r}]", f"{expr}[{known}] = {{}}")
@@ -274,6 +296,10 @@ class Walk:
             self._wrapped(f, name)
             return
         function = self.names.add(f, "f")
+        if not called:  # Of methods there are many, and rarely is one used so.
+            own, known = f.__dict__, self.names.add(f.__dict__, "d")
+            store = f"{known}[{{!r}}] = {{{{}}}}"
+            self.owners[known] = Owner(lambda: own, known, f"{known}[{{!r}}]", store, f"{name}.")
         self._put(f.__code__, f"{function}.__code__", name)
         if f.__defaults__:
             self._put(f.__defaults__, f"{function}.__defaults__", f"a default of {name}")

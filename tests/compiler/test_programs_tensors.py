@@ -163,8 +163,8 @@ REPLAYED = [
     container_returned, same_argument_twice, dtype_of_a_parameter, shape_and_layout_of_a_tensor,
 ]  # fmt: skip
 RUN_AS_WRITTEN = [
-    entry_of_an_argument_assigned, argument_appended_to, argument_reversed, whether_it_fails, failure_that_is_caught,
-    view_of_a_parameter, view_without_a_history,
+    entry_of_an_argument_assigned, argument_appended_to, argument_reversed, whether_it_fails,
+    failure_that_is_caught, view_of_a_parameter, view_without_a_history,
 ]  # fmt: skip
 
 
