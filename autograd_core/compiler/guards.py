@@ -319,8 +319,7 @@ class Walk:
         space = f"globals {used}"  # The same dict may be a module's that is followed as an object.
         if space not in self.owners:
             self.owners[space] = Owner(lambda: f.__globals__, used, f"{used}[{{!r}}]", f"{used}[{{!r}}] = {{{{}}}}", "")
-            self.owners[space].named = set()
-        self.owners[space].named |= named
+        self.owners[space].named = named | (self.owners[space].named or set())
         for key in sorted(named - f.__globals__.keys()):  # An import inside the function.
             if sys.modules.get(key) is not None:
                 self._follow(sys.modules[key], "", key)
