@@ -67,6 +67,8 @@ class Builder:
                 raise Problem(
                     f"its argument {argument.name} is also {known[1]}, which it reaches by itself; clone() it"
                 )
+            for key in sorted(self.after.named_of(argument.value)):
+                raise Problem(f"its argument {argument.name} has an attribute {key!r}; pass that as an argument, too")
             if argument.describe() != described[argument.name]:
                 raise Problem(f"it changes the history or the memory of its argument {argument.name}; change a clone()")
         for argument in self.tensors:
@@ -395,7 +397,9 @@ class Builder:
             lines.append("if not fresh(): return MISS")
         returns = f"({''.join(f'r{i}, ' for i in range(len(self.outputs)))}) = " if self.outputs else ""
         lines += self.released  # As in eager mode, before there are new ones.
-        lines.append(f"{returns}run({', '.join(arrays)})")
+        call = f"{returns}run({', '.join(arrays)})"
+        # Where nothing is changed before, the function itself can still go on from the error, and may catch it.
+        lines += [call] if written else ["try:", f"    {call}", "except LinAlgError:", "    return MISS"]
         if written:
             lines.append("mark_all(marks)")
         lines += [f"mark_mutated(backend, {x}, {self.name!r})" for x in changed]

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from autograd_core import storage
+from autograd_core.backends.matrices import LinAlgError
 from autograd_core.compiler.backward import Backward
 from autograd_core.compiler.plan import Plan
 from autograd_core.primitive import edge_of, make_node, pick_node
@@ -65,7 +66,8 @@ class Entry:
         """Make `attempt` of `source`, which names what `names` has. live: the slots whose arrays it reads each time."""
         backend = self._recorded.backend
         names.update(
-            __name__=__name__, MISS=MISS, wrap=wrap, inference=_inference, backend=backend, edge_of=edge_of,
+            __name__=__name__, MISS=MISS, LinAlgError=LinAlgError, wrap=wrap, inference=_inference, backend=backend,
+            edge_of=edge_of,
             make_node=make_node, pick_node=pick_node, bound=self.bound, written=self.written, marks=self.marks,
             mark_all=storage.mark_all, mark_mutated=storage.mark_mutated, owner=backend.storage_key,
             fresh=lambda: is_fresh(guards), rebind=lambda arrays: self._rebind(live, arrays),

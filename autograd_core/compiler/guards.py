@@ -165,6 +165,8 @@ class Walk:
         elif isinstance(value, set | bytearray | collections.deque) or hasattr(cls, "tobytes"):
             self._contents(value, expr, name)
         else:
+            if isinstance(value, collections.UserDict | collections.UserList | collections.ChainMap):
+                self._attributes |= {"data", "maps"}  # What their methods read.
             self._object(value, name)
             self._class(cls, name)
 
@@ -235,6 +237,10 @@ class Walk:
                 missing = frozenset(owner.followed(self._attributes) - owner.read().keys())
                 text = f"{owner.known}.keys().isdisjoint({self.names.add(missing, 'c')})"
                 yield text, f"what {owner.name.rstrip('.') or 'a module'} has"
+
+    def named_of(self, t: Tensor) -> set[str]:
+        """The user's attributes of a tensor that some code names."""
+        return self._attributes & t.__dict__.keys() - _OF_A_TENSOR
 
     def appeared(self, before: Walk) -> Iterator[str]:
         """The names that an object or a namespace has now and had not, or the other way round."""

@@ -218,6 +218,18 @@ def subclass_of_a_dict(wrap: Wrap) -> Any:
     )
 
 
+def dicts_of_the_standard_library(wrap: Wrap) -> Any:
+    user, chain = collections.UserDict(a=2.0), collections.ChainMap({"a": 2.0}, {"b": 3.0})
+    missing: dict[str, float] = collections.defaultdict(lambda: 2.0)
+    return changed_by(
+        wrap,
+        lambda x: x * user["a"] + chain["b"] * missing["a"],
+        lambda: user.update(a=3.0),
+        lambda: chain.update(b=4.0),
+        lambda: missing.update(a=5.0),
+    )
+
+
 def subclass_of_a_list(wrap: Wrap) -> Any:
     class Scales(list[float]):
         factor = 2.0
@@ -309,10 +321,10 @@ def generators_of_others(wrap: Wrap) -> Any:
 
 
 REPLAYED = [
-    behind_a_decorator, dropout_behind_a_decorator, method_behind_a_decorator, objects_with_a_getattr,
-    attribute_of_the_object_over_that_of_its_class, attribute_asked_for, global_that_comes_to_be,
-    attribute_set_inside, class_of_an_object, subclass_of_a_dict, subclass_of_a_list, attribute_of_a_function,
-    attribute_of_a_tensor, queue_of_tensors, set_of_objects,
+    dicts_of_the_standard_library, behind_a_decorator, dropout_behind_a_decorator, method_behind_a_decorator,
+    objects_with_a_getattr, attribute_of_the_object_over_that_of_its_class, attribute_asked_for,
+    global_that_comes_to_be, attribute_set_inside, class_of_an_object, subclass_of_a_dict, subclass_of_a_list,
+    attribute_of_a_function, attribute_of_a_tensor, queue_of_tensors, set_of_objects,
 ]  # fmt: skip
 RUN_AS_WRITTEN = [
     attribute_set_and_deleted_inside, method_of_a_list, count_of_a_function, count_of_a_tensor,

@@ -76,6 +76,16 @@ def same_argument_twice(wrap: Wrap) -> Any:
     return [seen(f(*t)) for t in calls] + [seen(g(a, *t)) for t in calls]
 
 
+def attribute_of_an_argument(wrap: Wrap) -> Any:
+    x = of(1)
+    f = wrap(lambda x: x * x.scale)
+    found = []
+    for i in range(4):
+        x.scale = float(i)  # type: ignore[attr-defined]
+        found.append(seen(f(x)))
+    return found
+
+
 # -- tensors that are only asked --------------------------------------------------------------------------
 
 
@@ -121,6 +131,17 @@ def failure_that_is_caught(wrap: Wrap) -> Any:
     return [seen(f(a)) for a in (BADLY, BADLY, WELL, BADLY)]
 
 
+def failure_that_comes_later(wrap: Wrap) -> Any:
+    def f(a: ag.Tensor) -> ag.Tensor:
+        try:
+            return ag.linalg.inv(a)
+        except ag.linalg.LinAlgError:
+            return a * 2
+
+    f = wrap(f)
+    return [seen(f(a)) for a in (WELL, WELL, BADLY, WELL, BADLY)]
+
+
 # -- views of what was there ------------------------------------------------------------------------------
 
 
@@ -160,11 +181,12 @@ def view_without_a_history(wrap: Wrap) -> Any:
 
 
 REPLAYED = [
-    container_returned, same_argument_twice, dtype_of_a_parameter, shape_and_layout_of_a_tensor,
+    failure_that_comes_later, container_returned, same_argument_twice, dtype_of_a_parameter,
+    shape_and_layout_of_a_tensor,
 ]  # fmt: skip
 RUN_AS_WRITTEN = [
-    entry_of_an_argument_assigned, argument_appended_to, argument_reversed, whether_it_fails,
-    failure_that_is_caught, view_of_a_parameter, view_without_a_history,
+    attribute_of_an_argument, entry_of_an_argument_assigned, argument_appended_to, argument_reversed,
+    whether_it_fails, failure_that_is_caught, view_of_a_parameter, view_without_a_history,
 ]  # fmt: skip
 
 
