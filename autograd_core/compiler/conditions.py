@@ -40,6 +40,7 @@ def conditions(walk: Walk, changing: dict[str, Any], used: set[int], names: Name
             yield f"{expr}.__class__ is {names.add(value.__class__, 'class_')}", place.name
         else:
             yield f"{expr} is {names.add(value, 'o')}", place.name
+    yield from walk.layers()
     yield from walk.absences()
 
 

@@ -12,6 +12,7 @@ import collections
 import copy
 import functools
 import inspect
+import itertools
 import random
 import sys
 import types
@@ -32,6 +33,7 @@ _MANY = 64  # Plain values in one list or dict: from here on compared at once.
 _SMALL = 4096  # Bytes of an array of the host that may be compared at every call.
 _CONTAINERS = (dict, list, tuple, set, bytearray, collections.deque)
 _BUILTIN_METHODS = (types.BuiltinMethodType, types.MethodWrapperType)
+_HEAP_TYPE = 1 << 9  # In the flags of a class that a `class` statement has made.
 _MEMOISED = type(functools.lru_cache(len))
 _CALLED = (types.FunctionType, types.MethodType, functools.partial, Module)  # What a library may call for the user.
 _SLOT = type(type("", (), {"__slots__": ("slot",)}).__dict__["slot"])
@@ -54,6 +56,7 @@ class Walk:
         self._attributes: set[str] = set()  # Names in the code that was seen: of objects, only these are followed.
         self.owners: dict[str, Owner] = {}  # Plain objects, classes, namespaces of modules.
         self._codes: list[tuple[str, types.CodeType]] = []  # What was seen, with the name it is called by ("": any).
+        self._modules: list[Any] = []
         self._options: list[tuple[str, Any, str, str]] = []  # Of optimisers, unguarded unless named: key and place.
         self.problems: list[str] = []
         self._seen: dict[int, Any] = {}
@@ -113,7 +116,7 @@ class Walk:
         if isinstance(value, Tensor):
             self._tensor(value, expr, name)
             return
-        if is_plain(value) and not isinstance(value, type):
+        if cls is types.CodeType or (is_plain(value) and not isinstance(value, type)):
             return
         if id(value) in self._seen:
             if cls in (list, tuple, dict) and self._first[id(value)] != expr:
@@ -230,6 +233,22 @@ class Walk:
                 found |= strings_in(code)
         return found
 
+    def layers(self) -> Iterator[tuple[str, str]]:
+        """The conditions that modules have the classes, attributes and members that they have, in this order."""
+        if self._modules:
+            add = self.names.add
+            dicts = [d for module in self._modules for d in (module.__dict__, *_stores(module))]
+            ordered = [d for module in self._modules for d in _stores(module) if len(d) > 1]
+            for text, now in (  # Of all at once: a condition for each would cost more than the rest.
+                (f"map(type, {add(self._modules, 'all')})", [type(module) for module in self._modules]),
+                (f"map(len, {add(dicts, 'all')})", [len(d) for d in dicts]),
+                (
+                    f"{add(itertools.chain.from_iterable, 'flat')}({add(ordered, 'all')})",
+                    [k for d in ordered for k in d],
+                ),
+            ):
+                yield f"[*{text}] == {add(now, 'c')}", "what the modules consist of"
+
     def absences(self) -> Iterator[tuple[str, str]]:
         """The conditions that names which were not found are still missing."""
         for owner in self.owners.values():
@@ -342,7 +361,8 @@ class Walk:
         """The attributes of a class that is the user's, and what its methods name."""
         for base in cls.__mro__:
             module = sys.modules.get(base.__module__)
-            if base is object or not is_users(getattr(module, "__file__", None) or "<input>", self._root):
+            made_in_c = not base.__flags__ & _HEAP_TYPE
+            if made_in_c or not is_users(getattr(module, "__file__", None) or "<input>", self._root):
                 continue
             self._seen[id(base)] = base
             self._attributes |= {"forward", "__call__"}
@@ -357,19 +377,9 @@ class Walk:
 
     def _module(self, module: Any, name: str) -> None:
         attributes = self.names.add(module.__dict__, "d")
-        kind = f"{self.names.add(module, 'o')}.__class__"
-        self.places[kind] = Place(kind, f"the class of {name}", module.__class__, None)
-        self._count(module.__dict__, attributes, name)
-        text = f"what {name} consists of"
-        stores = [module._parameters, module._modules, module._buffers]
-        self._once(tuple(tuple(store) for store in stores), f"members of {attributes}", text)
-        ordered = [store for store in stores if len(store) > 1]
-        for store in ordered:
-            self._keys(store, self.names.add(store, "d"), text)
-        others = [store for store in stores if len(store) <= 1]
-        together = " + ".join(f"len({self.names.add(store, 'd')})" for store in others)
-        if others:
-            self.places[together] = Place(together, text, sum(len(store) for store in others), None)
+        self._modules.append(module)
+        now = (module.__class__, len(module.__dict__), *(tuple(store) for store in _stores(module)))
+        self._once(now, f"members of {attributes}", f"what {name} consists of")
         for key, value in list(module.__dict__.items()):
             if key in ("_parameters", "_modules", "_buffers"):
                 store = self.names.add(value, "d")
@@ -425,3 +435,7 @@ class Walk:
             for key, value in values.items():
                 if isinstance(value, Tensor):
                     self.arrays.setdefault(id(value._data), (f"{where}[{key!r}]._data", f"{name}.state[...][{key!r}]"))
+
+
+def _stores(module: Any) -> tuple[dict[str, Any], ...]:
+    return module._parameters, module._modules, module._buffers

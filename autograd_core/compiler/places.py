@@ -9,7 +9,10 @@ from autograd_core.tensor import Tensor
 
 
 class Names:
-    """The objects that generated source names, each under one name."""
+    """The objects that generated source names, each under one name.
+
+    No prefix may be that of its local variables: x, l, b, r, y or h with a number.
+    """
 
     def __init__(self) -> None:
         self.table: dict[str, Any] = {}
