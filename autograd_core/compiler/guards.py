@@ -63,7 +63,8 @@ class Walk:
         self._first: dict[int, str] = {}  # id of a container -> the source that reads it.
         code = getattr(root, "__code__", None) or getattr(getattr(type(root), "forward", None), "__code__", None)
         self._root = code.co_filename if isinstance(code, types.CodeType) else ""
-        self._follow(root, names.add(root, "f"), getattr(root, "__name__", type(root).__name__))
+        self._name = getattr(root, "__name__", type(root).__name__)
+        self._follow(root, names.add(root, "f"), self._name)
         self._follow_objects()
 
     def also(self, value: Any, name: str) -> None:
@@ -118,6 +119,9 @@ class Walk:
             return
         if cls is types.CodeType or (is_plain(value) and not isinstance(value, type)):
             return
+        if is_users_function(value, self._root):
+            parts = name.split(".")  # Of an attribute, the last is what code names.
+            self._codes.append((parts[-1] if all(map(str.isidentifier, parts)) else "", value.__code__))
         if id(value) in self._seen:
             if cls in (list, tuple, dict) and self._first[id(value)] != expr:
                 self._hold(f"{expr} is {self._first[id(value)]}", name)  # What is in it is looked at there.
@@ -222,7 +226,7 @@ class Walk:
 
     def _strings(self) -> set[str]:
         """The strings in the code that the step can come to, going by names."""
-        called, seen, found = set(_ENTRIES), 0, set[str]()
+        called, seen, found = {*_ENTRIES, self._name}, 0, set[str]()
         rest = self._codes
         while seen != len(called):
             seen = len(called)
@@ -337,7 +341,8 @@ class Walk:
                 continue
             known = self.names.add(cell, "c")
             self._put(value, f"{known}.cell_contents", variable, f"{known}.cell_contents = {{}}")
-        self._codes.append((called, f.__code__))
+        if called:
+            self._codes.append((called, f.__code__))
         named, attributes = names_in(f.__code__)
         self._attributes |= attributes
         used = self.names.add(f.__globals__, "d")

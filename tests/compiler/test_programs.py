@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -304,3 +305,44 @@ RUN_AS_WRITTEN = [
 @pytest.mark.parametrize("program", [*REPLAYED, *RUN_AS_WRITTEN], ids=lambda p: p.__name__)
 def test_a_program_sees_what_it_sees_uncompiled(program: Program) -> None:
     hold(program, replayed=program in REPLAYED)
+
+
+def adjust(optimizer: Any, lr: float) -> None:
+    for group in optimizer.param_groups:
+        group["lr"] = lr
+
+
+class Trainer:
+    def __init__(self) -> None:
+        self.w = of(1).requires_grad_()
+        self.optimizer = ag.optim.SGD([self.w], lr=1.0)
+
+    def step(self, x: ag.Tensor) -> ag.Tensor:
+        self.optimizer.zero_grad()
+        loss = (self.w * x).square().sum()
+        loss.backward()
+        self.optimizer.step()
+        return loss
+
+    def fit(self, wrap: Wrap) -> Any:
+        step = wrap(self.step)
+        found = []
+        for i in range(6):
+            found.append(seen(step(of(1))))
+            adjust(self.optimizer, 0.1 / (i + 1))
+            self.halve()
+        return found
+
+    def halve(self) -> None:
+        self.optimizer.param_groups[0]["lr"] /= 2
+
+
+def test_an_option_that_only_other_code_names_is_read_by_one_recording() -> None:
+    made = []
+
+    def wrap(function: Callable[..., Any]) -> Any:
+        made.append(ag.compile(function, fullgraph=True, backend="aot_eager"))
+        return made[-1]
+
+    assert Trainer().fit(wrap) == Trainer().fit(lambda function: function)
+    assert len(made[0].entries) == 1
