@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from programs import Program, Wrap, changed_by, hold, of, seen
+from both_ways import Program, Wrap, changed_by, hold, of, seen
 
 import autograd_core as ag
 from autograd_core import nn

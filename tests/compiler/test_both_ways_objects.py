@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from programs import Box, Program, Wrap, changed_by, hold, of, seen
+from both_ways import Box, Program, Wrap, changed_by, hold, of, seen
 
 import autograd_core as ag
 from autograd_core import nn
