@@ -54,6 +54,7 @@ class Compiled:
         self._calls = 0
         name = getattr(function, "__name__", type(function).__name__)
         self.name = name if name.isidentifier() else "function"
+        self.attribute = ""  # Under which a class keeps it.
         self.entries: list[Entry] = []  # The one used last comes first.
         self._eager: dict[Any, str] = {}  # Of calls that cannot be replayed: why.
         self._doubts: dict[Any, str] = {}  # What the first recording of such a call objected to.
@@ -82,8 +83,14 @@ class Compiled:
         """As a method, compiled for each instance."""
         if instance is None:
             return self
-        bound = instance.__dict__[self.name] = self.anew(self.function.__get__(instance, owner))
+        name = self.attribute or self.name
+        bound = instance.__dict__.get(name)
+        if bound is None:
+            bound = instance.__dict__[name] = self.anew(self.function.__get__(instance, owner))
         return bound
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.attribute = self.attribute or name  # Of `fast = compile(slow)` in a class: not the function's name.
 
     def anew(self, function: Callable[..., Any]) -> Compiled:
         """`function` compiled with the same options."""

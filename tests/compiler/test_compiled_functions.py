@@ -124,6 +124,25 @@ class WithMethod:
 
 
 @pytest.mark.filterwarnings("ignore:ag.compile")
+def test_a_method_compiled_under_another_name_is_replayed() -> None:
+    class Scaled:
+        def __init__(self, factor: float) -> None:
+            self.factor = factor
+
+        def slow(self, x: Any) -> Any:
+            return x * self.factor
+
+        fast = ag.compile(slow)
+        nameless = ag.compile(lambda self, x: x + self.factor)
+
+    scaled, other = Scaled(3.0), Scaled(4.0)
+    for _ in range(4):
+        assert scaled.fast(ag.ones(2)).tolist() == [3.0, 3.0] and other.fast(ag.ones(2)).tolist() == [4.0, 4.0]
+        assert scaled.nameless(ag.ones(2)).tolist() == [4.0, 4.0]
+    assert len(scaled.fast.entries) == len(other.fast.entries) == len(scaled.nameless.entries) == 1
+    assert scaled.slow.__func__ is Scaled.slow
+
+
 def test_as_a_decorator_of_methods() -> None:
     a, b = WithMethod(2.0), WithMethod(3.0)
     for _ in range(3):
