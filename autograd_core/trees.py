@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from autograd_core.tensor import Tensor
+
 
 def leaves(tree: Any) -> list[Any]:
     """What is neither list, tuple nor dict in `tree`, in order."""
@@ -13,6 +15,11 @@ def leaves(tree: Any) -> list[Any]:
     if isinstance(tree, list | tuple):
         return [leaf for value in tree for leaf in leaves(value)]
     return [tree]
+
+
+def tensors_in(tree: Any) -> list[Tensor]:
+    """The tensors among the leaves of `tree`."""
+    return [leaf for leaf in leaves(tree) if isinstance(leaf, Tensor)]
 
 
 def rebuilt(tree: Any, new: Iterator[Any]) -> Any:

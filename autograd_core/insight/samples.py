@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from math import isfinite
 from typing import Any
@@ -11,6 +11,7 @@ import autograd_core as ag
 from autograd_core.engine import Node
 from autograd_core.nn import Module
 from autograd_core.tensor import Tensor
+from autograd_core.trees import tensors_in
 
 # The share of a sigmoid's or tanh's slope that is left where a unit counts as saturated: 5 % of the greatest.
 SATURATED_SLOPE = 0.05
@@ -79,18 +80,6 @@ class Sample:
 def layers_of(model: Module) -> dict[Module, str]:
     """Every module of `model` with its name; of a compiled one what was compiled, since hooks see that."""
     return {m.__dict__.get("_orig_mod", m): name or "(model)" for name, m in model.named_modules()}
-
-
-def tensors_in(value: Any) -> Iterator[Tensor]:
-    """The tensors in nested containers."""
-    if isinstance(value, Tensor):
-        yield value
-    elif isinstance(value, Mapping):
-        for item in value.values():
-            yield from tensors_in(item)
-    elif isinstance(value, list | tuple):
-        for item in value:
-            yield from tensors_in(item)
 
 
 def forward_graph(output: Any) -> list[Node]:

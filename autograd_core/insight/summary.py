@@ -10,12 +10,13 @@ from math import prod
 from typing import Any
 
 from autograd_core import modes
-from autograd_core.insight.samples import forward_graph, layers_of, tensors_in
+from autograd_core.insight.samples import forward_graph, layers_of
 from autograd_core.nn import Module
 from autograd_core.nn.hooks import forget_empty_tables
 from autograd_core.nn.parameter import _Uninitialized
 from autograd_core.recorder import Recorder, Ref
 from autograd_core.tensor import Tensor
+from autograd_core.trees import tensors_in
 
 Shape = tuple[int, ...]
 
@@ -114,10 +115,10 @@ def summary(model: Module, *inputs: Any, **kwargs: Any) -> Summary:
     rows = {module: LayerSummary(name, "") for module, name in names.items()}
     result = Summary(type(model).__name__)
     result.call = "" if inputs or kwargs else _wanted(model)
-    tensors = list(tensors_in((inputs, kwargs)))
+    given = tensors_in((inputs, kwargs))
     if not result.call:
         try:
-            output = _run(model, inputs, kwargs, rows, result, tensors)
+            output = _run(model, inputs, kwargs, rows, result, given)
             result.kept_for_backward = _kept_bytes(output, list(model.parameters()))
         except Exception:
             if inputs or kwargs:
@@ -141,15 +142,15 @@ def summary(model: Module, *inputs: Any, **kwargs: Any) -> Summary:
     result.trainable = sum(_numbers(p) for p in parameters if p.requires_grad)
     result.parameter_bytes = sum(p.dtype.itemsize * _numbers(p) for p in parameters)
     result.buffer_bytes = sum(b.dtype.itemsize * _numbers(b) for b in model.buffers())
-    result.input_bytes = sum(t.nbytes for t in tensors)
+    result.input_bytes = sum(t.nbytes for t in given)
     return result
 
 
 def _run(
-    model: Module, inputs: Any, kwargs: Any, rows: dict[Module, LayerSummary], result: Summary, tensors: list[Tensor]
+    model: Module, inputs: Any, kwargs: Any, rows: dict[Module, LayerSummary], result: Summary, given: list[Tensor]
 ) -> Any:
     """The model's output; calls, shapes and multiply-adds are noted in `rows`."""
-    backends = {t._backend for t in (*tensors, *model.parameters(), *model.buffers())}
+    backends = {t._backend for t in (*given, *model.parameters(), *model.buffers())}
     with ExitStack() as stack:
         stack.callback(forget_empty_tables, model)
         stack.enter_context(_evaluating(model))
@@ -211,7 +212,7 @@ def _count_calls(stack: ExitStack, module: Module, row: LayerSummary, tapes: lis
         del inner[depth:]
         inner[-1] += work
         if row.output_shape is None:
-            first = next(tensors_in(output), None)
+            first = next(iter(tensors_in(output)), None)
             row.output_shape = None if first is None else tuple(first.shape)
 
     stack.enter_context(module.register_forward_pre_hook(before))

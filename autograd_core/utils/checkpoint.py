@@ -9,7 +9,7 @@ gradients of gradients.
 """
 
 import weakref
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -19,6 +19,7 @@ from autograd_core.amp.autocast_mode import autocast_again
 from autograd_core.engine import Node, _check_saved
 from autograd_core.primitive import V, edge_of
 from autograd_core.random import default_generator
+from autograd_core.trees import tensors_in
 
 __all__ = ["CheckpointError", "checkpoint", "checkpoint_sequential", "noop_context_fn"]
 
@@ -127,7 +128,7 @@ class _Run:
         self._call: Any = (function, args, kwargs, context)
         self.autocast = autocast_again()
         self._check, self._debug = check, debug
-        self._tensors = tuple(_tensors((args, kwargs)))
+        self._tensors = tuple(tensors_in((args, kwargs)))
         for tensor in self._tensors:
             edge_of(tensor)  # A stale view makes its history anew now rather than inside the function.
         generators: Iterable[ag.Generator] = ()
@@ -220,23 +221,12 @@ def _set_states(states: list[tuple[Any, Any]]) -> None:
         generator._backend.copy_(generator.state, state)
 
 
-def _tensors(value: Any) -> Iterator["ag.Tensor"]:
-    if isinstance(value, ag.Tensor):
-        yield value
-    elif isinstance(value, dict):
-        for item in value.values():
-            yield from _tensors(item)
-    elif isinstance(value, tuple | list):
-        for item in value:
-            yield from _tensors(item)
-
-
 def _nodes(outputs: Any, begun: int) -> list[Node]:
     """The nodes made since `begun` that lead to `outputs` and saved something, in an order fixed by the graph.
 
     A custom `Function` keeps what it saved: its context belongs to the user.
     """
-    stack: list[Any] = [edge_of(tensor) for tensor in _tensors(outputs)]
+    stack: list[Any] = [edge_of(tensor) for tensor in tensors_in(outputs)]
     seen: set[Any] = set()
     found = []
     while stack:

@@ -120,25 +120,20 @@ def whether_it_fails(wrap: Wrap) -> Any:
     return [seen([f(a) for a in (WELL, WELL, BADLY, WELL)]) for f in map(wrap, functions)]
 
 
-def failure_that_is_caught(wrap: Wrap) -> Any:
-    def f(a: ag.Tensor) -> ag.Tensor:
-        try:
-            return ag.linalg.inv(a)
-        except ag.linalg.LinAlgError:
-            return a * 2
+def _inverse_or_twice(a: ag.Tensor) -> ag.Tensor:
+    try:
+        return ag.linalg.inv(a)
+    except ag.linalg.LinAlgError:
+        return a * 2
 
-    f = wrap(f)
+
+def failure_that_is_caught(wrap: Wrap) -> Any:
+    f = wrap(_inverse_or_twice)
     return [seen(f(a)) for a in (BADLY, BADLY, WELL, BADLY)]
 
 
 def failure_that_comes_later(wrap: Wrap) -> Any:
-    def f(a: ag.Tensor) -> ag.Tensor:
-        try:
-            return ag.linalg.inv(a)
-        except ag.linalg.LinAlgError:
-            return a * 2
-
-    f = wrap(f)
+    f = wrap(_inverse_or_twice)
     return [seen(f(a)) for a in (WELL, WELL, BADLY, WELL, BADLY)]
 
 
