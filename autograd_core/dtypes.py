@@ -139,6 +139,12 @@ def of_number(value: object) -> dtype:
     return int64 if isinstance(value, int) else _default
 
 
+def holds(d: dtype, value: int) -> bool:
+    """Whether the whole number `value` is in the range of the integer dtype `d`; true for other dtypes."""
+    limits = _LIMITS.get(d)
+    return limits is None or limits[0] <= value <= limits[1]
+
+
 def whole_number(value: Any, d: dtype, operation: str) -> Any:
     """The Python number `value` as one of the integer or bool dtype `d`. Raises RuntimeError if it has none."""
     if d.category == 0:
@@ -147,8 +153,7 @@ def whole_number(value: Any, d: dtype, operation: str) -> Any:
         value = int(value)
     if d is uint8 and isinstance(value, int) and -256 < value < 0:
         return value % 256  # As PyTorch: bytes wrap.
-    least, greatest = _LIMITS[d]
-    if isinstance(value, float) or not least <= value <= greatest:
+    if isinstance(value, float) or not holds(d, value):
         raise RuntimeError(f"{operation}: value {value} cannot be converted to {d} without overflow")
     return value
 

@@ -406,11 +406,6 @@ class _DoesNotFit(RuntimeError):
     """A number outside the range of a dtype."""
 
 
-def _in_range(value: int, native: Any) -> bool:
-    bits = native.itemsize * 8
-    return 0 <= value < 1 << bits if native.kind == "u" else -1 << bits - 1 <= value < 1 << bits - 1
-
-
 def number_like(value: Any, backend: Any, native: Any) -> Tensor:
     """A 0-d constant tensor for a Python number, shared between calls."""
     key: Any = (value, value.__class__, native, backend)
@@ -419,7 +414,7 @@ def number_like(value: Any, backend: Any, native: Any) -> Tensor:
     found = _constants.get(key)
     if found is None:
         try:
-            if native.kind in "iu" and not _in_range(value, native):
+            if not dtypes.holds(dtypes.from_native(native), value):
                 raise OverflowError
             array = backend.full((), value, native)
         except OverflowError:
