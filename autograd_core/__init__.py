@@ -48,8 +48,8 @@ from autograd_core.modes import is_grad_enabled as is_grad_enabled
 from autograd_core.modes import is_inference_mode_enabled as is_inference_mode_enabled
 from autograd_core.modes import no_grad as no_grad
 from autograd_core.modes import set_grad_enabled as set_grad_enabled
+from autograd_core.operands import result_type as result_type
 from autograd_core.ops import EXPORTED
-from autograd_core.primitive import result_type as result_type
 from autograd_core.random import Generator as Generator
 from autograd_core.random import get_rng_state as get_rng_state
 from autograd_core.random import initial_seed as initial_seed

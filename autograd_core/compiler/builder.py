@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from autograd_core import primitive, random
+from autograd_core import operands, random
 from autograd_core.compiler import signature
 from autograd_core.compiler.backward import Backward, NoGraph, Template, dead_node, engine_edge, is_spent
 from autograd_core.compiler.calls import reads, results
@@ -297,7 +297,7 @@ class Builder:
         """The live slots, each with the source that reads its array (None: always the same array)."""
         fixed = {id(live.buffer): "an option" for live in self.tape.lives}
         defaults = {id(g.state): g for g in random._defaults.values()}
-        constants = {id(t._data) for t in primitive._constants.values()}
+        constants = {id(t._data) for t in operands.constants.values()}
         named = {*plan.outputs, *(k for call in plan.calls for k in (*reads(call), *results(call)))}
         found: list[tuple[int, str | None]] = []
         for slot in plan.slots:

@@ -6,6 +6,7 @@ import builtins
 from typing import Any
 
 from autograd_core import dtypes
+from autograd_core.operands import result_type
 from autograd_core.ops.elementwise import (
     _floor_divide,
     _need_float,
@@ -37,7 +38,6 @@ from autograd_core.ops.elementwise import (
     trunc,
     where,
 )
-from autograd_core.primitive import result_type
 from autograd_core.tensor import Tensor
 
 

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 from autograd_core import inplace
-from autograd_core.primitive import V, device_error
+from autograd_core.operands import device_error
+from autograd_core.primitive import V
 from autograd_core.tensor import Tensor
 
 

@@ -11,19 +11,9 @@ import math
 from typing import Any
 
 from autograd_core import dtypes, modes
+from autograd_core.operands import broadcast_error, constant_like, promote_operands, result_type
 from autograd_core.ops.half import rule_in_float32
-from autograd_core.primitive import (
-    Primitive,
-    V,
-    binary,
-    broadcast_error,
-    constant_like,
-    predicate,
-    primitive,
-    promote_operands,
-    result_type,
-    unary,
-)
+from autograd_core.primitive import Primitive, V, binary, predicate, primitive, unary
 from autograd_core.tensor import Tensor, wrap
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from autograd_core import dtypes, modes, storage
+from autograd_core.operands import device_error
 from autograd_core.ops.checks import require_float, require_tensors
-from autograd_core.primitive import device_error, primitive
+from autograd_core.primitive import primitive
 from autograd_core.tensor import Tensor, wrap
 
 

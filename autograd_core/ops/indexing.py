@@ -7,10 +7,11 @@ from typing import Any
 
 from autograd_core import dtypes, interop, storage
 from autograd_core.inplace import check_writable, update, write
+from autograd_core.operands import constant_like
 from autograd_core.ops import elementwise as e
 from autograd_core.ops.gathering import _check_bounds
 from autograd_core.ops.shape import _slice
-from autograd_core.primitive import constant_like, primitive, unary
+from autograd_core.primitive import primitive, unary
 from autograd_core.tensor import Tensor, wrap
 
 

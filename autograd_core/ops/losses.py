@@ -9,8 +9,9 @@ import math
 from typing import Any
 
 from autograd_core import dtypes
+from autograd_core.operands import promote_operands
 from autograd_core.ops.checks import composite, require_float, require_same, require_tensors
-from autograd_core.primitive import V, binary, primitive, promote_operands, unary
+from autograd_core.primitive import V, binary, primitive, unary
 from autograd_core.tensor import Tensor, wrap
 
 _F: Any = V

@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from autograd_core import dtypes
+from autograd_core.operands import device_error
 from autograd_core.ops.checks import pair, require_float, require_tensors
 from autograd_core.ops.convolution import SIZES
 from autograd_core.ops.creation import zeros
 from autograd_core.ops.pooling import _avg
-from autograd_core.primitive import V, device_error
+from autograd_core.primitive import V
 from autograd_core.tensor import Tensor
 
 _F: Any = V

@@ -5,9 +5,10 @@ from __future__ import annotations
 import functools
 from typing import Any
 
+from autograd_core.operands import array_operand, device_error
 from autograd_core.ops import elementwise as e
 from autograd_core.ops.shape import _reshape
-from autograd_core.primitive import array_operand, binary, device_error
+from autograd_core.primitive import binary
 from autograd_core.tensor import Tensor
 
 

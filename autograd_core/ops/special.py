@@ -8,12 +8,13 @@ from typing import Any
 
 from autograd_core import dtypes
 from autograd_core.inplace import inplace
+from autograd_core.operands import result_type
 from autograd_core.ops import arithmetic
 from autograd_core.ops import elementwise as e
 from autograd_core.ops.activations import erf as erf
 from autograd_core.ops.half import rule_in_float32
 from autograd_core.ops.reductions import norm
-from autograd_core.primitive import binary, predicate, result_type, unary
+from autograd_core.primitive import binary, predicate, unary
 from autograd_core.tensor import Tensor, wrap
 
 Function = Callable[..., Tensor]

@@ -6,10 +6,11 @@ import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from autograd_core.operands import result_type
 from autograd_core.ops import elementwise as e
 from autograd_core.ops.checks import require_tensors
 from autograd_core.ops.special import as_float, erfc, lgamma, polygamma
-from autograd_core.primitive import apply_many, binary, primitive, result_type, unary
+from autograd_core.primitive import apply_many, binary, primitive, unary
 from autograd_core.tensor import Tensor
 
 Function = Callable[..., Tensor]
