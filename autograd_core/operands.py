@@ -41,7 +41,7 @@ def constant_like(value: Any, like: Tensor, d: Any) -> Tensor:
     """A 0-d constant of dtype `d` on the device of `like`; of integers, `new_full` says what does not fit."""
     if d.is_floating_point and type(value) in (int, float, bool):
         return number_like(value, like._backend, d.native)
-    return like.new_full((), value, dtype=d)  # type: ignore[attr-defined, no-any-return]
+    return like.new_full((), value, dtype=d)
 
 
 def numbers_to_tensors(name: str, x: Any, y: Any) -> tuple[Any, Any]:
@@ -78,7 +78,7 @@ def _beyond(name: str, value: int, tensor: Tensor, native: Any, last: bool) -> T
     if name == "div":
         return number_like(float(value), tensor._backend, wide)
     if name in ("maximum", "minimum") or (name == "pow" and last):  # Bounds and exponents are not wrapped.
-        return tensor.new_full((), value)  # type: ignore[attr-defined, no-any-return]
+        return tensor.new_full((), value)
     low = 0 if native.kind == "u" else -1 << native.itemsize * 8 - 1
     return number_like(
         (value - low) % (1 << native.itemsize * 8) + low, tensor._backend, native

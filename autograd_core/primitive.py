@@ -253,8 +253,8 @@ def primitive(
 
     def call(*args: Any) -> Tensor:
         if as_list:
-            return apply(p, tuple(args[0]), args[1:], as_list=True)  # type: ignore[no-any-return]
-        return apply(p, args[:inputs], args[inputs:])  # type: ignore[no-any-return]
+            return apply(p, tuple(args[0]), args[1:], as_list=True)
+        return apply(p, args[:inputs], args[inputs:])
 
     return _declare(p, call)
 

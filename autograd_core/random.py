@@ -305,7 +305,7 @@ def bernoulli(input: Tensor, p: float | None = None, *, generator: Generator | N
     if p is not None:
         return draw("bernoulli", generator, input._backend, input._data.shape, input._data.dtype, float(p))
     u = draw("uniform", generator, input._backend, input._data.shape, input._data.dtype, 0.0, 1.0)
-    return (u < input.detach()).to(input.dtype)  # type: ignore[no-any-return]
+    return (u < input.detach()).to(input.dtype)
 
 
 FUNCTIONS = ("rand", "randn", "randint", "randperm", "rand_like", "randn_like", "normal", "bernoulli")

@@ -446,7 +446,7 @@ class Tensor:
             if self._grad is not None and self._copies_grad:
                 found._grad = self._grad.__deepcopy__(memo)
             memo[id(self)] = found
-        return found  # type: ignore[no-any-return]
+        return found
 
     def __reduce_ex__(self, protocol: Any) -> Any:
         from autograd_core.pickling import reduce
@@ -491,7 +491,7 @@ class Tensor:
 def wrap(array: Any, backend: Any, edge: Any = None) -> Tensor:
     """A Tensor on a raw array. `edge`: its history, as `primitive.edge_of` gives it; a leaf stands for itself."""
     if edge is not None and edge.__class__ is not Node:
-        return edge  # type: ignore[no-any-return]
+        return edge
     t = _new(Tensor)
     t._data = array
     t._backend = backend

@@ -28,7 +28,7 @@ class _Functions:
     @staticmethod
     def maximum(x: Tensor, y: Any) -> Tensor:
         """Of a copy, since the kernels write the result back into `x`."""
-        return _F.maximum(x.clone(), y)  # type: ignore[attr-defined,no-any-return]
+        return _F.maximum(x.clone(), y)
 
 
 class Updates(OptimizerKernels):
@@ -37,8 +37,8 @@ class Updates(OptimizerKernels):
     xp = _Functions
 
     def _to(self, x: Tensor, dtype: Any) -> Tensor:
-        converted: Any = x.to(dtypes.float64 if dtype == "float64" else dtype)  # type: ignore[attr-defined]
-        return converted.clone() if converted is x else converted  # type: ignore[no-any-return]
+        converted: Any = x.to(dtypes.float64 if dtype == "float64" else dtype)
+        return converted.clone() if converted is x else converted
 
     def _flush(self, x: Tensor) -> None:
         """Denormal numbers stay: here speed is not what matters."""

@@ -193,11 +193,11 @@ class _Layer(Module):
         norm, drop = self._modules[f"norm{i}"], self._modules[f"dropout{i}"]
         assert norm is not None and drop is not None
         if self.norm_first:
-            return x + drop(block(norm(x)))  # type: ignore[no-any-return]
-        return norm(x + drop(block(x)))  # type: ignore[no-any-return]
+            return x + drop(block(norm(x)))
+        return norm(x + drop(block(x)))
 
     def _feed_forward(self, x: Tensor) -> Tensor:
-        return self.linear2(self.dropout(self.activation(self.linear1(x))))  # type: ignore[no-any-return]
+        return self.linear2(self.dropout(self.activation(self.linear1(x))))
 
 
 class TransformerEncoderLayer(_Layer):
@@ -220,7 +220,7 @@ class TransformerEncoderLayer(_Layer):
         is_causal: bool = False,
     ) -> Tensor:
         def attend(x: Tensor) -> Tensor:
-            return self.self_attn(x, x, x, src_key_padding_mask, False, src_mask, is_causal=is_causal)[0]  # type: ignore[no-any-return]
+            return self.self_attn(x, x, x, src_key_padding_mask, False, src_mask, is_causal=is_causal)[0]
 
         return self._residual(self._residual(src, 1, attend), 2, self._feed_forward)
 
@@ -252,11 +252,11 @@ class TransformerDecoderLayer(_Layer):
         memory_is_causal: bool = False,
     ) -> Tensor:
         def attend(x: Tensor) -> Tensor:
-            return self.self_attn(x, x, x, tgt_key_padding_mask, False, tgt_mask, is_causal=tgt_is_causal)[0]  # type: ignore[no-any-return]
+            return self.self_attn(x, x, x, tgt_key_padding_mask, False, tgt_mask, is_causal=tgt_is_causal)[0]
 
         def recall(x: Tensor) -> Tensor:
             options = (memory_key_padding_mask, False, memory_mask)
-            return self.multihead_attn(x, memory, memory, *options, is_causal=memory_is_causal)[0]  # type: ignore[no-any-return]
+            return self.multihead_attn(x, memory, memory, *options, is_causal=memory_is_causal)[0]
 
         x = self._residual(self._residual(tgt, 1, attend), 2, recall)
         return self._residual(x, 3, self._feed_forward)
@@ -301,7 +301,7 @@ class TransformerEncoder(_Stack):
         x = src
         for layer in self.layers:
             x = layer(x, mask, src_key_padding_mask, bool(is_causal))
-        return x if self.norm is None else self.norm(x)  # type: ignore[no-any-return]
+        return x if self.norm is None else self.norm(x)
 
 
 class TransformerDecoder(_Stack):
@@ -331,7 +331,7 @@ class TransformerDecoder(_Stack):
         masks = (tgt_mask, memory_mask, tgt_key_padding_mask, memory_key_padding_mask)
         for layer in self.layers:
             x = layer(x, memory, *masks, bool(tgt_is_causal), memory_is_causal)
-        return x if self.norm is None else self.norm(x)  # type: ignore[no-any-return]
+        return x if self.norm is None else self.norm(x)
 
 
 class Transformer(Module):
@@ -411,9 +411,9 @@ class Transformer(Module):
             )
         memory = self.encoder(src, src_mask, src_key_padding_mask, src_is_causal)
         masks = (tgt_mask, memory_mask, tgt_key_padding_mask, memory_key_padding_mask)
-        return self.decoder(tgt, memory, *masks, tgt_is_causal, memory_is_causal)  # type: ignore[no-any-return]
+        return self.decoder(tgt, memory, *masks, tgt_is_causal, memory_is_causal)
 
     @staticmethod
     def generate_square_subsequent_mask(sz: int, device: Any = None, dtype: ag.dtype | None = None) -> Tensor:
         """(sz, sz): 0 up to the diagonal, -inf above, so that a step sees none after it."""
-        return ag.full((sz, sz), -ag.inf, device=device, dtype=dtype).triu(1)  # type: ignore[attr-defined,no-any-return]
+        return ag.full((sz, sz), -ag.inf, device=device, dtype=dtype).triu(1)

@@ -83,7 +83,7 @@ class _Numbered(Module):
         """Take the module at `index` out and return it."""
         module = self[index]
         del self[index]
-        return module  # type: ignore[no-any-return]
+        return module
 
     def __add__(self: C, other: Iterable[Module]) -> C:
         if not isinstance(other, Iterable):

@@ -98,7 +98,7 @@ class _Conv(Module):
         padding: Any = self.padding
         if self.padding_mode != "zeros":
             input, padding = F.pad(input, self._sides(), mode=self.padding_mode), 0
-        return convolve(input, self.weight, self.bias, self.stride, padding, self.dilation, self.groups)  # type: ignore[no-any-return]
+        return convolve(input, self.weight, self.bias, self.stride, padding, self.dilation, self.groups)
 
     def extra_repr(self) -> str:
         ones = (1,) * self._spatial
@@ -228,7 +228,7 @@ class _ConvTranspose(_Conv):
         convolve: Any = (F.conv_transpose1d, F.conv_transpose2d, F.conv_transpose3d)[self._spatial - 1]
         extra = self._extra(input, output_size)
         options = (self.stride, self.padding, extra, self.groups, self.dilation)
-        return convolve(input, self.weight, self.bias, *options)  # type: ignore[no-any-return]
+        return convolve(input, self.weight, self.bias, *options)
 
 
 class ConvTranspose1d(_ConvTranspose):

@@ -230,7 +230,7 @@ def relu(input: Tensor, inplace: bool = False) -> Tensor:
     >>> ag.nn.functional.relu(ag.tensor([-1.0, 2.0]))
     tensor([0., 2.])
     """
-    return input.relu_() if inplace else _relu(input)  # type: ignore[no-any-return]
+    return input.relu_() if inplace else _relu(input)
 
 
 def _overwriting(function: Callable[..., Tensor]) -> Callable[..., Tensor]:

@@ -168,7 +168,7 @@ class _Watch(autograd.Function):
     """The identity on tensors that shows their gradients to `see`, which may replace them."""
 
     @staticmethod
-    def forward(ctx: Any, see: Callable[..., Any], *tensors: Tensor) -> tuple[Tensor, ...]:  # type: ignore[override]
+    def forward(ctx: Any, see: Callable[..., Any], *tensors: Tensor) -> tuple[Tensor, ...]:
         ctx.see = see
         ctx.set_materialize_grads(False)
         return tensors

@@ -60,7 +60,7 @@ def uniform_(tensor: Tensor, a: float = 0.0, b: float = 1.0, generator: Any = No
     True
     """
     with ag.no_grad():
-        return tensor.uniform_(a, b, generator=generator)  # type: ignore[no-any-return]
+        return tensor.uniform_(a, b, generator=generator)
 
 
 def normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0, generator: Any = None) -> Tensor:
@@ -71,7 +71,7 @@ def normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0, generator: Any 
     tensor([5., 5.])
     """
     with ag.no_grad():
-        return tensor.normal_(mean, std, generator=generator)  # type: ignore[no-any-return]
+        return tensor.normal_(mean, std, generator=generator)
 
 
 def trunc_normal_(
@@ -99,7 +99,7 @@ def trunc_normal_(
                 draws = ag.where((draws < a) | (draws > b), fresh, draws)
         else:
             draws = _truncated_by_bisection(tensor, low, high, generator) * (std * math.sqrt(2)) + mean
-        return tensor.copy_(draws.clamp(a, b))  # type: ignore[no-any-return]
+        return tensor.copy_(draws.clamp(a, b))
 
 
 def _truncated_by_bisection(tensor: Tensor, low: float, high: float, generator: Any) -> Tensor:
@@ -123,7 +123,7 @@ def constant_(tensor: Tensor, val: float) -> Tensor:
     tensor([0.5000, 0.5000])
     """
     with ag.no_grad():
-        return tensor.fill_(val)  # type: ignore[no-any-return]
+        return tensor.fill_(val)
 
 
 def ones_(tensor: Tensor) -> Tensor:
@@ -158,7 +158,7 @@ def eye_(tensor: Tensor) -> Tensor:
     with ag.no_grad():
         rows = ag.arange(tensor.shape[0], device=tensor.device).unsqueeze(1)
         columns = ag.arange(tensor.shape[1], device=tensor.device).unsqueeze(0)
-        return tensor.copy_(rows == columns)  # type: ignore[no-any-return]
+        return tensor.copy_(rows == columns)
 
 
 def dirac_(tensor: Tensor, groups: int = 1) -> Tensor:
@@ -204,7 +204,7 @@ def orthogonal_(tensor: Tensor, gain: float = 1, generator: Any = None) -> Tenso
         wide = rows < columns
         q, r = ag.linalg.qr(drawn.t() if wide else drawn)
         q = q * ag.linalg.diagonal(r).sign()
-        return tensor.copy_((q.t() if wide else q).reshape(tensor.shape)).mul_(gain)  # type: ignore[no-any-return]
+        return tensor.copy_((q.t() if wide else q).reshape(tensor.shape)).mul_(gain)
 
 
 def sparse_(tensor: Tensor, sparsity: float, std: float = 0.01, generator: Any = None) -> Tensor:

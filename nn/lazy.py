@@ -99,7 +99,7 @@ class LazyLinear(LazyModuleMixin, Linear):
         if self.in_features and not self.has_uninitialized_params():
             super().reset_parameters()
 
-    def initialize_parameters(self, input: Tensor) -> None:  # type: ignore[override]
+    def initialize_parameters(self, input: Tensor) -> None:
         if not self.has_uninitialized_params():
             self.in_features = self.weight.shape[1]
             return
@@ -141,7 +141,7 @@ class _LazyConvMixin(LazyModuleMixin):
         if self.in_channels and not self.has_uninitialized_params():
             super().reset_parameters()  # type: ignore[misc]
 
-    def initialize_parameters(self, input: Tensor, *rest: Any, **options: Any) -> None:  # type: ignore[override]
+    def initialize_parameters(self, input: Tensor, *rest: Any, **options: Any) -> None:
         if not self.has_uninitialized_params():
             self.in_channels = self.weight.shape[0 if self._transposed else 1]
             if not self._transposed:
@@ -311,7 +311,7 @@ class _LazyNorm(LazyModuleMixin, _BatchNorm):
         if self.num_features and not self.has_uninitialized_params():
             super().reset_parameters()
 
-    def initialize_parameters(self, input: Tensor) -> None:  # type: ignore[override]
+    def initialize_parameters(self, input: Tensor) -> None:
         members = [t for t in (self.weight, self.bias, self.running_mean, self.running_var) if t is not None]
         if not self.has_uninitialized_params():
             self.num_features = members[0].shape[0] if members else self._channels(input)
@@ -324,7 +324,7 @@ class _LazyNorm(LazyModuleMixin, _BatchNorm):
     def _channels(self, input: Tensor) -> int:
         if input.ndim not in self._dims:
             self._check_input(input)  # Raises.
-        return input.shape[1]  # type: ignore[no-any-return]
+        return input.shape[1]
 
 
 class LazyBatchNorm1d(_LazyNorm):
@@ -367,7 +367,7 @@ class _LazyInstanceNorm(_LazyNorm):
     def _channels(self, input: Tensor) -> int:
         if input.ndim not in self._dims:
             self._check_input(input)  # Raises.
-        return input.shape[0 if input.ndim == self._dims[0] else 1]  # type: ignore[no-any-return]
+        return input.shape[0 if input.ndim == self._dims[0] else 1]
 
 
 class LazyInstanceNorm1d(_LazyInstanceNorm):

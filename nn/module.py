@@ -165,7 +165,7 @@ class Module(Stateful, Hooked):
     def __delattr__(self, name: str) -> None:
         for store in (self._parameters, self._modules, self._buffers):
             if name in store:
-                del store[name]  # type: ignore[attr-defined]
+                del store[name]
                 self._non_persistent_buffers_set.discard(name)
                 return
         super().__delattr__(name)
@@ -257,7 +257,7 @@ class Module(Stateful, Hooked):
             module = getattr(module, name)
             if not isinstance(module, Module):
                 raise AttributeError(f"`{name}` is not an nn.Module (looking for '{target}')")
-        return module  # type: ignore[no-any-return]
+        return module
 
     def set_submodule(self, target: str, module: Module) -> None:
         """Put `module` at the dotted path `target`."""
@@ -269,11 +269,11 @@ class Module(Stateful, Hooked):
 
     def get_parameter(self, target: str) -> Parameter:
         """The parameter at the dotted path `target`. Raises `AttributeError` if there is none."""
-        return self._get_member(target, "_parameters", "parameter")  # type: ignore[no-any-return]
+        return self._get_member(target, "_parameters", "parameter")
 
     def get_buffer(self, target: str) -> Tensor:
         """The buffer at the dotted path `target`. Raises `AttributeError` if there is none."""
-        return self._get_member(target, "_buffers", "buffer")  # type: ignore[no-any-return]
+        return self._get_member(target, "_buffers", "buffer")
 
     def _get_member(self, target: str, store: str, kind: str) -> Any:
         path, _, name = target.rpartition(".")

@@ -84,7 +84,7 @@ class _Uninitialized:
     @property
     def data(self) -> Any:
         empty = ag.empty(0)
-        empty._data, empty._backend = _array.__get__(self), self._backend  # type: ignore[attr-defined]
+        empty._data, empty._backend = _array.__get__(self), self._backend
         return empty
 
     @data.setter
@@ -100,7 +100,7 @@ class _Uninitialized:
 
     @property
     def dtype(self) -> ag.dtype:
-        return self.data.dtype  # type: ignore[no-any-return]
+        return self.data.dtype
 
     def is_floating_point(self) -> bool:
         return self.dtype.is_floating_point

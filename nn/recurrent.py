@@ -183,7 +183,7 @@ class RNNBase(Module):
             x = outputs[0] if directions == 1 else ag.cat(outputs, 2)
             if self.dropout and layer < self.num_layers - 1:
                 x = F.dropout(x, self.dropout, self.training)
-        return x, tuple(ag.stack(list(column)) for column in zip(*finals, strict=True))  # type: ignore[attr-defined]
+        return x, tuple(ag.stack(list(column)) for column in zip(*finals, strict=True))
 
     def _scan(
         self, x: Tensor, state: tuple[Tensor, ...], names: list[str], mask: Tensor | None, backwards: bool

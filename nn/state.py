@@ -66,7 +66,7 @@ class Stateful:
                 module.state_dict(destination=destination, prefix=f"{prefix}{name}.", keep_vars=keep_vars)
         for hook in self._state_hooks["post_save"].values():
             hook(self, destination, prefix, metadata)
-        return destination  # type: ignore[no-any-return]
+        return destination
 
     def _save_to_state_dict(self, destination: dict[str, Any], prefix: str, keep_vars: bool) -> None:
         """Put this module's own tensors into `destination`, without those of its children."""

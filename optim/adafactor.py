@@ -62,7 +62,7 @@ class Adafactor(Optimizer):
     def _init_state(self, p: Tensor) -> dict[str, Any]:
         if p.ndim < 2:
             return {"step": self._scalar_state(p, 0.0), "variance": self._zeros_like(p)}
-        rows, columns = p.select(-1, 0).unsqueeze(-1), p.select(-2, 0).unsqueeze(-2)  # type: ignore[attr-defined]
+        rows, columns = p.select(-1, 0).unsqueeze(-1), p.select(-2, 0).unsqueeze(-2)
         return {
             "step": self._scalar_state(p, 0.0),
             "row_var": self._zeros_like(rows),

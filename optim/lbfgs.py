@@ -60,7 +60,7 @@ class LBFGS(Optimizer):
         if len(self.param_groups) != 1:
             raise ValueError(f"LBFGS doesn't support parameter groups: got {len(self.param_groups)}, expected one")
 
-    def step(self, closure: Closure) -> Any:  # type: ignore[override]
+    def step(self, closure: Closure) -> Any:
         """Minimise the loss that `closure` computes, with its gradients, and returns. Returns the first loss."""
         if not callable(closure):
             raise TypeError(f"LBFGS.step: expected a closure that recomputes the loss, got {type(closure).__name__}")

@@ -67,7 +67,7 @@ def _in_place(average: Average) -> Average:
     def update(averaged: list[Tensor], values: list[Tensor], count: Any) -> None:
         with ag.no_grad():
             for a, value in zip(averaged, values, strict=True):
-                a.copy_(average(a, value, count))  # type: ignore[attr-defined]
+                a.copy_(average(a, value, count))
 
     return update
 
@@ -145,15 +145,15 @@ class AveragedModel(nn.Module):
         with ag.no_grad():
             if count == 0:
                 for a, value in zip(mine, values, strict=True):
-                    a.copy_(value)  # type: ignore[attr-defined]
+                    a.copy_(value)
             elif self.multi_avg_fn is not None:
                 self.multi_avg_fn(mine, values, self.n_averaged)
             else:
                 _in_place(self.avg_fn or get_swa_avg_fn())(mine, values, count)
             if not self.use_buffers:
                 for a, buffer in zip(self.module.buffers(), model.buffers(), strict=True):
-                    a.copy_(buffer.to(a.device))  # type: ignore[attr-defined]
-            self.n_averaged.add_(1)  # type: ignore[attr-defined]
+                    a.copy_(buffer.to(a.device))
+            self.n_averaged.add_(1)
 
 
 def update_bn(loader: Iterable[Any], model: nn.Module, device: Any = None) -> None:

@@ -170,7 +170,7 @@ def autocast_again() -> Callable[[], contextlib.ExitStack]:
 def _cast(value: Any, kind: str, to: dtypes.dtype) -> Any:
     if isinstance(value, Tensor):
         eligible = value.is_floating_point() and value.dtype is not dtypes.float64 and value._backend.name == kind
-        return value.to(to) if eligible else value  # type: ignore[attr-defined]
+        return value.to(to) if eligible else value
     if isinstance(value, Mapping):
         return {_cast(k, kind, to): _cast(v, kind, to) for k, v in value.items()}
     if isinstance(value, list | tuple):

@@ -76,7 +76,7 @@ class GradScaler:
             return outputs * self._scale_on(outputs._backend)
         if isinstance(outputs, Iterable) and not isinstance(outputs, str | bytes):
             scaled = map(self.scale, outputs)
-            return type(outputs)(scaled) if isinstance(outputs, list | tuple) else scaled  # type: ignore[call-arg]
+            return type(outputs)(scaled) if isinstance(outputs, list | tuple) else scaled
         raise ValueError(f"GradScaler.scale: expected a Tensor or an iterable of Tensors, got {type(outputs).__name__}")
 
     def _scale_on(self, backend: Any) -> Tensor:
@@ -84,7 +84,7 @@ class GradScaler:
             with recorder.paused():  # A recording must read the scale as it is then, not make it again.
                 self._scale = wrap(backend.full((), self._init_scale, dtypes.float32.native), backend)
                 self._growth_tracker = wrap(backend.full((), self._init_growth_tracker, dtypes.int32.native), backend)
-        return self._scale.to(devices.device_of(backend))  # type: ignore[attr-defined,no-any-return]
+        return self._scale.to(devices.device_of(backend))
 
     def _state(self, what: str) -> tuple[Tensor, Tensor]:
         if self._scale is None or self._growth_tracker is None:
@@ -112,7 +112,7 @@ class GradScaler:
         inverses: dict[Any, Tensor] = {}
         found: dict[Any, Tensor] = {}
         with modes.no_grad():
-            inverse = scale.double().reciprocal().float()  # type: ignore[attr-defined]
+            inverse = scale.double().reciprocal().float()
             for group in optimizer.param_groups:
                 for number, p in enumerate(group["params"]):
                     grad = p._grad
@@ -176,9 +176,9 @@ class GradScaler:
             if not flags:
                 raise AssertionError("GradScaler.update: no inf checks were recorded before update; call step() first")
             with modes.no_grad():
-                total: Any = flags[0].to(scale.device)  # type: ignore[attr-defined]
+                total: Any = flags[0].to(scale.device)
                 for flag in flags[1:]:
-                    total = total + flag.to(scale.device)  # type: ignore[attr-defined]
+                    total = total + flag.to(scale.device)
             factors = self._growth_factor, self._backoff_factor, self._growth_interval
             backend.update_scale_(scale._data, tracker._data, total._data, *factors)
             mark_mutated(backend, scale._data, "update_scale_")
@@ -188,9 +188,9 @@ class GradScaler:
                     f"GradScaler.update: new_scale should be a float, or a tensor of one element on {self._device} "
                     "that does not require grad"
                 )
-            scale.copy_(new_scale.reshape(()))  # type: ignore[attr-defined]
+            scale.copy_(new_scale.reshape(()))
         else:
-            scale.fill_(float(new_scale))  # type: ignore[attr-defined]
+            scale.fill_(float(new_scale))
         self._stages, self._found_inf = {}, {}
 
     # -- the numbers ------------------------------------------------------------------------------------
@@ -262,8 +262,8 @@ class GradScaler:
         self._growth_interval = state_dict["growth_interval"]
         self._init_growth_tracker = state_dict["_growth_tracker"]
         if self._scale is not None and self._growth_tracker is not None:
-            self._scale.fill_(self._init_scale)  # type: ignore[attr-defined]
-            self._growth_tracker.fill_(self._init_growth_tracker)  # type: ignore[attr-defined]
+            self._scale.fill_(self._init_scale)
+            self._growth_tracker.fill_(self._init_growth_tracker)
 
     def __getstate__(self) -> dict[str, Any]:
         if self._stages:

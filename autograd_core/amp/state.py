@@ -167,7 +167,7 @@ def cast(x: Tensor, to: dtypes.dtype) -> Tensor:
         return x
     lowered = x._requires_grad and x._node is None and x._base is None and x._data.dtype == dtypes.float32.native
     if not (lowered and state.cache_enabled and to is not dtypes.float32):
-        return V.cast(x, to.native)  # type: ignore[attr-defined,no-any-return]
+        return V.cast(x, to.native)
     grad = modes.state.grad
     found = state.cache.get(id(x))
     if found is not None:
@@ -181,6 +181,6 @@ def cast(x: Tensor, to: dtypes.dtype) -> Tensor:
         ):
             return kept
     stamp = storage.tick()
-    made: Tensor = V.cast(x, to.native)  # type: ignore[attr-defined]
+    made: Tensor = V.cast(x, to.native)
     state.cache[id(x)] = weakref.ref(x), x._data, stamp, grad, made
     return made

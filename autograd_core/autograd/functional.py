@@ -219,7 +219,7 @@ def _columns(ys: Tensors, xs: Tensors, keep: bool = False) -> list[Tensors]:
 def _stacked(parts: list[Tensor], shape: tuple[int, ...], like: Tensor) -> Tensor:
     from autograd_core.ops.joining import stack
 
-    return stack(parts).reshape(shape) if parts else like.new_zeros(shape)  # type: ignore[no-any-return]
+    return stack(parts).reshape(shape) if parts else like.new_zeros(shape)
 
 
 def hessian(
@@ -246,13 +246,13 @@ def hessian(
         if more or value.numel() != 1:
             shapes = [tuple(y.shape) for y in (value, *more)]
             raise RuntimeError(f"hessian: the function must return a single Tensor with one element, got {shapes}")
-        return value.reshape(())  # type: ignore[no-any-return]
+        return value.reshape(())
 
     def slopes(*xs: Tensor) -> Tensors:
         found = jacobian(number, xs, create_graph=True)
         if strict:
             _require_history(found, "the gradient with respect to input")
-        return found  # type: ignore[no-any-return]
+        return found
 
     rows = jacobian(slopes, given, create_graph, strict, vectorize, outer_jacobian_strategy)
     return rows if several else rows[0][0]

@@ -110,7 +110,7 @@ class OptimizedModule(Module):
 
     @property
     def training(self) -> bool:  # type: ignore[override]
-        return self._orig_mod.training  # type: ignore[no-any-return]
+        return self._orig_mod.training
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         return self.__dict__["_compiled"](*args, **kwargs)
@@ -139,7 +139,7 @@ class OptimizedModule(Module):
         return self
 
     def state_dict(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
-        return self._orig_mod.state_dict(*args, **kwargs)  # type: ignore[no-any-return]
+        return self._orig_mod.state_dict(*args, **kwargs)
 
     def load_state_dict(self, state_dict: Mapping[str, Any], *args: Any, **kwargs: Any) -> Any:
         """As of the module itself; names may have PyTorch's prefix `_orig_mod.`."""

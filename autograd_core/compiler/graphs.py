@@ -166,7 +166,7 @@ class _Stretches:
         names = self.writer.names
         names.update({f"v{k}": array for k, array in self.arrays.items() if k not in self.passing})
         exec(compile(source, f"<graphs of {self.plan.name}>", "exec"), names)
-        return names.pop("run")  # type: ignore[no-any-return]
+        return names.pop("run")
 
     # -- in graphs --------------------------------------------------------------------------------------
 

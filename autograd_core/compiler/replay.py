@@ -25,7 +25,7 @@ def factory(plan: Plan) -> Callable[..., Callable[..., tuple[Any, ...]]]:
     text, names = _written(plan)
     names["__name__"] = __name__  # NumPy's warnings are filtered for modules of ours.
     exec(compile(text, f"<plan of {plan.name}>", "exec"), names)
-    return names["bind"]  # type: ignore[no-any-return]
+    return names["bind"]
 
 
 def source(plan: Plan) -> str:

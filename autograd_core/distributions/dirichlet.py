@@ -45,7 +45,7 @@ class Dirichlet(Distribution):
     def rsample(self, sample_shape: Sequence[int] = ()) -> Tensor:
         """Gamma draws over their sum; none is 0, but the smallest normal number of the dtype."""
         draw = log_gamma_draw(self.concentration, self._shape(sample_shape)).softmax(-1).to(self.concentration.dtype)
-        return draw.clamp_min(ag.finfo(draw.dtype).tiny)  # type: ignore[no-any-return]
+        return draw.clamp_min(ag.finfo(draw.dtype).tiny)
 
     def log_prob(self, value: Tensor) -> Tensor:
         """`sum((concentration - 1) log(value))`, less the logarithm of the norm."""
@@ -106,7 +106,7 @@ class Beta(Distribution):
         shape = self._shape(sample_shape)
         one, other = (log_gamma_draw(c, shape) for c in (self.concentration1, self.concentration0))
         info = ag.finfo(self.concentration1.dtype)
-        return (one - other).sigmoid().to(self.concentration1.dtype).clamp(info.tiny, 1 - info.eps)  # type: ignore[no-any-return]
+        return (one - other).sigmoid().to(self.concentration1.dtype).clamp(info.tiny, 1 - info.eps)
 
     def log_prob(self, value: Tensor) -> Tensor:
         """`(c1 - 1) log(value) + (c0 - 1) log(1 - value)`, less the logarithm of the norm."""

@@ -160,7 +160,7 @@ class Gamma(Distribution):
         """By rejection; never 0, but the smallest normal number of the dtype."""
         shape = self._shape(sample_shape)
         draw = log_gamma_draw(self.concentration, shape).exp().to(self.concentration.dtype) / self.rate
-        return draw.clamp_min(ag.finfo(draw.dtype).tiny)  # type: ignore[no-any-return]
+        return draw.clamp_min(ag.finfo(draw.dtype).tiny)
 
     def log_prob(self, value: Tensor) -> Tensor:
         """`c log(rate) + (c - 1) log(value) - rate value - lgamma(c)`, c the concentration."""
@@ -240,7 +240,7 @@ class StudentT(Distribution):
         # The root of df / q, with q / 2 a gamma draw, at the least the smallest normal number, as `Gamma` has it.
         draw = log_gamma_draw(0.5 * self.df, shape).clamp_min(math.log(ag.finfo(self.df.dtype).tiny))
         root = (0.5 * ((0.5 * self.df.double()).log() - draw)).exp()
-        return self.loc + self.scale * z * root.to(z.dtype)  # type: ignore[no-any-return]
+        return self.loc + self.scale * z * root.to(z.dtype)
 
     def log_prob(self, value: Tensor) -> Tensor:
         """`-(df + 1) / 2 log(1 + y^2 / df)` with `y = (value - loc) / scale`, less the logarithm of the norm."""

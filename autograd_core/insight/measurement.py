@@ -116,7 +116,7 @@ class Measurement:
             if p.ndim >= 2 and p.shape[0] > 1 and p.numel() and not isinstance(module, (nn.Embedding, nn.EmbeddingBag)):
                 w = w.flatten(1)
                 w = w[:: 1 + w.shape[0] // _UNITS, :: 1 + w.shape[1] // _UNITS]
-                self.spreads[p] = ag.sub(w, w[:1]).abs().amax()  # type: ignore[attr-defined]
+                self.spreads[p] = ag.sub(w, w[:1]).abs().amax()
 
     # -- hooks ------------------------------------------------------------------------------------------
 
@@ -297,7 +297,7 @@ class Measurement:
                     want((p, "update"), ag.mul(_square_sum(ag.sub(now, before)), every))
                     want((p, "part"), ag.mul(_square_sum(before), every))
             if self.loss is not None:
-                want("loss", self.loss.mean())  # type: ignore[attr-defined]
+                want("loss", self.loss.mean())
             if self.input is not None:
                 want("input_rms", self.input[0])
                 want("input_nonfinite", self.input[1])

@@ -74,7 +74,7 @@ class Sample:
         """For JSON, in which a value that is not finite is its name."""
         row = _plain(asdict(self))
         row["speed_ratio"] = self.speed_ratio
-        return row  # type: ignore[no-any-return]
+        return row
 
 
 def layers_of(model: Module) -> dict[Module, str]:
@@ -114,6 +114,6 @@ def read(tensors: Sequence[Tensor]) -> list[float]:
     for i, t in enumerate(tensors):
         places.setdefault(t._backend, []).append(i)
     for indices in places.values():
-        for i, value in zip(indices, ag.stack([tensors[i] for i in indices]).tolist()):  # type: ignore[attr-defined]
+        for i, value in zip(indices, ag.stack([tensors[i] for i in indices]).tolist()):
             values[i] = value
     return values

@@ -43,12 +43,12 @@ def square(name: str, *tensors: Tensor) -> None:
 
 def expanded(x: Tensor, *shape: int) -> Tensor:
     """`x` broadcast to `shape`; itself where it has that shape already."""
-    return x if tuple(x._data.shape) == shape else x.expand(*shape)  # type: ignore[no-any-return]
+    return x if tuple(x._data.shape) == shape else x.expand(*shape)
 
 
 def rows_in_order(x: Tensor, order: Tensor) -> Tensor:
     """The rows `order` (..., m) of matrices (..., m, n), which the library made itself and need not be checked."""
-    return V.gather(x, expanded(order.unsqueeze(-1), *x._data.shape), x._data.ndim - 2)  # type: ignore[attr-defined]
+    return V.gather(x, expanded(order.unsqueeze(-1), *x._data.shape), x._data.ndim - 2)
 
 
 # -- for rules: F is a backend or the differentiable vocabulary --------------------------------------------

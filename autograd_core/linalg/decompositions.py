@@ -330,7 +330,7 @@ def cholesky(A: Tensor, *, upper: bool = False) -> Tensor:
             [1., 2.]])
     """
     square("linalg.cholesky", A)
-    return _cholesky(A.mT).mT if upper else _cholesky(A)  # type: ignore[no-any-return]
+    return _cholesky(A.mT).mT if upper else _cholesky(A)
 
 
 def cholesky_ex(A: Tensor, *, upper: bool = False, check_errors: bool = False) -> CholeskyAndInfo:

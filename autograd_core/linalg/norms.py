@@ -97,23 +97,23 @@ def matrix_norm(
         out = values.sum(-1) if ord == "nuc" else _greatest(values, -1) if ord == 2 else values.amin(-1)
         for axis in sorted((rows, columns)) if keepdim else ():
             out = out.unsqueeze(axis)
-        return out  # type: ignore[no-any-return]
+        return out
     over, rest = (rows, columns) if ord in (1, -1) else (columns, rows)
     sums = vector_norm(A, 1, over, True)
     out = _greatest(sums, rest, True) if ord > 0 else sums.amin(rest, True)
-    return out if keepdim else out.squeeze((rows, columns))  # type: ignore[no-any-return]
+    return out if keepdim else out.squeeze((rows, columns))
 
 
 def _greatest(x: Tensor, dim: int, keepdim: bool = False) -> Tensor:
     """The greatest of numbers that are not negative: 0 if there are none."""
-    return x.amax(dim, keepdim) if x._data.shape[dim] else x.sum(dim, keepdim)  # type: ignore[no-any-return]
+    return x.amax(dim, keepdim) if x._data.shape[dim] else x.sum(dim, keepdim)
 
 
 def _in_dtype(name: str, x: Tensor, dtype: dtypes.dtype | None) -> Tensor:
     floating(name, x)
     if dtype is not None and (not dtype.is_floating_point or dtypes.promote_types(x.dtype, dtype) is not dtype):
         raise RuntimeError(f"{name}: dtype={dtype} cannot hold the values of {x.dtype}; use .to(dtype) to narrow them")
-    return x if dtype is None else x.to(dtype)  # type: ignore[no-any-return]
+    return x if dtype is None else x.to(dtype)
 
 
 def norm(
@@ -156,14 +156,14 @@ def cond(A: Tensor, p: Any = None) -> Tensor:
     if p not in (None, 2, -2):
         square(f"linalg.cond with p={p!r}", A)
     if not A.numel():
-        return A.new_zeros(A._data.shape[:-2])  # type: ignore[no-any-return]
+        return A.new_zeros(A._data.shape[:-2])
     if p in (None, 2, -2):
         values = svdvals(A)
         greatest, least = values[..., 0], values[..., -1]
-        return greatest / least if p != -2 else least / greatest  # type: ignore[no-any-return]
+        return greatest / least if p != -2 else least / greatest
     inverse, info = inv_ex(A)
     out = matrix_norm(A, p) * matrix_norm(e.where((info != 0).unsqueeze(-1).unsqueeze(-1), 1.0, inverse), p)
-    return e.where(info != 0, math.inf, out)  # type: ignore[no-any-return]
+    return e.where(info != 0, math.inf, out)
 
 
 # -- rank, pseudo-inverse, least squares --------------------------------------------------------------------
@@ -206,9 +206,9 @@ def matrix_rank(
     values = e.abs(eigvalsh(A)) if hermitian else svdvals(A)
     least, relative = _tolerances("linalg.matrix_rank", A, atol, rtol)
     if not values.numel():
-        return A.new_zeros(A._data.shape[:-2], dtype=dtypes.int64)  # type: ignore[no-any-return]
+        return A.new_zeros(A._data.shape[:-2], dtype=dtypes.int64)
     bound = e.maximum(least, relative * values.amax(-1))
-    return (values > bound.unsqueeze(-1)).sum(-1)  # type: ignore[no-any-return]
+    return (values > bound.unsqueeze(-1)).sum(-1)
 
 
 def pinv(
@@ -231,7 +231,7 @@ def pinv(
             raise TypeError("linalg.pinv: rcond is the older name of rtol; leave it out")
         atol, rtol = 0.0, rcond
     least, relative = _tolerances("linalg.pinv", A, atol, rtol)
-    return _pseudo_inverse(A, least, relative, bool(hermitian))  # type: ignore[no-any-return]
+    return _pseudo_inverse(A, least, relative, bool(hermitian))
 
 
 def pinverse(input: Tensor, rcond: float = 1e-15) -> Tensor:

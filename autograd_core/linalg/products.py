@@ -62,7 +62,7 @@ def multi_dot(tensors: Sequence[Tensor]) -> Tensor:
 
     out = product(0, len(parts) - 1)
     out = out.squeeze(-1) if last else out
-    return out.squeeze(0) if first else out  # type: ignore[no-any-return]
+    return out.squeeze(0) if first else out
 
 
 def vecdot(x: Tensor, y: Tensor, *, dim: int = -1) -> Tensor:
@@ -74,7 +74,7 @@ def vecdot(x: Tensor, y: Tensor, *, dim: int = -1) -> Tensor:
     """
     if x._data.dtype.kind != "f" or y._data.dtype.kind != "f":
         raise RuntimeError(f"linalg.vecdot: expected floating-point tensors, got {x.dtype} and {y.dtype}; use .float()")
-    return (x * y).sum(dim)  # type: ignore[no-any-return]
+    return (x * y).sum(dim)
 
 
 def cross(input: Tensor, other: Tensor, *, dim: int = -1) -> Tensor:
@@ -99,7 +99,7 @@ def matrix_power(A: Tensor, n: int) -> Tensor:
     if n < 0:
         A, n = inv(A), -n
     if not n:
-        return identity(V, A)  # type: ignore[no-any-return]
+        return identity(V, A)
     out: Tensor | None = None
     while n:
         if n % 2:
@@ -116,7 +116,7 @@ def diagonal(A: Tensor, *, offset: int = 0, dim1: int = -2, dim2: int = -1) -> T
     >>> ag.linalg.diagonal(ag.eye(2))
     tensor([1., 1.])
     """
-    return A.diagonal(offset, dim1, dim2)  # type: ignore[no-any-return]
+    return A.diagonal(offset, dim1, dim2)
 
 
 def matrix_exp(A: Tensor) -> Tensor:
@@ -128,7 +128,7 @@ def matrix_exp(A: Tensor) -> Tensor:
             [0., 1.]])
     """
     square("linalg.matrix_exp", A)
-    return _matrix_exp(A)  # type: ignore[no-any-return]
+    return _matrix_exp(A)
 
 
 def vander(x: Tensor, *, N: int | None = None) -> Tensor:

@@ -153,7 +153,7 @@ def inv(A: Tensor) -> Tensor:
     tensor([[0.5000]])
     """
     square("linalg.inv", A)
-    return _inverse(A)  # type: ignore[no-any-return]
+    return _inverse(A)
 
 
 def inv_ex(A: Tensor, *, check_errors: bool = False) -> InverseAndInfo:
@@ -192,11 +192,11 @@ def solve(A: Tensor, B: Tensor, *, left: bool = True) -> Tensor:
     if B._data.ndim == 1 or (B._data.ndim == A._data.ndim - 1 and B._data.shape == A._data.shape[:-1]):
         if not left:
             raise RuntimeError("linalg.solve: X A = B needs a matrix B, got a vector")
-        return solve(A, B.unsqueeze(-1)).squeeze(-1)  # type: ignore[no-any-return]
+        return solve(A, B.unsqueeze(-1)).squeeze(-1)
     matrices("linalg.solve", B)
     if not left:
-        return solve(A.mT, B.mT).mT  # type: ignore[no-any-return]
-    return _solve(*_arranged("linalg.solve", A, B))  # type: ignore[no-any-return]
+        return solve(A.mT, B.mT).mT
+    return _solve(*_arranged("linalg.solve", A, B))
 
 
 def solve_ex(A: Tensor, B: Tensor, *, left: bool = True, check_errors: bool = False) -> ResultAndInfo:
@@ -237,9 +237,9 @@ def solve_triangular(
     square("linalg.solve_triangular", A, B)
     matrices("linalg.solve_triangular", B)
     if not left:
-        return solve_triangular(A.mT, B.mT, upper=not upper, unitriangular=unitriangular).mT  # type: ignore[no-any-return]
+        return solve_triangular(A.mT, B.mT, upper=not upper, unitriangular=unitriangular).mT
     a, b = _arranged("linalg.solve_triangular", A, B)
-    return _triangular(a, b, bool(upper), bool(unitriangular))  # type: ignore[no-any-return]
+    return _triangular(a, b, bool(upper), bool(unitriangular))
 
 
 def triangular_solve(
@@ -298,7 +298,7 @@ def lu_solve(LU: Tensor, pivots: Tensor, B: Tensor, *, left: bool = True, adjoin
             f"{tuple(pivots.shape)}; use those of linalg.lu_factor"
         )
     if not left:
-        return lu_solve(LU, pivots, B.mT, adjoint=not adjoint).mT  # type: ignore[no-any-return]
+        return lu_solve(LU, pivots, B.mT, adjoint=not adjoint).mT
     _, b = _arranged("linalg.lu_solve", LU, B)
     order = wrap(LU._backend.lu_order(pivots._data, LU._data.shape[-1]), LU._backend)
     if adjoint:
@@ -335,7 +335,7 @@ def tensorinv(A: Tensor, ind: int = 2) -> Tensor:
             f"linalg.tensorinv: the first {ind} dimensions of {tuple(A.shape)} hold {math.prod(first)} elements, the "
             f"others {math.prod(last)}; expected as many"
         )
-    return inv(A.reshape(math.prod(first), math.prod(last))).reshape(*last, *first)  # type: ignore[no-any-return]
+    return inv(A.reshape(math.prod(first), math.prod(last))).reshape(*last, *first)
 
 
 def tensorsolve(A: Tensor, B: Tensor, dims: Sequence[int] | None = None) -> Tensor:
@@ -354,7 +354,7 @@ def tensorsolve(A: Tensor, B: Tensor, dims: Sequence[int] | None = None) -> Tens
             f"linalg.tensorsolve: expected A of the shape of B, {tuple(B.shape)}, and further dimensions with as many "
             f"elements, got {tuple(A.shape)}"
         )
-    return solve(A.reshape(n, n), B.reshape(n)).reshape(*shape)  # type: ignore[no-any-return]
+    return solve(A.reshape(n, n), B.reshape(n)).reshape(*shape)
 
 
 # -- determinants -----------------------------------------------------------------------------------------
@@ -369,7 +369,7 @@ def det(A: Tensor) -> Tensor:
     tensor(6.)
     """
     square("linalg.det", A)
-    return _determinant(A)  # type: ignore[no-any-return]
+    return _determinant(A)
 
 
 def slogdet(A: Tensor) -> SignAndLog:
@@ -392,4 +392,4 @@ def logdet(input: Tensor) -> Tensor:
     tensor(0.)
     """
     sign, size = slogdet(input)
-    return e.where(sign < 0, e.fill(size, math.nan), size)  # type: ignore[no-any-return]
+    return e.where(sign < 0, e.fill(size, math.nan), size)

@@ -44,7 +44,7 @@ _erf = unary("erf", _erf_rule, saves=(0,), floating=True)
 
 @composite
 def leaky_relu_backward(g: Tensor, x: Tensor, slope: float) -> Tensor:
-    return _F.where(_F.gt(x, 0.0), g, _F.mul(g, slope))  # type: ignore[no-any-return]
+    return _F.where(_F.gt(x, 0.0), g, _F.mul(g, slope))
 
 
 @composite
@@ -52,20 +52,20 @@ def elu_backward(g: Tensor, x: Tensor, alpha: float, scale: float, inner: float)
     positive = _F.gt(x, 0.0)
     # Above 0 the exponential is not used: keep it from overflowing, whose gradient would be 0 * inf.
     below = _F.exp(_F.mul(_F.where(positive, _F.fill(x, 0.0), x), inner))
-    return _F.mul(g, _F.where(positive, _F.fill(x, scale), _F.mul(below, alpha * scale * inner)))  # type: ignore[no-any-return]
+    return _F.mul(g, _F.where(positive, _F.fill(x, scale), _F.mul(below, alpha * scale * inner)))
 
 
 @composite
 def softplus_backward(g: Tensor, x: Tensor, beta: float, threshold: float) -> Tensor:
     z = _F.mul(x, beta)
-    return _F.where(_F.gt(z, threshold), g, _F.mul(g, _F.sigmoid(z)))  # type: ignore[no-any-return]
+    return _F.where(_F.gt(z, threshold), g, _F.mul(g, _F.sigmoid(z)))
 
 
 @composite
 def gelu_backward(g: Tensor, x: Tensor) -> Tensor:
     below = _F.add(_F.mul(_erf(_F.mul(x, math.sqrt(0.5))), 0.5), 0.5)
     density = _F.mul(_F.exp(_F.mul(_F.square(x), -0.5)), 1 / math.sqrt(2 * math.pi))
-    return _F.mul(g, _F.add(below, _F.mul(x, density)))  # type: ignore[no-any-return]
+    return _F.mul(g, _F.add(below, _F.mul(x, density)))
 
 
 @composite
@@ -75,18 +75,18 @@ def gelu_tanh_backward(g: Tensor, x: Tensor) -> Tensor:
     t = _F.tanh(_F.mul(x, _F.add(_F.mul(squared, cubic * root), root)))
     slope = _F.add(_F.mul(squared, 3 * cubic * root), root)
     bend = _F.mul(_F.mul(x, _F.sub(1.0, _F.square(t))), slope)
-    return _F.mul(g, _F.mul(_F.add(_F.add(t, 1.0), bend), 0.5))  # type: ignore[no-any-return]
+    return _F.mul(g, _F.mul(_F.add(_F.add(t, 1.0), bend), 0.5))
 
 
 @composite
 def silu_backward(g: Tensor, x: Tensor) -> Tensor:
     s = _F.sigmoid(x)
-    return _F.mul(g, _F.mul(s, _F.add(_F.mul(x, _F.sub(1.0, s)), 1.0)))  # type: ignore[no-any-return]
+    return _F.mul(g, _F.mul(s, _F.add(_F.mul(x, _F.sub(1.0, s)), 1.0)))
 
 
 @composite
 def hardtanh_backward(g: Tensor, x: Tensor, low: float, high: float) -> Tensor:
-    return _F.where(_F.logical_or(_F.le(x, low), _F.ge(x, high)), _F.fill(g, 0.0), g)  # type: ignore[no-any-return]
+    return _F.where(_F.logical_or(_F.le(x, low), _F.ge(x, high)), _F.fill(g, 0.0), g)
 
 
 # -- public -----------------------------------------------------------------------------------------------
@@ -99,7 +99,7 @@ def erf(input: Tensor) -> Tensor:
     >>> ag.erf(ag.tensor([0.0, 1.0]))
     tensor([0.0000, 0.8427])
     """
-    return _erf(input)  # type: ignore[no-any-return]
+    return _erf(input)
 
 
 def leaky_relu(input: Tensor, negative_slope: float = 0.01, inplace: bool = False) -> Tensor:
@@ -131,7 +131,7 @@ def prelu(input: Tensor, weight: Tensor) -> Tensor:
             f"got {tuple(weight.shape)}"
         )
     w = weight.reshape((1, -1) + (1,) * (input.ndim - 2)) if weight.numel() > 1 else weight.reshape(())
-    return _F.where(_F.gt(input, 0.0), input, _F.mul(input, w))  # type: ignore[no-any-return]
+    return _F.where(_F.gt(input, 0.0), input, _F.mul(input, w))
 
 
 def elu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
@@ -177,7 +177,7 @@ def softplus(input: Tensor, beta: float = 1.0, threshold: float = 20.0) -> Tenso
     tensor([ 0.6931, 30.0000])
     """
     require_float("softplus", input)
-    return _softplus(input, beta, threshold)  # type: ignore[no-any-return]
+    return _softplus(input, beta, threshold)
 
 
 def gelu(input: Tensor, approximate: str = "none") -> Tensor:
@@ -190,7 +190,7 @@ def gelu(input: Tensor, approximate: str = "none") -> Tensor:
     require_float("gelu", input)
     if approximate not in ("none", "tanh"):
         raise RuntimeError(f"gelu: approximate argument must be either 'none' or 'tanh', got {approximate!r}")
-    return _gelu(input) if approximate == "none" else _gelu_tanh(input)  # type: ignore[no-any-return]
+    return _gelu(input) if approximate == "none" else _gelu_tanh(input)
 
 
 def silu(input: Tensor, inplace: bool = False) -> Tensor:
@@ -241,7 +241,7 @@ def logsigmoid(input: Tensor) -> Tensor:
     tensor([  -0.6931, -100.0000])
     """
     require_float("logsigmoid", input)
-    return _F.neg(_softplus(_F.neg(input), 1.0, math.inf))  # type: ignore[no-any-return]
+    return _F.neg(_softplus(_F.neg(input), 1.0, math.inf))
 
 
 # -- dropout ----------------------------------------------------------------------------------------------

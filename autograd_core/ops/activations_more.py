@@ -18,7 +18,7 @@ _F: Any = V
 
 @in_float32
 def _gate(a: Tensor, b: Tensor) -> Tensor:
-    return _F.mul(a, _F.sigmoid(b))  # type: ignore[no-any-return]
+    return _F.mul(a, _F.sigmoid(b))
 
 
 def glu(input: Tensor, dim: int = -1) -> Tensor:
@@ -37,13 +37,13 @@ def glu(input: Tensor, dim: int = -1) -> Tensor:
     size = input.shape[axis]
     if size % 2:
         raise RuntimeError(f"glu: halving dimension must be even, but dimension {dim} is size {size}")
-    a, b = input.narrow(axis, 0, size // 2), input.narrow(axis, size // 2, size // 2)  # type: ignore[attr-defined]
+    a, b = input.narrow(axis, 0, size // 2), input.narrow(axis, size // 2, size // 2)
     return _gate(a, b)
 
 
 @in_float32
 def _hardsigmoid(x: Tensor) -> Tensor:
-    return _F.mul(hardtanh(_F.add(x, 3.0), 0.0, 6.0), 1 / 6)  # type: ignore[no-any-return]
+    return _F.mul(hardtanh(_F.add(x, 3.0), 0.0, 6.0), 1 / 6)
 
 
 def hardsigmoid(input: Tensor, inplace: bool = False) -> Tensor:
@@ -59,7 +59,7 @@ def hardsigmoid(input: Tensor, inplace: bool = False) -> Tensor:
 
 @in_float32
 def _hardswish(x: Tensor) -> Tensor:
-    return _F.mul(x, _hardsigmoid(x))  # type: ignore[no-any-return]
+    return _F.mul(x, _hardsigmoid(x))
 
 
 def hardswish(input: Tensor, inplace: bool = False) -> Tensor:
@@ -75,7 +75,7 @@ def hardswish(input: Tensor, inplace: bool = False) -> Tensor:
 
 @in_float32
 def _mish(x: Tensor) -> Tensor:
-    return _F.mul(x, _F.tanh(softplus(x)))  # type: ignore[no-any-return]
+    return _F.mul(x, _F.tanh(softplus(x)))
 
 
 def mish(input: Tensor, inplace: bool = False) -> Tensor:
@@ -91,7 +91,7 @@ def mish(input: Tensor, inplace: bool = False) -> Tensor:
 
 @in_float32
 def _softsign(x: Tensor) -> Tensor:
-    return _F.div(x, _F.add(_F.abs(x), 1.0))  # type: ignore[no-any-return]
+    return _F.div(x, _F.add(_F.abs(x), 1.0))
 
 
 def softsign(input: Tensor) -> Tensor:
@@ -102,7 +102,7 @@ def softsign(input: Tensor) -> Tensor:
     tensor([-0.5000,  0.7500])
     """
     if isinstance(input, Tensor) and input._data.dtype.kind in "iu":
-        return input / (input.abs() + 1)  # type: ignore[attr-defined, no-any-return, operator]
+        return input / (input.abs() + 1)
     require_float("softsign", input)
     return _softsign(input)
 
@@ -115,9 +115,9 @@ def tanhshrink(input: Tensor) -> Tensor:
     tensor([0.0000, 0.2384])
     """
     if isinstance(input, Tensor) and input._data.dtype.kind in "iu":
-        return input - input.tanh()  # type: ignore[attr-defined, no-any-return, operator]
+        return input - input.tanh()
     require_float("tanhshrink", input)
-    return _F.sub(input, _F.tanh(input))  # type: ignore[no-any-return]
+    return _F.sub(input, _F.tanh(input))
 
 
 def softshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
@@ -131,7 +131,7 @@ def softshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
     if not lambd >= 0:
         raise RuntimeError(f"softshrink: lambda must be greater or equal to 0, but found to be {lambd}")
     moved = _F.sub(input, _F.mul(_F.sign(input), lambd))
-    return _F.where(_F.le(_F.abs(input), lambd), _F.fill(input, 0.0), moved)  # type: ignore[no-any-return]
+    return _F.where(_F.le(_F.abs(input), lambd), _F.fill(input, 0.0), moved)
 
 
 def hardshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
@@ -142,7 +142,7 @@ def hardshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
     tensor([-2.,  0.])
     """
     require_float("hardshrink", input)
-    return _F.where(_F.le(_F.abs(input), lambd), _F.fill(input, 0.0), input)  # type: ignore[no-any-return]
+    return _F.where(_F.le(_F.abs(input), lambd), _F.fill(input, 0.0), input)
 
 
 def threshold(input: Tensor, threshold: float, value: float, inplace: bool = False) -> Tensor:
@@ -203,9 +203,9 @@ def gumbel_softmax(logits: Tensor, tau: float = 1, hard: bool = False, eps: floa
     soft: Tensor = _F.softmax(_F.div(_F.add(logits, gumbel), tau), axis)
     if not hard:
         return soft
-    best = soft.argmax(axis, keepdim=True)  # type: ignore[attr-defined]
+    best = soft.argmax(axis, keepdim=True)
     one_hot = _F.fill(soft.detach(), 0.0).scatter(axis, best, 1.0)
-    return _F.add(_F.sub(one_hot, soft.detach()), soft)  # type: ignore[no-any-return]
+    return _F.add(_F.sub(one_hot, soft.detach()), soft)
 
 
 def alpha_dropout(input: Tensor, p: float = 0.5, training: bool = False, inplace: bool = False) -> Tensor:

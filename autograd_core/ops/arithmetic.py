@@ -48,7 +48,7 @@ def _add(input: Any, other: Any, *, alpha: Any = 1) -> Tensor:
     >>> ag.add(ag.ones(2), 1, alpha=3)
     tensor([4., 4.])
     """
-    return add(input, other if alpha == 1 else _scaled("add", input, other, alpha))  # type: ignore[no-any-return]
+    return add(input, other if alpha == 1 else _scaled("add", input, other, alpha))
 
 
 def _scaled(name: str, input: Any, other: Any, alpha: Any) -> Any:
@@ -74,7 +74,7 @@ def _sub(input: Any, other: Any, *, alpha: Any = 1) -> Tensor:
     tensor([0., 0.])
     """
     _refuse_bool("sub", input, other)
-    return sub(input, other if alpha == 1 else _scaled("sub", input, other, alpha))  # type: ignore[no-any-return]
+    return sub(input, other if alpha == 1 else _scaled("sub", input, other, alpha))
 
 
 def _refuse_bool(name: str, *operands: Any) -> None:
@@ -85,14 +85,14 @@ def _refuse_bool(name: str, *operands: Any) -> None:
 def subtract_operator(self: Any, other: Any) -> Tensor:
     if other is True or other is False or self._data.dtype.kind == "b":
         raise bool_difference("sub")
-    return sub(self, other)  # type: ignore[no-any-return]
+    return sub(self, other)
 
 
 def _subtract_from(self: Any, other: Any) -> Tensor:
     """`other - self`."""
     if other is True or other is False:
         raise bool_difference("sub")
-    return sub(other, self)  # type: ignore[no-any-return]
+    return sub(other, self)
 
 
 def _square(input: Tensor) -> Tensor:
@@ -102,7 +102,7 @@ def _square(input: Tensor) -> Tensor:
     >>> ag.square(ag.tensor([-2.0, 3.0]))
     tensor([4., 9.])
     """
-    return square(cast(input, dtypes.int64.native) if input._data.dtype.kind == "b" else input)  # type: ignore[no-any-return]
+    return square(cast(input, dtypes.int64.native) if input._data.dtype.kind == "b" else input)
 
 
 def _div(input: Any, other: Any, *, rounding_mode: str | None = None) -> Tensor:
@@ -113,14 +113,14 @@ def _div(input: Any, other: Any, *, rounding_mode: str | None = None) -> Tensor:
     tensor([ 3, -4])
     """
     if rounding_mode is None:
-        return div(input, other)  # type: ignore[no-any-return]
+        return div(input, other)
     if rounding_mode == "floor":
         return floor_divide(input, other)
     if rounding_mode == "trunc":
         _check_zero_division("div", input, other)
         d = result_type(input, other)
         quotient = trunc(div(input, other))
-        return quotient if d.is_floating_point else cast(quotient, d.native)  # type: ignore[no-any-return]
+        return quotient if d.is_floating_point else cast(quotient, d.native)
     raise RuntimeError(f"div expected rounding_mode to be one of None, 'trunc', or 'floor' but found {rounding_mode!r}")
 
 
@@ -148,7 +148,7 @@ def floor_divide(input: Any, other: Any) -> Tensor:
     tensor([ 2, -3])
     """
     _check_zero_division("floor_divide", input, other)
-    return _floor_divide(input, other)  # type: ignore[no-any-return]
+    return _floor_divide(input, other)
 
 
 def _remainder(input: Any, other: Any) -> Tensor:
@@ -159,7 +159,7 @@ def _remainder(input: Any, other: Any) -> Tensor:
     tensor([2, 1])
     """
     _check_zero_division("remainder", input, other)
-    return remainder(input, other)  # type: ignore[no-any-return]
+    return remainder(input, other)
 
 
 def _fmod(input: Any, other: Any) -> Tensor:
@@ -170,7 +170,7 @@ def _fmod(input: Any, other: Any) -> Tensor:
     tensor([ 2, -2])
     """
     _check_zero_division("fmod", input, other)
-    return fmod(input, other)  # type: ignore[no-any-return]
+    return fmod(input, other)
 
 
 def pow(input: Any, exponent: Any) -> Tensor:
@@ -183,9 +183,9 @@ def pow(input: Any, exponent: Any) -> Tensor:
     if isinstance(input, Tensor) and isinstance(exponent, int | float) and not isinstance(exponent, bool):
         kind = input._data.dtype.kind
         if kind == "f":
-            return square(input) if exponent == 2 else pow_number(input, exponent)  # type: ignore[no-any-return]
+            return square(input) if exponent == 2 else pow_number(input, exponent)
         if isinstance(exponent, float):
-            return pow_number(cast(input, dtypes.get_default_dtype().native), exponent)  # type: ignore[no-any-return]
+            return pow_number(cast(input, dtypes.get_default_dtype().native), exponent)
         if exponent < 0:
             raise RuntimeError("Integers to negative integer powers are not allowed: convert with .float() first")
     elif isinstance(exponent, Tensor) and exponent._data.dtype.kind == "i":
@@ -196,8 +196,8 @@ def pow(input: Any, exponent: Any) -> Tensor:
             raise NotImplementedError(
                 "pow is not implemented for bool tensors; convert one operand with .long() or .float()"
             )
-        return logical_or(input, not exponent)  # type: ignore[no-any-return]
-    return _pow(input, exponent)  # type: ignore[no-any-return]
+        return logical_or(input, not exponent)
+    return _pow(input, exponent)
 
 
 def _whole_power(input: Any, exponent: Tensor) -> Tensor:
@@ -210,7 +210,7 @@ def _whole_power(input: Any, exponent: Tensor) -> Tensor:
     if native.kind == "i":
         sign_of_odd = where(ne(bitwise_and(exponent, 1), 0), -1, 1)
         inverse = where(inverse, 1, where(eq(base, -1), sign_of_odd, 0))
-    return where(negative, cast(inverse, native), powers)  # type: ignore[no-any-return]
+    return where(negative, cast(inverse, native), powers)
 
 
 def lerp(input: Tensor, end: Tensor, weight: Any) -> Tensor:
@@ -223,7 +223,7 @@ def lerp(input: Tensor, end: Tensor, weight: Any) -> Tensor:
     _need_float("lerp", input, end)
     if input._data.dtype.itemsize == end._data.dtype.itemsize == 2:  # Rounded once.
         return lerp(input.float(), end.float(), weight.float() if isinstance(weight, Tensor) else weight).half()
-    return add(input, mul(sub(end, input), weight))  # type: ignore[no-any-return]
+    return add(input, mul(sub(end, input), weight))
 
 
 def addcmul(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: Any = 1) -> Tensor:
@@ -236,7 +236,7 @@ def addcmul(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: Any = 1) 
     if input._data.dtype.itemsize == 2 and result_type(input, tensor1, tensor2) is dtypes.float16:  # Rounded once.
         return addcmul(input.float(), tensor1, tensor2.float(), value=value).half()
     product = mul(tensor1, tensor2)
-    return add(input, product if value == 1 else mul(product, value))  # type: ignore[no-any-return]
+    return add(input, product if value == 1 else mul(product, value))
 
 
 def addcdiv(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: Any = 1) -> Tensor:
@@ -251,7 +251,7 @@ def addcdiv(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: Any = 1) 
             f"addcdiv: integer division of {tensor1.dtype} by {tensor2.dtype} is not supported; convert with .float()"
         )
     quotient = div(tensor1, tensor2)
-    return add(input, quotient if value == 1 else mul(quotient, value))  # type: ignore[no-any-return]
+    return add(input, quotient if value == 1 else mul(quotient, value))
 
 
 def rsub(input: Tensor, other: Any, *, alpha: Any = 1) -> Tensor:
@@ -264,7 +264,7 @@ def rsub(input: Tensor, other: Any, *, alpha: Any = 1) -> Tensor:
     if not isinstance(input, Tensor):
         raise TypeError(f"rsub: argument 'input' must be a Tensor, got {type(input).__name__}")
     _refuse_bool("rsub", input, other)
-    return sub(other, input if alpha == 1 else _scaled("rsub", other, input, alpha))  # type: ignore[no-any-return]
+    return sub(other, input if alpha == 1 else _scaled("rsub", other, input, alpha))
 
 
 def _reflected(function: Any) -> Any:
@@ -273,7 +273,7 @@ def _reflected(function: Any) -> Any:
     def call(self: Any, other: Any) -> Tensor:
         if not isinstance(self, Tensor):
             raise TypeError(f"{function.__name__}: expected a Tensor, got {type(self).__name__}")
-        return function(other, self)  # type: ignore[no-any-return]
+        return function(other, self)
 
     return call
 

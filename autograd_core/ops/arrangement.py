@@ -24,8 +24,8 @@ def _each(function: Any, tensors: tuple[Any, ...]) -> Any:
 
 def _at_least_3d(t: Tensor) -> Tensor:
     if t._data.ndim == 2:
-        return t.unsqueeze(2)  # type: ignore[no-any-return]
-    return t.reshape(1, -1, 1) if t._data.ndim < 2 else t  # type: ignore[no-any-return]
+        return t.unsqueeze(2)
+    return t.reshape(1, -1, 1) if t._data.ndim < 2 else t
 
 
 def atleast_1d(*tensors: Any) -> Any:
@@ -173,7 +173,7 @@ def fliplr(input: Tensor) -> Tensor:
     """
     if input._data.ndim < 2:
         raise RuntimeError(f"fliplr: Input must be >= 2-d, got shape {tuple(input.shape)}")
-    return input.flip(1)  # type: ignore[no-any-return]
+    return input.flip(1)
 
 
 def flipud(input: Tensor) -> Tensor:
@@ -185,7 +185,7 @@ def flipud(input: Tensor) -> Tensor:
     """
     if input._data.ndim < 1:
         raise RuntimeError("flipud: Input must be >= 1-d, got a 0-d tensor")
-    return input.flip(0)  # type: ignore[no-any-return]
+    return input.flip(0)
 
 
 def rot90(input: Tensor, k: int = 1, dims: Sequence[int] = (0, 1)) -> Tensor:
@@ -205,10 +205,10 @@ def rot90(input: Tensor, k: int = 1, dims: Sequence[int] = (0, 1)) -> Tensor:
         raise RuntimeError(f"expected rotation dims to be different, but got dim0 = {dims[0]} and dim1 = {dims[1]}")
     k %= 4
     if k == 1:
-        return input.flip(b).transpose(a, b)  # type: ignore[no-any-return]
+        return input.flip(b).transpose(a, b)
     if k == 2:
-        return input.flip((a, b))  # type: ignore[no-any-return]
-    return input.flip(a).transpose(a, b) if k == 3 else input.clone()  # type: ignore[no-any-return]
+        return input.flip((a, b))
+    return input.flip(a).transpose(a, b) if k == 3 else input.clone()
 
 
 def diag_embed(input: Tensor, offset: int = 0, dim1: int = -2, dim2: int = -1) -> Tensor:
@@ -226,8 +226,8 @@ def diag_embed(input: Tensor, offset: int = 0, dim1: int = -2, dim2: int = -1) -
     n = shape[-1] + builtins.abs(offset)
     zeros = input.new_zeros((*shape[:-1], n, n))
     last = input._data.ndim
-    out: Tensor = V.view_scatter(zeros, input, (("diagonal", (offset, last - 1, last)),))  # type: ignore[attr-defined]
-    return out.movedim((last - 1, last), (a, b))  # type: ignore[no-any-return]
+    out: Tensor = V.view_scatter(zeros, input, (("diagonal", (offset, last - 1, last)),))
+    return out.movedim((last - 1, last), (a, b))
 
 
 def diagflat(input: Tensor, offset: int = 0) -> Tensor:
@@ -295,11 +295,11 @@ def combinations(input: Tensor, r: int = 2, with_replacement: bool = False) -> T
     if r < 0:
         raise RuntimeError(f"combinations: expect a non-negative number, but got {r}")
     if not r:
-        return input.new_empty((0,))  # type: ignore[no-any-return]
+        return input.new_empty((0,))
     choose = itertools.combinations_with_replacement if with_replacement else itertools.combinations
     flat = [i for row in choose(range(input._data.shape[0]), r) for i in row]
     index = input.new_tensor(flat, dtype=dtypes.int64)
-    return input[index].reshape(-1, r)  # type: ignore[no-any-return]
+    return input[index].reshape(-1, r)
 
 
 def fill(input: Tensor, value: Any) -> Tensor:
@@ -314,8 +314,8 @@ def fill(input: Tensor, value: Any) -> Tensor:
             raise RuntimeError(
                 f"fill_ only supports 0-dimension value tensor but got tensor with {value._data.ndim} dimensions."
             )
-        return V.replace(input, value)  # type: ignore[attr-defined, no-any-return]
-    return e.fill(input, value)  # type: ignore[no-any-return]
+        return V.replace(input, value)
+    return e.fill(input, value)
 
 
 def sum_to_size(input: Tensor, *size: Any) -> Tensor:
@@ -332,8 +332,8 @@ def sum_to_size(input: Tensor, *size: Any) -> Tensor:
         raise RuntimeError(f"sum_to_size: size {list(target)} is not expandable to size {list(shape)}")
     axes = tuple(range(lead)) + tuple(lead + i for i, n in enumerate(target) if n == 1 and shape[lead + i] != 1)
     if not target:
-        return input.sum()  # type: ignore[no-any-return]
-    return input.sum(axes).reshape(target) if axes else input  # type: ignore[no-any-return]
+        return input.sum()
+    return input.sum(axes).reshape(target) if axes else input
 
 
 _OF_SEVERAL = (

@@ -88,7 +88,7 @@ def _attend(
         added = mask is not None and mask._data.dtype.kind == "f"
         wide = _F.cast(mask, _FLOAT32) if added else mask
         y, weights = _attend(q, k, v, wide, dropout_p, is_causal, scale, enable_gqa, need_weights)
-        return y.to(query.dtype), None if weights is None else weights.to(query.dtype)  # type: ignore[attr-defined]
+        return y.to(query.dtype), None if weights is None else weights.to(query.dtype)
     shapes = f"query {tuple(query.shape)}, key {tuple(key.shape)}, value {tuple(value.shape)}"
     if min(query.ndim, key.ndim, value.ndim) < 2:
         raise RuntimeError(f"{name}: expected query, key and value of at least 2 dimensions, got {shapes}")
@@ -105,8 +105,8 @@ def _attend(
             raise RuntimeError(
                 f"{name}: enable_gqa asks for query heads a multiple of key and value heads, got {shapes}"
             )
-        key = key.repeat_interleave(heads[0] // heads[1], -3)  # type: ignore[attr-defined]
-        value = value.repeat_interleave(heads[0] // heads[2], -3)  # type: ignore[attr-defined]
+        key = key.repeat_interleave(heads[0] // heads[1], -3)
+        value = value.repeat_interleave(heads[0] // heads[2], -3)
     factor = 1.0 / math.sqrt(query.shape[-1]) if scale is None and query.shape[-1] else scale or 0.0
     lead = query.shape[:-2]
     alike = tuple(lead) == tuple(key.shape[:-2]) == tuple(value.shape[:-2]) and query._data.size and key._data.size
@@ -123,9 +123,9 @@ def _attend(
 def _weights(query: Tensor, key: Tensor, mask: Tensor | None, causal: bool, factor: float) -> Tensor:
     scores = _F.matmul(_F.mul(query, factor), key.transpose(-2, -1))
     if causal:
-        visible = ones(query.shape[-2], key.shape[-2], dtype=_boolean(), device=query.device).tril()  # type: ignore[attr-defined]
+        visible = ones(query.shape[-2], key.shape[-2], dtype=_boolean(), device=query.device).tril()
         scores = _F.where(visible, scores, _F.fill(scores, -math.inf))
-    return _F.softmax(scores, scores.ndim - 1) if mask is None else _masked_softmax(scores, mask)  # type: ignore[no-any-return]
+    return _F.softmax(scores, scores.ndim - 1) if mask is None else _masked_softmax(scores, mask)
 
 
 def _records(t: Tensor) -> bool:
@@ -159,7 +159,7 @@ def _masked_softmax(scores: Tensor, mask: Tensor) -> Tensor:
     axis = scores.ndim - 1
     some = _F.gt(_F.amax(scores.detach(), (axis,), True), -math.inf)
     safe = _F.softmax(_F.where(some, scores, _F.fill(scores, 0.0)), axis)
-    return _F.where(some, safe, _F.fill(safe, 0.0))  # type: ignore[no-any-return]
+    return _F.where(some, safe, _F.fill(safe, 0.0))
 
 
 def multi_head_attention_forward(
@@ -213,7 +213,7 @@ def multi_head_attention_forward(
         raise AssertionError(f"{name}: expected query, key and value all 2-D (unbatched) or all 3-D, got {shapes}")
     if single:
         query, key, value = (t.unsqueeze(1) for t in (query, key, value))
-        key_padding_mask = None if key_padding_mask is None else key_padding_mask.unsqueeze(0)  # type: ignore[attr-defined]
+        key_padding_mask = None if key_padding_mask is None else key_padding_mask.unsqueeze(0)
     length, n, size = query.shape
     source = key.shape[0]
     if size != embed_dim_to_check or size % num_heads or tuple(key.shape[:2]) != tuple(value.shape[:2]):
@@ -252,7 +252,7 @@ def multi_head_attention_forward(
         hide = pad(hide, (0, extra))
 
     def heads(t: Tensor) -> Tensor:
-        return t.reshape(t.shape[0], n, num_heads, size // num_heads).permute(1, 2, 0, 3)  # type: ignore[no-any-return]
+        return t.reshape(t.shape[0], n, num_heads, size // num_heads).permute(1, 2, 0, 3)
 
     drop = dropout_p if training else 0.0
     y, attention = _attend(heads(q), heads(k), heads(v), hide, drop, False, None, False, need_weights)
@@ -292,10 +292,10 @@ def _merge_masks(
 
 def _added(name: str, what: str, mask: Tensor, like: Tensor) -> Tensor:
     if mask._data.dtype.kind == "f":
-        return _F.cast(mask, like._data.dtype)  # type: ignore[no-any-return]
+        return _F.cast(mask, like._data.dtype)
     if mask._data.dtype.kind != "b":
         raise RuntimeError(f"{name}: only bool and floating types of {what} are supported, got {mask.dtype}")
-    return zeros(*mask.shape, dtype=like.dtype, device=like.device).masked_fill(mask, -math.inf)  # type: ignore[attr-defined,no-any-return]
+    return zeros(*mask.shape, dtype=like.dtype, device=like.device).masked_fill(mask, -math.inf)
 
 
 FUNCTIONS: tuple[str, ...] = ()

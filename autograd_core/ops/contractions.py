@@ -43,7 +43,7 @@ def addr(input: Tensor, vec1: Tensor, vec2: Tensor, *, beta: Any = 1, alpha: Any
     """
     out = _added("addr", input, outer(vec1, vec2), beta, alpha)
     of_bools = all(t._data.dtype.kind == "b" for t in (input, vec1, vec2))
-    return out.to(dtypes.bool_) if of_bools else out  # type: ignore[no-any-return]
+    return out.to(dtypes.bool_) if of_bools else out
 
 
 def addbmm(input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: Any = 1, alpha: Any = 1) -> Tensor:
@@ -111,10 +111,10 @@ def tensordot(a: Tensor, b: Tensor, dims: Any = 2) -> Tensor:
     for i, j in zip(left, right):
         if a._data.shape[i] != b._data.shape[j]:
             if a._data.shape[i] == 1:  # Broadcast: the other one is summed.
-                b = b.sum(j, keepdim=True, dtype=b.dtype)  # type: ignore[attr-defined]
+                b = b.sum(j, keepdim=True, dtype=b.dtype)
                 continue
             if b._data.shape[j] == 1:
-                a = a.sum(i, keepdim=True, dtype=a.dtype)  # type: ignore[attr-defined]
+                a = a.sum(i, keepdim=True, dtype=a.dtype)
                 continue
             raise RuntimeError(
                 f"contracted dimensions need to match, but first has size {a._data.shape[i]} in dim {i} "
@@ -135,7 +135,7 @@ def tensordot(a: Tensor, b: Tensor, dims: Any = 2) -> Tensor:
         width *= b._data.shape[d]
     x = a.permute(rows + left).reshape((height, n))
     y = b.permute(right + columns).reshape((n, width))
-    return matmul(x, y).reshape(shape)  # type: ignore[no-any-return]
+    return matmul(x, y).reshape(shape)
 
 
 def _listed(dims: int | Sequence[int]) -> list[int]:
@@ -155,7 +155,7 @@ def kron(input: Tensor, other: Tensor) -> Tensor:
     b = (1,) * (n - other._data.ndim) + tuple(other._data.shape)
     x = input.reshape(tuple(s for size in a for s in (size, 1)))
     y = other.reshape(tuple(s for size in b for s in (1, size)))
-    return (x * y).reshape(tuple(p * q for p, q in zip(a, b)))  # type: ignore[no-any-return]
+    return (x * y).reshape(tuple(p * q for p, q in zip(a, b)))
 
 
 def cross(input: Tensor, other: Tensor, dim: int | None = None) -> Tensor:
@@ -198,7 +198,7 @@ def trace(input: Tensor) -> Tensor:
         raise RuntimeError(f"trace: expected a matrix, but got tensor with dim {input._data.ndim}")
     if input._data.dtype.kind == "b":
         raise NotImplementedError("trace is not implemented for bool tensors; convert with .long()")
-    return input.diagonal().sum()  # type: ignore[no-any-return]
+    return input.diagonal().sum()
 
 
 _MOST_DIFFERENCES = 1 << 24
@@ -238,9 +238,9 @@ def cdist(x1: Tensor, x2: Tensor, p: float = 2.0, compute_mode: str = "use_mm_fo
             return cdist(x1.float(), x2.float(), p, compute_mode).half()
         squares = e.square(x1).sum(-1, True) + e.square(x2).sum(-1).unsqueeze(-2) - 2 * matmul(x1, x2.mT)
         equal = e.le(squares, 0.0)
-        return e.where(equal, 0.0, e.sqrt(e.where(equal, 1.0, squares)))  # type: ignore[no-any-return]
+        return e.where(equal, 0.0, e.sqrt(e.where(equal, 1.0, squares)))
     if not x1._data.shape[-1]:
-        return (x1.unsqueeze(-2) - x2.unsqueeze(-3)).sum(-1)  # type: ignore[no-any-return]
+        return (x1.unsqueeze(-2) - x2.unsqueeze(-3)).sum(-1)
     return norm(x1.unsqueeze(-2) - x2.unsqueeze(-3), p, -1)
 
 

@@ -143,7 +143,7 @@ def _convolve(
     y = (_conv3d if dims == 3 else _conv2d)(batched, w, b, stride, sides, dilation, groups)
     if dims == 1:
         y = y.squeeze(2)
-    return y if is_batch else y.squeeze(0)  # type: ignore[no-any-return]
+    return y if is_batch else y.squeeze(0)
 
 
 def _geometry(
@@ -352,7 +352,7 @@ def _transposed(
         y = y + b.reshape(-1, *(1,) * len(sizes))
     if dims == 1:
         y = y.squeeze(2)
-    return y if x.ndim == dims + 2 else y.squeeze(0)  # type: ignore[no-any-return]
+    return y if x.ndim == dims + 2 else y.squeeze(0)
 
 
 FUNCTIONS: tuple[str, ...] = ("conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d")

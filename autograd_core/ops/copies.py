@@ -33,7 +33,7 @@ _COPIED: dict[str, Callable[..., Any]] = {
 def _sliced(input: Tensor, dim: int, start: int | None, end: int | None, step: int) -> Tensor:
     if step < 1:
         raise RuntimeError(f"slice_copy: step must be positive, got {step}")
-    return input[(slice(None),) * input._dim(dim) + (slice(start, end, step),)]  # type: ignore[no-any-return]
+    return input[(slice(None),) * input._dim(dim) + (slice(start, end, step),)]
 
 
 def _narrowed(input: Tensor, dim: int, start: int, length: int) -> Tensor:

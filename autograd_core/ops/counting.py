@@ -86,13 +86,13 @@ def _bin(x: Tensor, edges: Tensor) -> Tensor:
     bins = edges.numel() - 1
     found = searchsorted(edges, x.contiguous(), right=True) - 1
     found = e.where(e.eq(x, edges[-1]), bins - 1, found)
-    return e.where(e.lt(found, bins), found, -1)  # type: ignore[no-any-return]
+    return e.where(e.lt(found, bins), found, -1)
 
 
 def _counted(places: Tensor, inside: Tensor, size: int, weight: Tensor | None, like: Tensor) -> Tensor:
     one = like.new_ones(places.shape) if weight is None else weight.detach().reshape(-1)
     kept = e.where(inside, one, like.new_zeros(()))
-    return scatter_add(like.new_zeros(size), 0, e.where(inside, places, 0), kept)  # type: ignore[no-any-return]
+    return scatter_add(like.new_zeros(size), 0, e.where(inside, places, 0), kept)
 
 
 def _checked_weight(name: str, weight: Tensor | None, shape: Any, x: Tensor) -> None:

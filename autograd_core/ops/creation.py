@@ -99,7 +99,7 @@ def eye(n: int, m: int | None = None, *, dtype: Any = None, device: Any = None, 
     rows = arange(n, device=device).reshape(n, 1)
     d = dtypes.as_dtype(dtype) if dtype is not None else dtypes.get_default_dtype()
     out = e.eq(rows, arange(n if m is None else m, device=device)).to(d)
-    return out.requires_grad_() if requires_grad else out  # type: ignore[no-any-return]
+    return out.requires_grad_() if requires_grad else out
 
 
 def arange(
@@ -138,7 +138,7 @@ def arange(
             count = builtins.max(-((start - int(end)) // step), 0)
         if d is dtypes.uint8 and (start < 0 or step < 0 or start + step * count > 255):
             steps = wrap(backend.arange(0, count, 1, dtypes.int64.native), backend)
-            return e.add(e.mul(steps, step), start).to(d)  # type: ignore[no-any-return]
+            return e.add(e.mul(steps, step), start).to(d)
         return _made(backend.arange(start, start + step * count, step, d.native), backend, requires_grad)
     if not whole:
         # start + i * step, element by element: adding up the step would drift.

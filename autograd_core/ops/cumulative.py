@@ -44,7 +44,7 @@ def cumprod(input: Tensor, dim: int, *, dtype: dtypes.dtype | None = None) -> Te
     x = _as_sum_dtype(input, dtype)
     axis = x._dim(dim)
     if not x._data.ndim:
-        return x.clone()  # type: ignore[no-any-return]
+        return x.clone()
     if not x.requires_grad:
         return wrap(x._backend.cumprod(x._data, axis), x._backend)
     return _scan(x, axis, e.mul) if x._data.shape[axis] > 1 else x.clone()
@@ -88,7 +88,7 @@ def logcumsumexp(input: Tensor, dim: int) -> Tensor:
     e._need_float("logcumsumexp", input)
     axis = input._dim(dim)
     if not input._data.ndim or input._data.shape[axis] < 2:
-        return input.clone()  # type: ignore[no-any-return]
+        return input.clone()
     return _scan(input, axis, logaddexp)
 
 
@@ -107,7 +107,7 @@ def diff(
         raise RuntimeError("diff expects input to be at least one-dimensional")
     axis = input._dim(dim)
     if not n:
-        return input.clone()  # type: ignore[no-any-return]
+        return input.clone()
     parts = [t for t in (prepend, input, append) if t is not None]
     x = cat(parts, axis) if len(parts) > 1 else input
     for _ in range(builtins.min(n, x._data.shape[axis])):
@@ -150,7 +150,7 @@ def trapezoid(y: Tensor, x: Tensor | None = None, *, dx: Any = None, dim: int = 
     tensor(10.5000)
     """
     slabs, axis = _slabs("trapezoid", y, x, dx, dim)
-    return slabs.sum(axis) / 2  # type: ignore[no-any-return]
+    return slabs.sum(axis) / 2
 
 
 def cumulative_trapezoid(y: Tensor, x: Tensor | None = None, *, dx: Any = None, dim: int = -1) -> Tensor:
@@ -161,7 +161,7 @@ def cumulative_trapezoid(y: Tensor, x: Tensor | None = None, *, dx: Any = None, 
     tensor([ 3.0000, 10.5000])
     """
     slabs, axis = _slabs("cumulative_trapezoid", y, x, dx, dim)
-    return slabs.cumsum(axis) / 2  # type: ignore[no-any-return]
+    return slabs.cumsum(axis) / 2
 
 
 PUBLIC = {"trapz": trapezoid}

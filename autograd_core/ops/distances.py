@@ -25,11 +25,11 @@ def normalize(input: Tensor, p: float = 2.0, dim: Any = 1, eps: float = 1e-12) -
     tensor([[0.6000, 0.8000]])
     """
     require_float("normalize", input)
-    return input / _length(input, p, dim, eps)  # type: ignore[no-any-return]
+    return input / _length(input, p, dim, eps)
 
 
 def _length(x: Tensor, p: float, dim: Any, eps: float) -> Tensor:
-    return norm(x, p, dim, True).clamp_min(eps)  # type: ignore[no-any-return]
+    return norm(x, p, dim, True).clamp_min(eps)
 
 
 def _both(name: str, x1: Tensor, x2: Tensor, integers: bool = False) -> tuple[Tensor, ...]:
@@ -51,13 +51,13 @@ def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-08) 
     """
     x1, x2 = _both("cosine_similarity", x1, x2)
     if x1._data.dtype.itemsize == 2 == x2._data.dtype.itemsize:  # The square of a length may be beyond float16.
-        return cosine_similarity(x1.float(), x2.float(), dim, eps).to(x1.dtype)  # type: ignore[attr-defined, no-any-return]
+        return cosine_similarity(x1.float(), x2.float(), dim, eps).to(x1.dtype)
     axis = x1._dim(dim)
     if not x1.ndim:
-        return cosine_similarity(x1.reshape(1), x2.reshape(1), 0, eps).reshape(())  # type: ignore[attr-defined, no-any-return]
+        return cosine_similarity(x1.reshape(1), x2.reshape(1), 0, eps).reshape(())
     # Each is made a unit vector first: the product of two lengths could overflow.
     units = _F.mul(_F.div(x1, _length(x1, 2, axis, eps)), _F.div(x2, _length(x2, 2, axis, eps)))
-    return _F.sum(units, (axis,), False)  # type: ignore[no-any-return]
+    return _F.sum(units, (axis,), False)
 
 
 def pairwise_distance(x1: Tensor, x2: Tensor, p: float = 2.0, eps: float = 1e-06, keepdim: bool = False) -> Tensor:
@@ -85,7 +85,7 @@ def pdist(input: Tensor, p: float = 2) -> Tensor:
         raise RuntimeError(f"pdist only supports 2-D tensors (rows to compare), got shape {tuple(input.shape)}")
     if p < 0:
         raise RuntimeError(f"pdist only supports non-negative p values, got {p}")
-    rows, columns = triu_indices(input.shape[0], input.shape[0], 1, device=input.device).unbind(0)  # type: ignore[attr-defined]
+    rows, columns = triu_indices(input.shape[0], input.shape[0], 1, device=input.device).unbind(0)
     return norm(index_select(input, 0, rows) - index_select(input, 0, columns), p, 1)
 
 

@@ -60,24 +60,24 @@ def _normal(d: _Draw, mean: float, std: float) -> Tensor:
 def _log_normal(d: _Draw, mean: float, std: float) -> Tensor:
     d.floating()
     d.check(std > 0, "std > 0.0", f"std={std}")
-    return e.exp(d.kernel("normal", float(mean), float(std)))  # type: ignore[no-any-return]
+    return e.exp(d.kernel("normal", float(mean), float(std)))
 
 
 def _cauchy(d: _Draw, median: float, sigma: float) -> Tensor:
     d.floating()
     d.check(sigma > 0, "sigma > 0.0", f"sigma={sigma}")
-    return e.tan((d.unit() - 0.5) * math.pi) * sigma + median  # type: ignore[no-any-return]
+    return e.tan((d.unit() - 0.5) * math.pi) * sigma + median
 
 
 def _exponential(d: _Draw, lambd: float) -> Tensor:
     d.floating()
     d.check(lambd > 0, "lambda > 0.0", f"lambda={lambd}")
-    return e.log1p(-d.unit()) * (-1 / lambd)  # type: ignore[no-any-return]
+    return e.log1p(-d.unit()) * (-1 / lambd)
 
 
 def _geometric(d: _Draw, p: float) -> Tensor:
     d.check(0 < p < 1, "p to be in (0, 1)", f"p={p}")
-    return e.floor(e.log1p(-d.unit()) * (1 / math.log1p(-p))) + 1  # type: ignore[no-any-return]
+    return e.floor(e.log1p(-d.unit()) * (1 / math.log1p(-p))) + 1
 
 
 def _bernoulli(d: _Draw, p: Any) -> Tensor:
@@ -85,7 +85,7 @@ def _bernoulli(d: _Draw, p: Any) -> Tensor:
         if not p.is_floating_point():
             raise NotImplementedError(f"{d.name} expects probabilities of a floating-point dtype, got {p.dtype}")
         d.check(not p.numel() or bool((e.ge(p, 0).logical_and(e.le(p, 1))).all()), "p to be in [0, 1]", "others")
-        return e.lt(d.unit(), p.detach().expand(d.x.shape))  # type: ignore[no-any-return]
+        return e.lt(d.unit(), p.detach().expand(d.x.shape))
     d.check(0 <= p <= 1, "p to be in [0, 1]", f"p={p}")
     return d.kernel("bernoulli", float(p))
 
@@ -118,7 +118,7 @@ def _method(
         def filled(old: Tensor) -> Tensor:
             with modes.no_grad():
                 new = drawn(_Draw(name, old, generator), *(given[n] for n in names))
-            return replace(old, new)  # type: ignore[no-any-return]
+            return replace(old, new)
 
         return update(self, name, filled)
 
@@ -130,7 +130,7 @@ def _method(
 def random_(self: Tensor, *bounds: Any, generator: Generator | None = None, **named: Any) -> Tensor:
     """Fill with integers: `random_(to)` draws from [0, to), `random_(from, to)` from [from, to), `random_()` from all
     that are not negative and that the dtype holds exactly."""
-    return _random_method(self, *(bounds if len(bounds) != 1 else (0, *bounds)), generator=generator, **named)  # type: ignore[no-any-return]
+    return _random_method(self, *(bounds if len(bounds) != 1 else (0, *bounds)), generator=generator, **named)
 
 
 _random_method = _method("random_", ("from", "to"), (0, None), _random, "")

@@ -202,9 +202,9 @@ _cast = unary("cast", lambda F, g, ctx: (F.cast(g, ctx.params[1]),))
 def cast(x: Tensor, native: Any) -> Tensor:
     """`x` in the backend's dtype `native`; its gradient goes back in the dtype of `x`."""
     if native.kind == "f":
-        return _cast(x, native, x._data.dtype)  # type: ignore[no-any-return]
+        return _cast(x, native, x._data.dtype)
     with modes.no_grad():  # Integers and bools have no gradient.
-        return _cast(x, native, x._data.dtype)  # type: ignore[no-any-return]
+        return _cast(x, native, x._data.dtype)
 
 
 V.cast = cast  # type: ignore[attr-defined]
@@ -253,10 +253,10 @@ def round(input: Tensor, *, decimals: int = 0) -> Tensor:
     if input._data.dtype.kind != "f" and not decimals:
         return _of_integers("round", input)
     if not decimals:
-        return _round(input)  # type: ignore[no-any-return]
+        return _round(input)
     _need_float("round with decimals", input)
     scale = 10.0 ** builtins.abs(decimals)
-    return div(_round(mul(input, scale)), scale) if decimals > 0 else mul(_round(div(input, scale)), scale)  # type: ignore[no-any-return]
+    return div(_round(mul(input, scale)), scale) if decimals > 0 else mul(_round(div(input, scale)), scale)
 
 
 def _need_float(name: str, *tensors: Tensor) -> None:
@@ -269,12 +269,12 @@ def _of_integers(name: str, input: Tensor) -> Tensor:
     """Integers are round already; a bool is no number to round."""
     if input._data.dtype.kind == "b":
         raise NotImplementedError(f"{name} is not implemented for bool tensors; convert with .long() or .float()")
-    return clone(input)  # type: ignore[no-any-return]
+    return clone(input)
 
 
 def _rounding(primitive: Any) -> Any:
     def call(input: Tensor) -> Tensor:
-        return primitive(input) if input._data.dtype.kind == "f" else _of_integers(primitive.__name__, input)  # type: ignore[no-any-return]
+        return primitive(input) if input._data.dtype.kind == "f" else _of_integers(primitive.__name__, input)
 
     call.__name__ = call.__qualname__ = primitive.__name__
     call.__doc__ = f"Each element rounded by `{primitive.__name__}`; integers stay as they are."
@@ -283,7 +283,7 @@ def _rounding(primitive: Any) -> Any:
 
 def _sign(input: Tensor) -> Tensor:
     """-1, 0 or 1; a bool is its own sign."""
-    return clone(input) if input._data.dtype.kind == "b" else sign(input)  # type: ignore[no-any-return]
+    return clone(input) if input._data.dtype.kind == "b" else sign(input)
 
 
 def of_tensors(function: Any, tensors: int = 2) -> Any:
@@ -295,7 +295,7 @@ def of_tensors(function: Any, tensors: int = 2) -> Any:
         if not isinstance(input, Tensor) or (tensors == 2 and not isinstance(other, Tensor)):
             wrong = "input" if not isinstance(input, Tensor) else "other"
             raise TypeError(f"{name}: argument {wrong!r} must be a Tensor, got {input!r:.60} and {other!r:.60}")
-        return function(input, other)  # type: ignore[no-any-return]
+        return function(input, other)
 
     return call
 
@@ -333,7 +333,7 @@ _BOUNDS = (int, float, type(None))  # Of which `clamp` is one kernel.
 
 
 def _clamp_backward(g: Tensor, x: Tensor, low: float, high: float) -> Tensor:
-    return _where(logical_and(ge(x, low), le(x, high)), g, fill(g, 0.0))  # type: ignore[no-any-return]
+    return _where(logical_and(ge(x, low), le(x, high)), g, fill(g, 0.0))
 
 
 V.clamp_backward = _clamp_backward  # type: ignore[attr-defined]
@@ -353,11 +353,11 @@ def clamp(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
         raise RuntimeError("clamp: at least one of 'min' or 'max' must not be None")
     if input._data.dtype.kind == "f" and all(type(bound) in _BOUNDS and bound == bound for bound in (min, max)):
         try:
-            return _clamp(input, -math.inf if min is None else float(min), math.inf if max is None else float(max))  # type: ignore[no-any-return]
+            return _clamp(input, -math.inf if min is None else float(min), math.inf if max is None else float(max))
         except OverflowError:  # A whole number beyond all floats: what follows says so.
             pass
     out = input if min is None else _at_least(input, min)
-    return out if max is None else _at_most(out, max)  # type: ignore[no-any-return]
+    return out if max is None else _at_most(out, max)
 
 
 def clamp_min(input: Tensor, min: Any) -> Tensor:
@@ -388,7 +388,7 @@ def _bitwise(name: str, function: Any) -> Any:
                     f"{name} is for bool and integer tensors, got {getattr(x, 'dtype', 'a float')}; use "
                     f"logical_{name[8:]}"
                 )
-        return function(input, other)  # type: ignore[no-any-return]
+        return function(input, other)
 
     call.__name__ = call.__qualname__ = name
     call.__doc__ = f"The bits of both operands combined ({name.removeprefix('bitwise_')}); logical for bool tensors."
@@ -409,14 +409,14 @@ def bitwise_not(input: Tensor) -> Tensor:
     """
     if input._data.dtype.kind == "f":
         raise NotImplementedError(f"bitwise_not is for bool and integer tensors, got {input.dtype}; use logical_not")
-    return _bitwise_not(input)  # type: ignore[no-any-return]
+    return _bitwise_not(input)
 
 
 def _float_test(function: Any, of_integer: bool) -> Any:
     def call(input: Tensor) -> Tensor:
         if input._data.dtype.kind != "f":
-            return input.new_full(input.shape, of_integer, dtype=dtypes.bool_)  # type: ignore[no-any-return]
-        return function(input)  # type: ignore[no-any-return]
+            return input.new_full(input.shape, of_integer, dtype=dtypes.bool_)
+        return function(input)
 
     call.__name__ = call.__qualname__ = function.__name__
     call.__doc__ = f"Elementwise test `{function.__name__}`, as a bool tensor."
@@ -444,11 +444,11 @@ def isclose(input: Tensor, other: Tensor, rtol: float = 1e-05, atol: float = 1e-
     if input.dtype is not other.dtype:
         raise RuntimeError(f"isclose: dtypes differ, {input.dtype} and {other.dtype}; convert one with .to()")
     if input._data.dtype.kind == "b":
-        return eq(input, other)  # type: ignore[no-any-return]
+        return eq(input, other)
     near = logical_or(
         eq(input, other), logical_and(isfinite(other), le(abs(sub(input, other)), add(mul(abs(other), rtol), atol)))
     )
-    return logical_or(near, logical_and(isnan(input), isnan(other))) if equal_nan else near  # type: ignore[no-any-return]
+    return logical_or(near, logical_and(isnan(input), isnan(other))) if equal_nan else near
 
 
 def allclose(input: Tensor, other: Tensor, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False) -> bool:

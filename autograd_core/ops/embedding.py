@@ -66,8 +66,8 @@ def embedding(
             weight._backend.embedding_renorm_(weight._data, input._data, max_norm, norm_type)
         storage.mark_mutated(weight._backend, weight._data, "embedding")
     if scale_grad_by_freq:
-        return _embedding(weight, input, padding, True)  # type: ignore[no-any-return]
-    return _embedding(weight, input, padding)  # type: ignore[no-any-return]
+        return _embedding(weight, input, padding, True)
+    return _embedding(weight, input, padding)
 
 
 def check_table(name: str, input: Tensor, weight: Tensor, sparse: bool) -> None:

@@ -49,9 +49,9 @@ def embedding_bag(
     pad = None if padding_idx is None else padding_idx % weight.shape[0]
     if weight._data.dtype.itemsize > 2:
         return _collect(rows, input, offsets, mode, per_sample_weights, include_last_offset, pad)
-    factors: Any = None if per_sample_weights is None else per_sample_weights.float()  # type: ignore[attr-defined]
+    factors: Any = None if per_sample_weights is None else per_sample_weights.float()
     bags: Any = _collect(rows.float(), input, offsets, mode, factors, include_last_offset, pad)
-    return bags.to(weight.dtype)  # type: ignore[no-any-return]
+    return bags.to(weight.dtype)
 
 
 def _collect(
@@ -69,17 +69,17 @@ def _collect(
         keep = _F.ne(input, pad).unsqueeze(-1)
         rows = _F.where(keep, rows, _F.fill(rows, 0.0))
     if per_sample_weights is not None:
-        rows = _F.mul(rows, per_sample_weights.unsqueeze(-1))  # type: ignore[attr-defined]
+        rows = _F.mul(rows, per_sample_weights.unsqueeze(-1))
     if offsets is None and mode != "max":
         total = _F.sum(rows, (1,), False)
         if mode == "sum":
-            return total  # type: ignore[no-any-return]
+            return total
         if keep is None:
-            return _F.div(total, float(max(input.shape[1], 1)))  # type: ignore[no-any-return]
-        return _F.div(total, _F.sum(_F.cast(keep, rows._data.dtype), (1,), False).clamp_min(1))  # type: ignore[no-any-return]
+            return _F.div(total, float(max(input.shape[1], 1)))
+        return _F.div(total, _F.sum(_F.cast(keep, rows._data.dtype), (1,), False).clamp_min(1))
     if offsets is None:
         count = bags = input.shape[0]
-        bag = arange(bags, device=input.device).repeat_interleave(input.shape[1])  # type: ignore[attr-defined]
+        bag = arange(bags, device=input.device).repeat_interleave(input.shape[1])
         rows = rows.reshape(input.numel(), rows.shape[-1])
         keep = None if keep is None else keep.reshape(input.numel(), 1)
     else:
@@ -89,12 +89,12 @@ def _collect(
         bags = count - 1 if include_last_offset else count
         bag = searchsorted(offsets, arange(input.shape[0], dtype=offsets.dtype, device=input.device), right=True) - 1
     if mode == "max":
-        return _maxima(rows, keep, bag, count)[:bags]  # type: ignore[no-any-return]
+        return _maxima(rows, keep, bag, count)[:bags]
     total = _F.embedding_backward(rows, bag, count, -1)
     if mode == "mean":
         one = _F.fill(rows[:, :1].detach(), 1.0) if keep is None else _F.cast(keep, rows._data.dtype)
         total = _F.div(total, _F.embedding_backward(one, bag, count, -1).clamp_min(1))
-    return total if bags == count else total[:bags]  # type: ignore[no-any-return]
+    return total if bags == count else total[:bags]
 
 
 def _maxima(rows: Tensor, keep: Tensor | None, bag: Tensor, bags: int) -> Tensor:
@@ -103,17 +103,17 @@ def _maxima(rows: Tensor, keep: Tensor | None, bag: Tensor, bags: int) -> Tensor
     flat: Any = rows.detach()
     if keep is not None:
         flat = _F.where(keep, flat, _F.fill(flat, -math.inf))
-    target = bag.unsqueeze(1).expand(n, features)  # type: ignore[attr-defined]
+    target = bag.unsqueeze(1).expand(n, features)
     lowest = _F.fill(zeros(bags, features, dtype=rows.dtype, device=rows.device), -math.inf)
     greatest = _F.scatter_amax(lowest, target, flat, 0)
     found = _F.logical_or(_F.eq(flat, _F.gather(greatest, target, 0)), _F.isnan(flat))
     if keep is not None:
         found = _F.logical_and(found, keep)
     none = zeros(bags, features, dtype=dtypes.int64, device=rows.device) + n
-    place = arange(n, device=rows.device).unsqueeze(1).expand(n, features)  # type: ignore[attr-defined]
+    place = arange(n, device=rows.device).unsqueeze(1).expand(n, features)
     first = _F.scatter_amin(none, target, _F.where(found, place, _F.fill(place, n)), 0)
     # Row n, of zeros, stands for an empty bag.
-    return _F.gather(_F.cat((rows, zeros(1, features, dtype=rows.dtype, device=rows.device)), 0), first, 0)  # type: ignore[no-any-return]
+    return _F.gather(_F.cat((rows, zeros(1, features, dtype=rows.dtype, device=rows.device)), 0), first, 0)
 
 
 def _check(

@@ -70,12 +70,12 @@ def gather(input: Tensor, dim: int, index: Tensor, *, sparse_grad: bool = False)
         raise RuntimeError("gather: sparse_grad=True is not supported, there are no sparse tensors")
     if not index._data.size:  # As in PyTorch, it may then have any dtype and shape.
         input._dim(dim)
-        return input.reshape(-1)[:0].reshape(index._data.shape)  # type: ignore[no-any-return]
+        return input.reshape(-1)[:0].reshape(index._data.shape)
     axis = _check_index("gather", input, dim, index)
     if not input.ndim:
-        return e.clone(input).reshape(index._data.shape)  # type: ignore[no-any-return]
+        return e.clone(input).reshape(index._data.shape)
     _check_bounds("gather", index, input._data.shape[axis])
-    return _gather(input, index, axis)  # type: ignore[no-any-return]
+    return _gather(input, index, axis)
 
 
 def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None) -> Tensor:
@@ -121,7 +121,7 @@ def scatter(
         src = src if isinstance(src, Tensor) else input.new_full(index._data.shape, src)
         return scatter_reduce(input, dim, index, src, "sum" if reduce == "add" else "prod")
     axis, src = _scatter_arguments("scatter", input, dim, index, src)
-    return _scatter(input, index, src, axis)  # type: ignore[no-any-return]
+    return _scatter(input, index, src, axis)
 
 
 def _scatter_arguments(name: str, x: Tensor, dim: int, index: Tensor, src: Any) -> tuple[int, Tensor]:
@@ -146,7 +146,7 @@ def scatter_add(input: Tensor, dim: int, index: Tensor, src: Tensor) -> Tensor:
     tensor([0., 2.])
     """
     axis, src = _scatter_arguments("scatter_add", input, dim, index, src)
-    return _scatter_add(input, index, src, axis)  # type: ignore[no-any-return]
+    return _scatter_add(input, index, src, axis)
 
 
 # -- sorting ----------------------------------------------------------------------------------------------
@@ -162,7 +162,7 @@ def argsort(input: Tensor, dim: int = -1, descending: bool = False, stable: bool
     axis = input._dim(dim)
     backend = input._backend
     if not input.ndim:
-        return input.new_zeros((), dtype=dtypes.int64)  # type: ignore[no-any-return]
+        return input.new_zeros((), dtype=dtypes.int64)
     return wrap(backend.argsort(input._data, axis, descending), backend)
 
 
@@ -191,7 +191,7 @@ def topk(input: Tensor, k: int, dim: int = -1, largest: bool = True, sorted: boo
     if not 0 <= k <= n:
         raise RuntimeError(f"topk: selected index k={k} out of range for dimension {dim} of size {n}")
     if not input.ndim:
-        return ValuesAndIndices(input.clone(), input.new_zeros((), dtype=dtypes.int64))  # type: ignore[attr-defined]
+        return ValuesAndIndices(input.clone(), input.new_zeros((), dtype=dtypes.int64))
     indices = wrap(input._backend.first_sorted(input._data, axis, k, largest), input._backend)
     return picked_and_indices(input, axis, indices, True)
 

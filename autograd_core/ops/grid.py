@@ -64,7 +64,7 @@ def affine_grid(theta: Tensor, size: Sequence[int], align_corners: bool | None =
     axes.reverse()
     base = stack([*axes, _F.fill(axes[0], 1.0)], -1).reshape(1, -1, dims + 1)
     grid = base.expand(sizes[0], -1, -1) @ theta.transpose(1, 2)
-    return grid.reshape(sizes[0], *shape, dims)  # type: ignore[no-any-return]
+    return grid.reshape(sizes[0], *shape, dims)
 
 
 def grid_sample(
@@ -108,7 +108,7 @@ def grid_sample(
     if input._data.dtype.itemsize < 4:
         wide = dtypes.float32.native
         sampled = _sample(_F.cast(input, wide), _F.cast(grid, wide), mode, padding_mode, align_corners)
-        return _F.cast(sampled, input._data.dtype)  # type: ignore[no-any-return]
+        return _F.cast(sampled, input._data.dtype)
     return _sample(input, grid, mode, padding_mode, align_corners)
 
 
@@ -154,7 +154,7 @@ def _sample(input: Tensor, grid: Tensor, mode: str, padding: str, aligned: bool)
     if mode == "nearest":
         # The grid has a gradient, which is zero.
         total = _F.add(total, _F.fill(positions[0], 0.0).unsqueeze(-1))
-    return total.permute(0, total.ndim - 1, *range(1, total.ndim - 1))  # type: ignore[no-any-return]
+    return total.permute(0, total.ndim - 1, *range(1, total.ndim - 1))
 
 
 def _bounded(x: Tensor, size: int, padding: str, aligned: bool) -> Tensor:
@@ -166,14 +166,14 @@ def _bounded(x: Tensor, size: int, padding: str, aligned: bool) -> Tensor:
         low, high = (0.0, size - 1.0) if aligned else (-0.5, size - 0.5)
         span = high - low
         if span == 0:
-            return _F.mul(x, 0.0)  # type: ignore[no-any-return]
+            return _F.mul(x, 0.0)
         distance = x - low
         distance = _F.where(_F.lt(distance, 0), _F.neg(distance), distance)
         extra = _F.fmod(distance, span)
         odd = _F.ne(_F.remainder(_F.floor(_F.div(distance.detach(), span)), 2), 0)
         x = _F.where(odd, _F.sub(span, extra), extra) + low
     inside = _F.where(_F.lt(x, size - 1), x, _F.fill(x, float(size - 1)))
-    return _F.where(_F.gt(x, 0), inside, _F.fill(x, 0.0))  # type: ignore[no-any-return]
+    return _F.where(_F.gt(x, 0), inside, _F.fill(x, 0.0))
 
 
 # -- one axis: where to look, and with which weight --------------------------------------------------------

@@ -19,8 +19,8 @@ def in_float32(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
     def call(x: Tensor, *rest: Any, **options: Any) -> Tensor:
         if x._data.dtype != _HALF:
             return function(x, *rest, **options)
-        wide = [a.float() if isinstance(a, Tensor) else a for a in (x, *rest)]  # type: ignore[attr-defined]
-        return function(*wide, **options).half()  # type: ignore[attr-defined, no-any-return]
+        wide = [a.float() if isinstance(a, Tensor) else a for a in (x, *rest)]
+        return function(*wide, **options).half()
 
     return call
 
@@ -39,7 +39,7 @@ def rule_in_float32(rule: Any) -> Any:
     @functools.wraps(rule)
     def call(F: Any, g: Any, ctx: Any) -> tuple[Any, ...]:
         if (g._data if isinstance(g, Tensor) else g).dtype != _HALF:
-            return rule(F, g, ctx)  # type: ignore[no-any-return]
+            return rule(F, g, ctx)
         found = rule(F, F.cast(g, dtypes.float32.native), _Wide(F, ctx))
         return tuple([None if x is None else F.cast(x, _HALF) for x in found])
 

@@ -40,12 +40,12 @@ def getitem(self: Tensor, index: Any) -> Tensor:
     cls = index.__class__
     if cls is int or (cls is builtins.slice and (index.step is None or index.step > 0)):
         try:
-            return _slice(self, (index,))  # type: ignore[no-any-return]
+            return _slice(self, (index,))
         except (IndexError, TypeError) as error:
             raise _index_error(self, error) from None
     if cls is Tensor and index._data.dtype.char in "lq" and index._backend is self._backend and self._data.ndim:
         try:
-            return _index(self, (index._data,))  # type: ignore[no-any-return]
+            return _index(self, (index._data,))
         except IndexError as error:
             raise _index_error(self, error) from None
     basic, arrays = _parse(self, index)
@@ -54,7 +54,7 @@ def getitem(self: Tensor, index: Any) -> Tensor:
         return out
     _check_range(out, arrays)
     try:
-        return _index(out, arrays)  # type: ignore[no-any-return]
+        return _index(out, arrays)
     except IndexError as error:
         raise _index_error(self, error) from None
 
@@ -67,7 +67,7 @@ def _take(x: Tensor, basic: tuple[Any, ...]) -> Tensor:
     for item in basic:
         if item.__class__ is builtins.slice and item.step is not None and int(item.step) <= 0:
             raise ValueError(f"step must be greater than zero, got {item.step}; use flip() to reverse")
-    return t  # type: ignore[no-any-return]
+    return t
 
 
 def _index_error(x: Tensor, error: Exception) -> Exception:
@@ -279,7 +279,7 @@ def index_select(input: Tensor, dim: int, index: Tensor) -> Tensor:
         return input.clone()
     if index._data.dtype.char in "lq" and index._data.ndim and index._backend is input._backend:
         try:
-            return _index(input, (_FULL,) * axis + (index._data,))  # type: ignore[no-any-return]
+            return _index(input, (_FULL,) * axis + (index._data,))
         except IndexError as error:
             raise _index_error(input, error) from None
     return getitem(input, (_FULL,) * axis + (index.reshape(-1),))
@@ -295,7 +295,7 @@ def index_add(input: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha: 
     axis = input._dim(dim)
     weighted = source if alpha == 1 else e.mul(source, input.new_full((), alpha))
     if not input.ndim:
-        return index_add(input.reshape(1), 0, index, weighted.reshape(-1)).reshape(())  # type: ignore[no-any-return]
+        return index_add(input.reshape(1), 0, index, weighted.reshape(-1)).reshape(())
     _check_bounds("index_add", index, input._data.shape[axis])
     slices = (*input._data.shape[:axis], index.numel(), *input._data.shape[axis + 1 :])
     if source._data.shape != slices:
@@ -303,7 +303,7 @@ def index_add(input: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha: 
             f"index_add: expected a source of shape {slices}, since self has shape {tuple(input.shape)} and the index "
             f"{index.numel()} elements for dim {dim}, got {tuple(source.shape)}"
         )
-    return _index_put(input, weighted, (_FULL,) * axis + (index._data,), True)  # type: ignore[no-any-return]
+    return _index_put(input, weighted, (_FULL,) * axis + (index._data,), True)
 
 
 def index_put(input: Tensor, indices: Any, values: Tensor, accumulate: bool = False) -> Tensor:
@@ -317,7 +317,7 @@ def index_put(input: Tensor, indices: Any, values: Tensor, accumulate: bool = Fa
     if basic is not None or arrays is None:
         raise TypeError("index_put: expected a tuple of tensors")
     try:
-        return _index_put(input, values, arrays, accumulate)  # type: ignore[no-any-return]
+        return _index_put(input, values, arrays, accumulate)
     except IndexError as error:
         raise _index_error(input, error) from None
 
@@ -342,7 +342,7 @@ def masked_fill(input: Tensor, mask: Tensor, value: Any) -> Tensor:
         value = value.to(input.dtype)
     else:
         value = constant_like(value, input, input.dtype)
-    return e.where(mask, value, input)  # type: ignore[no-any-return]
+    return e.where(mask, value, input)
 
 
 def masked_select(input: Tensor, mask: Tensor) -> Tensor:

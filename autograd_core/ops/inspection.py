@@ -50,7 +50,7 @@ def is_floating_point(input: Tensor) -> bool:
     >>> ag.is_floating_point(ag.ones(1))
     True
     """
-    return input._data.dtype.kind == "f"  # type: ignore[no-any-return]
+    return input._data.dtype.kind == "f"
 
 
 def is_complex(input: Tensor) -> bool:
@@ -207,8 +207,8 @@ def new_empty_strided(
 def new(self: Tensor, *args: Any) -> Tensor:
     """An older form of `new_tensor(values)` and `new_empty(sizes)`."""
     if len(args) == 1 and isinstance(args[0], list | tuple) and not hasattr(args[0], "numel"):
-        return self.new_tensor(args[0])  # type: ignore[no-any-return]
-    return self.new_empty(*(args or (0,)))  # type: ignore[no-any-return]
+        return self.new_tensor(args[0])
+    return self.new_empty(*(args or (0,)))
 
 
 def range_(start: Any = 0, end: Any = None, step: Any = 1, **options: Any) -> Tensor:
@@ -228,7 +228,7 @@ def range_(start: Any = 0, end: Any = None, step: Any = 1, **options: Any) -> Te
     d = options.pop("dtype", None) or dtypes.get_default_dtype()
     requires_grad = options.pop("requires_grad", False)
     made = arange(count, dtype=dtypes.float64, **options) * float(step) + float(start)
-    return made.to(d).requires_grad_(requires_grad)  # type: ignore[no-any-return]
+    return made.to(d).requires_grad_(requires_grad)
 
 
 # -- in place ---------------------------------------------------------------------------------------------

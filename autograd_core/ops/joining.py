@@ -95,7 +95,7 @@ def _cat_with_sizes(tensors: tuple[Tensor, ...], axis: int) -> Tensor:
     out = apply(_cat.primitive, tensors, (axis,), as_list=True)
     if out._node is not None:
         out._node.params = (axis, tuple(x._data.shape[axis] for x in tensors))
-    return out  # type: ignore[no-any-return]
+    return out
 
 
 V.cat = lambda tensors, axis: _cat_with_sizes(tuple(tensors), axis)  # type: ignore[attr-defined]
@@ -223,7 +223,7 @@ def repeat(self: Tensor, *sizes: Any) -> Tensor:
     spread = _reshape_to(self, tuple(n for size in shape for n in (1, size)))
     spread = expand(spread, tuple(n for pair in zip(times, shape) for n in pair))
     out = _reshape(spread, tuple(a * b for a, b in zip(times, shape)))
-    return out if out._base is None else e.clone(out)  # type: ignore[no-any-return]
+    return out if out._base is None else e.clone(out)
 
 
 def tile(input: Tensor, dims: Sequence[int]) -> Tensor:
@@ -278,7 +278,7 @@ def repeat_interleave(
         raise RuntimeError(f"repeat_interleave: output_size is {output_size}, but the repeats add up to {total}")
     if len(counts) > 1:
         found: Any = interop.tensor([i for i, n in enumerate(counts) for _ in range(n)], dtype=dtypes.int64)
-        return input.index_select(axis, found.to(input.device))  # type: ignore[attr-defined, no-any-return]
+        return input.index_select(axis, found.to(input.device))
     repeats = counts[0]
     if dim is None:
         input, dim = ravel(input), 0
@@ -320,11 +320,11 @@ def diag(input: Tensor, diagonal: int = 0) -> Tensor:
             [0, 2]])
     """
     if input._data.ndim == 2:
-        return e.clone(_diagonal(input, diagonal, 0, 1))  # type: ignore[no-any-return]
+        return e.clone(_diagonal(input, diagonal, 0, 1))
     if input._data.ndim != 1:
         raise RuntimeError(f"diag: expected a vector or matrix, got shape {tuple(input.shape)}")
     n = input._data.shape[0] + builtins.abs(diagonal)
-    return V.view_scatter(input.new_zeros((n, n)), input, (("diagonal", (diagonal, 0, 1)),))  # type: ignore[no-any-return]
+    return V.view_scatter(input.new_zeros((n, n)), input, (("diagonal", (diagonal, 0, 1)),))
 
 
 PUBLIC = {"concat": cat, "concatenate": cat}

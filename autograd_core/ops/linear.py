@@ -56,7 +56,7 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     except AttributeError:
         fits = False
     if fits and x.dtype.kind == "f":
-        return _linear(input, weight, bias)  # type: ignore[no-any-return]
+        return _linear(input, weight, bias)
     return _checked_linear(input, weight, bias)
 
 
@@ -70,19 +70,19 @@ def _checked_linear(input: Tensor, weight: Tensor, bias: Tensor | None) -> Tenso
             f"{w.shape[-1] if w.ndim else '?'}) and weight (out_features, in_features)."
         )
     if w.ndim == 1:
-        y = linear(input, weight.reshape(1, -1)).reshape(tuple(x.shape[:-1]))  # type: ignore[attr-defined]
+        y = linear(input, weight.reshape(1, -1)).reshape(tuple(x.shape[:-1]))
         return y if bias is None else y + bias
     if bias is not None and bias._data.shape not in (w.shape[:1], (1,), ()):
         raise RuntimeError(
             f"linear: bias of shape {tuple(bias.shape)}, expected ({w.shape[0]},) for a weight of {tuple(w.shape)}"
         )
     if alike._data.dtype.kind in "iu":  # Exact, and without gradients.
-        product = matmul(input, weight.t())  # type: ignore[attr-defined]
-        return product if bias is None else product + bias  # type: ignore[no-any-return]
+        product = matmul(input, weight.t())
+        return product if bias is None else product + bias
     require_float("linear", alike)
     if bias is None or bias._data.shape == w.shape[:1]:
-        return _linear(input, weight, bias)  # type: ignore[no-any-return]
-    return _linear(input, weight, bias.expand(w.shape[0]))  # type: ignore[no-any-return]
+        return _linear(input, weight, bias)
+    return _linear(input, weight, bias.expand(w.shape[0]))
 
 
 def bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
@@ -108,7 +108,7 @@ def bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | None
     inner: Any = linear(input1, weight.permute(0, 2, 1).reshape(w[0] * w[2], w[1]))
     inner = inner.reshape(*a[:-1], w[0], w[2])
     y = (inner @ input2.unsqueeze(-1)).squeeze(-1)
-    return y if bias is None else y + bias  # type: ignore[no-any-return]
+    return y if bias is None else y + bias
 
 
 FUNCTIONS: tuple[str, ...] = ("bilinear",)

@@ -33,7 +33,7 @@ def _reduction(name: str, size_average: bool | None, reduce: bool | None, reduct
 def _reduced(loss: Tensor, reduction: str) -> Tensor:
     if reduction == "none":
         return loss
-    return _F.mean(loss, None, False) if reduction == "mean" else _F.sum(loss, None, False)  # type: ignore[no-any-return]
+    return _F.mean(loss, None, False) if reduction == "mean" else _F.sum(loss, None, False)
 
 
 def _same_shape(name: str, input: Tensor, target: Tensor) -> None:
@@ -70,7 +70,7 @@ def _weighted(name: str, loss: Tensor, weight: Tensor | None) -> Tensor:
         raise LossShapeError(
             f"{name}: weight of shape {tuple(weight.shape)} does not broadcast to the input's {tuple(loss.shape)}"
         )
-    return _F.mul(loss, weight)  # type: ignore[no-any-return]
+    return _F.mul(loss, weight)
 
 
 # -- regression -------------------------------------------------------------------------------------------
@@ -88,7 +88,7 @@ _mse_loss = primitive("mse_loss", _mse_rule, inputs=2, saves=(0, 1))
 
 @composite
 def mse_loss_backward(g: Tensor, x: Tensor, y: Tensor) -> Tensor:
-    return _F.mul(_F.sub(x, y), _F.mul(g, 2.0 / max(x.numel(), 1)))  # type: ignore[no-any-return]
+    return _F.mul(_F.sub(x, y), _F.mul(g, 2.0 / max(x.numel(), 1)))
 
 
 def mse_loss(
@@ -111,7 +111,7 @@ def mse_loss(
         reduction = _reduction("mse_loss", size_average, reduce, reduction)
     input, target = _operands("mse_loss", input, target)
     if reduction == "mean" and weight is None:
-        return _mse_loss(input, target)  # type: ignore[no-any-return]
+        return _mse_loss(input, target)
     return _weighted_mean("mse_loss", _F.square(_F.sub(input, target)), weight, reduction)
 
 
@@ -192,7 +192,7 @@ def _weighted_mean(name: str, loss: Tensor, weight: Tensor | None, reduction: st
     if weight is not None:
         _same_shape(f"{name} (weight)", loss, weight)
     total = _reduced(_weighted(name, loss, weight), "sum" if reduction == "mean" and weight is not None else reduction)
-    return total if weight is None or reduction != "mean" else _F.div(total, _F.sum(weight, None, False))  # type: ignore[no-any-return]
+    return total if weight is None or reduction != "mean" else _F.div(total, _F.sum(weight, None, False))
 
 
 # -- two classes ------------------------------------------------------------------------------------------
@@ -212,7 +212,7 @@ _binary_cross_entropy = primitive("binary_cross_entropy", _bce_rule, inputs=2, s
 
 @composite
 def binary_cross_entropy_backward(g: Tensor, x: Tensor, y: Tensor) -> Tensor:
-    return _F.mul(g, _F.div(_F.sub(x, y), _F.maximum(_F.mul(x, _F.sub(1.0, x)), 1e-12)))  # type: ignore[no-any-return]
+    return _F.mul(g, _F.div(_F.sub(x, y), _F.maximum(_F.mul(x, _F.sub(1.0, x)), 1e-12)))
 
 
 def binary_cross_entropy(
@@ -297,7 +297,7 @@ def cross_entropy_backward(g: Tensor, x: Tensor, target: Tensor, logsum: Any, co
     hot = wrap(
         backend.nll_loss_backward(backend.full(raw.shape, -1.0, native), raw, None, tuple(x.shape), ignored), backend
     )
-    return _F.mul(_F.mul(_F.sub(_F.softmax(x, 1), hot), share), g)  # type: ignore[no-any-return]
+    return _F.mul(_F.mul(_F.sub(_F.softmax(x, 1), hot), share), g)
 
 
 def _nll_rule(F: Any, g: Any, ctx: Any) -> tuple[Any, ...]:
@@ -355,7 +355,7 @@ def _check_classes(name: str, input: Tensor, target: Tensor, weight: Tensor | No
             raise RuntimeError(f"{name}: the derivative for 'weight' is not implemented; use weight.detach()")
     if target._backend is not input._backend:
         require_same(name, input=input, target=target.to(input.dtype))
-    return target if target._data.dtype.name == "int64" else target.long()  # type: ignore[no-any-return]
+    return target if target._data.dtype.name == "int64" else target.long()
 
 
 def _nll(logp: Tensor, target: Tensor, weight: Tensor | None, ignored: int, reduction: str, smoothing: float) -> Tensor:
@@ -381,7 +381,7 @@ def _nll(logp: Tensor, target: Tensor, weight: Tensor | None, ignored: int, redu
             ),
             backend,
         )
-        return _F.div(_F.sum(loss, None, False), total)  # type: ignore[no-any-return]
+        return _F.div(_F.sum(loss, None, False), total)
     loss = _reduced(loss, reduction)
     return loss.reshape(()) if single else loss
 
@@ -439,7 +439,7 @@ def cross_entropy(
         if isinstance(input, Tensor) and isinstance(target, Tensor) and input._backend is target._backend:
             x, t = input._data, target._data
             if x.ndim == 2 and t.dtype is _INT64 and t.shape == x.shape[:1] and x.dtype.kind == "f" and x.size:
-                return _cross_entropy(input, target, ignore_index)  # type: ignore[no-any-return]
+                return _cross_entropy(input, target, ignore_index)
     reduction = _reduction("cross_entropy", size_average, reduce, reduction)
     require_tensors("cross_entropy", input=input, target=target, weight=weight)
     require_float("cross_entropy", input)

@@ -18,7 +18,7 @@ _F: Any = V
 
 def _positive(x: Tensor) -> Tensor:
     """max(x, 0) with the gradient of `clamp_min`, which is 1 at 0."""
-    return x.clamp_min(0)  # type: ignore[no-any-return]
+    return x.clamp_min(0)
 
 
 def margin_ranking_loss(
@@ -104,7 +104,7 @@ def cosine_embedding_loss(
     lengths = _F.mul(e.add(dot(input1, input1), eps), e.add(dot(input2, input2), eps))
     cos = e.div(dot(input1, input2), _F.sqrt(lengths))
     minus = 255 if target._data.dtype.kind == "u" else -1  # As in PyTorch, the -1 of bytes.
-    zero, target = _F.fill(cos, 0.0), target.to(cos.dtype)  # type: ignore[attr-defined]
+    zero, target = _F.fill(cos, 0.0), target.to(cos.dtype)
     near = _F.where(_F.eq(target, 1), _F.sub(1.0, cos), zero)
     return _reduced(_F.add(near, _F.where(_F.eq(target, minus), _positive(_F.sub(cos, margin)), zero)), reduction)
 
@@ -216,7 +216,7 @@ def multi_margin_loss(
     if target._data.dtype.name != "int64":
         raise RuntimeError(f"{name}: expected target of dtype ag.int64, got {target.dtype}; use target.long()")
     single = input.ndim < 2
-    x = input.reshape(1, -1) if single else input  # type: ignore[attr-defined]
+    x = input.reshape(1, -1) if single else input
     t = target.reshape(1) if single and target.numel() == 1 else target
     if x.ndim != 2 or tuple(t.shape) != (x.shape[0],):
         raise LossShapeError(
@@ -225,7 +225,7 @@ def multi_margin_loss(
         )
     classes = x.shape[1]
     t = t.unsqueeze(1)
-    chosen = x.gather(1, t)  # type: ignore[attr-defined]
+    chosen = x.gather(1, t)
     short = _positive(_F.add(_F.sub(x, chosen), margin))
     if p == 2:
         short = _F.square(short)
@@ -233,7 +233,7 @@ def multi_margin_loss(
         require_same(name, input=input, weight=weight)
         if tuple(weight.shape) != (classes,):
             raise RuntimeError(f"{name}: expected weight of shape ({classes},), got {tuple(weight.shape)}")
-        short = _F.mul(short, weight.gather(0, t.reshape(-1)).unsqueeze(1))  # type: ignore[attr-defined]
+        short = _F.mul(short, weight.gather(0, t.reshape(-1)).unsqueeze(1))
     others = _F.ne(t, arange(classes, device=t.device))
     loss = _F.mean(_F.where(others, short, _F.fill(short, 0.0)), (1,), False)
     return _reduced(loss.reshape(()) if single else loss, reduction)

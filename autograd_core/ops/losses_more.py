@@ -48,7 +48,7 @@ def multilabel_margin_loss(
     if target._data.dtype.name != "int64":
         raise RuntimeError(f"{name}: expected target of dtype ag.int64, got {target.dtype}; use target.long()")
     classes = input.shape[-1] if input.ndim else 1
-    x, labels = input.reshape(-1, classes), target.reshape(-1, classes)  # type: ignore[attr-defined]
+    x, labels = input.reshape(-1, classes), target.reshape(-1, classes)
     given = _F.eq(_F.cumsum(_F.cast(_F.lt(labels, 0), labels._data.dtype), 1), 0)
     labels = _F.where(given, labels, _F.fill(labels, 0))
     backend: Any = labels._backend
@@ -125,7 +125,7 @@ def ctc_loss(
     single = log_probs.ndim == 2
     if log_probs.ndim not in (2, 3) or log_probs.shape[0] == 0:
         raise RuntimeError(f"{name}: expected log_probs (T, N, C) or (T, C) with T > 0, got {tuple(log_probs.shape)}")
-    x: Any = log_probs.unsqueeze(1) if single else log_probs  # type: ignore[attr-defined]
+    x: Any = log_probs.unsqueeze(1) if single else log_probs
     steps, n, classes = x.shape
     times, sizes = _lengths("input_lengths", input_lengths, n, steps), _lengths("target_lengths", target_lengths, n)
     labels = _labels(targets, sizes, classes, blank)
@@ -188,7 +188,7 @@ def _labels(targets: Tensor, sizes: list[int], classes: int, blank: int) -> list
         raise RuntimeError(f"ctc_loss: blank must be in [0, {classes}), got {blank}")
     if targets._data.dtype.name not in ("int64", "int32"):
         raise RuntimeError(f"ctc_loss: expected targets of dtype ag.int64 or ag.int32, got {targets.dtype}")
-    values: Any = targets.tolist()  # type: ignore[attr-defined]
+    values: Any = targets.tolist()
     if targets.ndim == 2:
         if len(values) != len(sizes) or any(m > targets.shape[1] for m in sizes):
             raise RuntimeError(

@@ -159,7 +159,7 @@ def _batch_normalized(
         if running_mean is None or running_var is None:
             raise RuntimeError("batch_norm: expected running_mean and running_var to be defined when training=False")
         mean, var = wrap(running_mean._data, backend), wrap(running_var._data, backend)
-    return _batch_norm(input, weight, bias, mean, var, eps, training)  # type: ignore[no-any-return]
+    return _batch_norm(input, weight, bias, mean, var, eps, training)
 
 
 def _of_no_values(input: Tensor, weight: Tensor | None, bias: Tensor | None) -> Tensor:
@@ -168,7 +168,7 @@ def _of_no_values(input: Tensor, weight: Tensor | None, bias: Tensor | None) -> 
     y: Any = input * 1
     y = y if weight is None else y * weight.reshape(shape)
     y = y if bias is None else y + bias.reshape(shape)
-    return y.to(input.dtype)  # type: ignore[no-any-return]
+    return y.to(input.dtype)
 
 
 _CHANNELWISE = ("running_mean", "running_var", "weight", "bias")
@@ -188,7 +188,7 @@ def _check_batch_norm_types(input: Tensor, *given: Tensor | None) -> None:
 
 def _layer_norm_rule(F: Any, g: Any, ctx: Any) -> tuple[Any, ...]:
     x, w, mean, rstd = ctx.saved
-    return F.layer_norm_backward(g, x, w, mean, rstd, *ctx.params, _wants(ctx))  # type: ignore[no-any-return]
+    return F.layer_norm_backward(g, x, w, mean, rstd, *ctx.params, _wants(ctx))
 
 
 _layer_norm = primitive("layer_norm", _layer_norm_rule, inputs=3, saves=(0, 1), extras=2)
@@ -205,7 +205,7 @@ def layer_norm_backward(
 
 def _group_norm_rule(F: Any, g: Any, ctx: Any) -> tuple[Any, ...]:
     x, w, mean, rstd = ctx.saved
-    return F.group_norm_backward(g, x, w, mean, rstd, *ctx.params, _wants(ctx))  # type: ignore[no-any-return]
+    return F.group_norm_backward(g, x, w, mean, rstd, *ctx.params, _wants(ctx))
 
 
 _group_norm = primitive("group_norm", _group_norm_rule, inputs=3, saves=(0, 1), extras=2)
@@ -264,7 +264,7 @@ def layer_norm(
                 f"layer_norm: expected {name} to be of same shape as normalized_shape {list(shape)}, got "
                 f"{list(t.shape)}"
             )
-    return _layer_norm(input, weight, bias, len(shape), eps)  # type: ignore[no-any-return]
+    return _layer_norm(input, weight, bias, len(shape), eps)
 
 
 def group_norm(
@@ -300,11 +300,11 @@ def group_normalized(input: Tensor, num_groups: int, weight: Tensor | None, bias
         if t is not None and tuple(t.shape) != (channels,):
             raise RuntimeError(f"group_norm: expected {name} of shape ({channels},), got {tuple(t.shape)}")
     if input._data.dtype.itemsize == 2:  # Computed in float32, rounded once.
-        cast: Any = V.cast  # type: ignore[attr-defined]
+        cast: Any = V.cast
         wide = dtypes.float32.native
         w, b = (None if t is None else cast(t, wide) for t in (weight, bias))
-        return cast(group_normalized(cast(input, wide), num_groups, w, b, eps), input._data.dtype)  # type: ignore[no-any-return]
-    return _group_norm(input, weight, bias, num_groups, eps)  # type: ignore[no-any-return]
+        return cast(group_normalized(cast(input, wide), num_groups, w, b, eps), input._data.dtype)
+    return _group_norm(input, weight, bias, num_groups, eps)
 
 
 def instance_norm(
@@ -362,13 +362,13 @@ _log_softmax = unary(
 def softmax_backward(g: Tensor, y: Tensor, axis: int) -> Tensor:
     F: Any = V
     gy = F.mul(g, y)
-    return F.sub(gy, F.mul(y, F.sum(gy, (axis,), True)))  # type: ignore[no-any-return]
+    return F.sub(gy, F.mul(y, F.sum(gy, (axis,), True)))
 
 
 @composite
 def log_softmax_backward(g: Tensor, y: Tensor, axis: int) -> Tensor:
     F: Any = V
-    return F.sub(g, F.mul(F.exp(y), F.sum(g, (axis,), True)))  # type: ignore[no-any-return]
+    return F.sub(g, F.mul(F.exp(y), F.sum(g, (axis,), True)))
 
 
 def softmax(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: dtypes.dtype | None = None) -> Tensor:
@@ -412,12 +412,12 @@ def _along(name: str, function: Any, x: Tensor, dim: int | None, dtype: dtypes.d
     if dtype is not None:
         native = dtypes.as_dtype(dtype).native
         if x._data.dtype != native:
-            x = V.cast(x, native)  # type: ignore[attr-defined]
+            x = V.cast(x, native)
     require_float(name, x)
     axis = (0 if x.ndim in (0, 1, 3) else 1) if dim is None else x._dim(dim)
     if x.ndim == 0:
-        return function(x.reshape(1), 0).reshape(())  # type: ignore[no-any-return]
-    return function(x, axis)  # type: ignore[no-any-return]
+        return function(x.reshape(1), 0).reshape(())
+    return function(x, axis)
 
 
 def _softmax_function(input: Tensor, dim: int, dtype: dtypes.dtype | None = None) -> Tensor:

@@ -38,12 +38,12 @@ def rms_norm(
             + ("" if weight is None else f" and weight {tuple(weight.shape)}")
         )
     axes = tuple(range(input.ndim - n, input.ndim))
-    wide = input.float() if input.dtype is dtypes.float16 else input  # type: ignore[attr-defined]
+    wide = input.float() if input.dtype is dtypes.float16 else input
     eps = dtypes.finfo(wide.dtype).eps if eps is None else eps
     y = _F.mul(wide, _F.rsqrt(_F.add(_F.mean(_F.square(wide), axes, True), eps)))
     if weight is not None:
         y = _F.mul(y, weight)
-    return y.to(input.dtype) if wide is not input else y  # type: ignore[no-any-return]
+    return y.to(input.dtype) if wide is not input else y
 
 
 def local_response_norm(input: Tensor, size: int, alpha: float = 0.0001, beta: float = 0.75, k: float = 1.0) -> Tensor:
@@ -75,13 +75,13 @@ def local_response_norm(input: Tensor, size: int, alpha: float = 0.0001, beta: f
 def _locally_normalized(input: Tensor, size: int, alpha: float, beta: float, k: float) -> Tensor:
     spatial = (0, 0) * (input.ndim - 2)
     squares = pad(_F.square(input), (*spatial, size // 2, (size - 1) // 2))
-    total = squares.narrow(1, 0, input.shape[1])  # type: ignore[attr-defined]
+    total = squares.narrow(1, 0, input.shape[1])
     for i in range(1, size):
-        total = _F.add(total, squares.narrow(1, i, input.shape[1]))  # type: ignore[attr-defined]
+        total = _F.add(total, squares.narrow(1, i, input.shape[1]))
     if input.dtype is dtypes.int64:
         total = total // size * size
     scale = _F.add(_F.mul(total, alpha / size), k)
-    return _F.div(input, scale**beta)  # type: ignore[no-any-return]
+    return _F.div(input, scale**beta)
 
 
 # -- with their statistics --------------------------------------------------------------------------------
@@ -108,7 +108,7 @@ def native_batch_norm(
     """
     y = _batch_normalized(input, running_mean, running_var, weight, bias, training, momentum, eps)
     if not training:
-        return y, input.new_empty(0), input.new_empty(0)  # type: ignore[attr-defined]
+        return y, input.new_empty(0), input.new_empty(0)
     return y, *_statistics(input.detach(), (0, *range(2, input.ndim)), eps, False)
 
 
@@ -148,12 +148,12 @@ def native_group_norm(
             f"{tuple(input.shape)}"
         )
     y = group_normalized(input, group, weight, bias, eps)
-    return y, *_statistics(input.reshape(N, group, C // group * HxW), (2,), eps, False)  # type: ignore[attr-defined]
+    return y, *_statistics(input.reshape(N, group, C // group * HxW), (2,), eps, False)
 
 
 def _statistics(x: Tensor, axes: tuple[int, ...], eps: float, keep: bool) -> tuple[Tensor, Tensor]:
     """Mean and reciprocal standard deviation of `x` over `axes`, float16 computed in float32."""
-    wide = x.float() if x.dtype is dtypes.float16 else x  # type: ignore[attr-defined]
+    wide = x.float() if x.dtype is dtypes.float16 else x
     mean = _F.mean(wide, axes, True)
     rstd = _F.rsqrt(_F.add(_F.mean(_F.square(_F.sub(wide, mean)), axes, True), eps))
     mean, rstd = mean.to(x.dtype), rstd.to(x.dtype)

@@ -153,4 +153,4 @@ def accepting(name: str, function: Callable[..., Any], module: str = "autograd_c
         made = binary
     made.__name__ = made.__qualname__ = name
     made.__doc__, made.__module__ = function.__doc__, module
-    return made  # type: ignore[no-any-return]
+    return made

@@ -70,7 +70,7 @@ def _zeros_around(x: Tensor, sizes: tuple[int, ...]) -> Tensor:
         axis = x._data.ndim - 1 - i // 2
         index[axis] = slice(sizes[i], sizes[i] + shape[axis])
         shape[axis] += sizes[i] + sizes[i + 1]
-    return V.slice_backward(x, tuple(shape), tuple(index))  # type: ignore[attr-defined, no-any-return]
+    return V.slice_backward(x, tuple(shape), tuple(index))
 
 
 def _pad_one(x: Tensor, dim: int, before: int, after: int, mode: str, value: float | None) -> Tensor:
@@ -99,9 +99,9 @@ def _border(x: Tensor, dim: int, size: int, first: bool, mode: str, value: float
     n = x.shape[dim]
     shape = [*x.shape[:dim], size, *x.shape[dim + 1 :]]
     if mode == "constant":
-        return x.new_full(shape, 0 if value is None else value)  # type: ignore[no-any-return]
+        return x.new_full(shape, 0 if value is None else value)
     if mode == "replicate":
-        return V.expand(narrow(x, dim, 0 if first else n - 1, 1), tuple(shape))  # type: ignore[attr-defined,no-any-return]
+        return V.expand(narrow(x, dim, 0 if first else n - 1, 1), tuple(shape))
     if mode == "reflect":
         return flip(narrow(x, dim, 1 if first else n - 1 - size, size), dim)
     return narrow(x, dim, n - size if first else 0, size)

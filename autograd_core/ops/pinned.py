@@ -28,7 +28,7 @@ def pin_memory(self: Tensor, device: Any = None) -> Tensor:
     made = wrap(pinned, self._backend)
     edge = edge_of(self)
     if edge is not None and modes.state.grad:
-        clone = V.clone.primitive  # type: ignore[attr-defined]
+        clone = V.clone.primitive
         made._node = make_node(clone, self._backend, (edge,), (), (), data.shape)
     return made
 

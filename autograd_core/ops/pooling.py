@@ -120,7 +120,7 @@ def _restored(y: Tensor, x: Tensor, dims: int) -> Tensor:
     """What was computed on (N, C, ...) in the layout of the input `x`."""
     if dims == 1:
         y = y.squeeze(2)
-    return y if x.ndim == dims + 2 else y.squeeze(0)  # type: ignore[no-any-return]
+    return y if x.ndim == dims + 2 else y.squeeze(0)
 
 
 # -- maxima -----------------------------------------------------------------------------------------------

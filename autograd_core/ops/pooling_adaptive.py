@@ -57,7 +57,7 @@ def _mean(name: str, dims: int, x: Tensor, output_size: Any) -> Tensor:
     bins = _bins(name, dims, x, output_size)
     n = tuple(x.shape[-dims:])
     if all(b == 1 for b in bins):
-        return _F.mean(x, tuple(range(x.ndim - dims, x.ndim)), True)  # type: ignore[no-any-return]
+        return _F.mean(x, tuple(range(x.ndim - dims, x.ndim)), True)
     if all(b and size % b == 0 for b, size in zip(bins, n)):
         kernel = tuple(size // b for b, size in zip(bins, n))
         return _avg(name, dims, x, kernel, None, 0, False, True, None)
@@ -67,13 +67,13 @@ def _mean(name: str, dims: int, x: Tensor, output_size: Any) -> Tensor:
     def average(axis: int) -> Tensor:
         return wrap(backend.averaging_matrix(n[axis], bins[axis], native), backend)
 
-    y = _F.matmul(x, average(dims - 1).mT)  # type: ignore[attr-defined]
+    y = _F.matmul(x, average(dims - 1).mT)
     if dims > 1:
         y = _F.matmul(average(dims - 2), y)
     if dims > 2:
         planes = _F.matmul(average(0), y.flatten(-2))
         y = planes.unflatten(-1, y.shape[-2:])
-    return y  # type: ignore[no-any-return]
+    return y
 
 
 # -- maxima -----------------------------------------------------------------------------------------------

@@ -96,7 +96,7 @@ def _fractional(
             f"{name}: {size} windows of kernel_size={kernel} are too large for an input of size {spatial}; use a "
             "smaller kernel or output"
         )
-    images = x if x.ndim == dims + 2 else x.unsqueeze(0)  # type: ignore[attr-defined]
+    images = x if x.ndim == dims + 2 else x.unsqueeze(0)
     n, channels = images.shape[:2]
     if samples is None:
         samples = random.draw("uniform", None, x._backend, (n, channels, dims), x._data.dtype, 0.0, 1.0)
@@ -125,7 +125,7 @@ def _maxima(x: Tensor, samples: Tensor, kernel: tuple[int, ...], size: tuple[int
         shape[axis], shape[dims + axis] = size[axis], kernel[axis]
         places = places * spatial[axis] + along.reshape((*lead, *shape))
     count = math.prod(kernel)
-    planes = x.flatten(2)  # type: ignore[attr-defined]
+    planes = x.flatten(2)
     places = places.reshape((*lead, math.prod(size), count))
     values = _F.gather(planes.detach(), places.flatten(2), 2).reshape(places.shape)
     best = values.argmax(3, True)
@@ -136,12 +136,12 @@ def _maxima(x: Tensor, samples: Tensor, kernel: tuple[int, ...], size: tuple[int
 
 def _starts(u: Tensor, n: int, m: int, k: int) -> Any:
     """Where the m windows of k of n elements begin, for each u of (N, C): int64 (N, C, m)."""
-    last = u.new_full((*u.shape, 1), n - k).to(dtypes.int64)  # type: ignore[attr-defined]
+    last = u.new_full((*u.shape, 1), n - k).to(dtypes.int64)
     if m < 2:
         return last[:, :, :m]
-    step = u.new_full((), n - k) / (m - 1)  # type: ignore[attr-defined]
-    shifted = (u.unsqueeze(2) + arange(m - 1, dtype=u.dtype, device=u.device)) * step  # type: ignore[attr-defined]
-    first = (u * step).to(dtypes.int64).unsqueeze(2)  # type: ignore[attr-defined]
+    step = u.new_full((), n - k) / (m - 1)
+    shifted = (u.unsqueeze(2) + arange(m - 1, dtype=u.dtype, device=u.device)) * step
+    first = (u * step).to(dtypes.int64).unsqueeze(2)
     return _F.cat((shifted.to(dtypes.int64) - first, last), 2)
 
 

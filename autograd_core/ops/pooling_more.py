@@ -82,8 +82,8 @@ def _power(name: str, dims: int, x: Tensor, p: float, kernel_size: Any, stride: 
     mean = _avg(name, dims, _F.pow(x, p), kernel_size, stride, 0, ceil_mode, True, None)
     # The root has no derivative at 0.
     zero = _F.eq(mean, 0)
-    root = _F.pow(_F.mul(_F.where(zero, mean.new_ones(()), mean), count), 1 / p)  # type: ignore[attr-defined]
-    return _F.where(zero, mean.new_zeros(()), root)  # type: ignore[no-any-return,attr-defined]
+    root = _F.pow(_F.mul(_F.where(zero, mean.new_ones(()), mean), count), 1 / p)
+    return _F.where(zero, mean.new_zeros(()), root)
 
 
 # -- maxima back to their places --------------------------------------------------------------------------
@@ -191,7 +191,7 @@ def _unpool(
     lead = x.shape[:-dims]
     planes = zeros((*lead, count), dtype=x.dtype, device=x.device)
     spread = _F.scatter(planes, indices.flatten(-dims), x.flatten(-dims), x.ndim - dims)
-    return spread.reshape(*lead, *size)  # type: ignore[no-any-return]
+    return spread.reshape(*lead, *size)
 
 
 def _checked_size(

@@ -88,7 +88,7 @@ def matmul(input: Tensor, other: Tensor) -> Tensor:
     """
     try:
         if input._data.ndim == 2 == other._data.ndim:
-            return _matmul(input, other)  # type: ignore[no-any-return]
+            return _matmul(input, other)
     except AttributeError:
         pass
     input, other, _ = _check("matmul", True, input, other)
@@ -107,7 +107,7 @@ def matmul(input: Tensor, other: Tensor) -> Tensor:
         shape = shape[:-2] + shape[-1:]
     if len(b) == 1:
         shape = shape[:-1]
-    return out if shape == out._data.shape else _reshape(out, shape)  # type: ignore[no-any-return]
+    return out if shape == out._data.shape else _reshape(out, shape)
 
 
 def _exactly(name: str, dims: tuple[int, ...], *operands: Tensor) -> None:
@@ -171,7 +171,7 @@ def outer(input: Tensor, vec2: Tensor) -> Tensor:
             [6, 8]])
     """
     _exactly("outer", (1, 1), input, vec2)
-    return e.mul(input.unsqueeze(1), vec2.unsqueeze(0))  # type: ignore[no-any-return]
+    return e.mul(input.unsqueeze(1), vec2.unsqueeze(0))
 
 
 def scaled_sum(input: Tensor, product: Tensor, beta: Any, alpha: Any) -> Tensor:
@@ -182,7 +182,7 @@ def scaled_sum(input: Tensor, product: Tensor, beta: Any, alpha: Any) -> Tensor:
         product = e.mul(product, alpha)
     if beta == 0:
         return product  # As in PyTorch, a NaN in the input does not count then.
-    return e.add(input if beta == 1 else e.mul(input, beta), product)  # type: ignore[no-any-return]
+    return e.add(input if beta == 1 else e.mul(input, beta), product)
 
 
 def addmm(input: Tensor, mat1: Tensor, mat2: Tensor, *, beta: Any = 1, alpha: Any = 1) -> Tensor:

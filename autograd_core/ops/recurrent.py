@@ -37,7 +37,7 @@ def parts(x: Tensor, axis: int) -> tuple[Tensor, ...]:
 def rnn_step(gx: Tensor, h: Tensor, w: Tensor, b: Tensor | None, relu: bool) -> Tensor:
     """h' = tanh(gx + w h + b), or relu (Elman, "Finding structure in time", 1990); gx the input's share."""
     z = _F.add(gx, linear(h, w, b))
-    return _F.relu(z) if relu else _F.tanh(z)  # type: ignore[no-any-return]
+    return _F.relu(z) if relu else _F.tanh(z)
 
 
 def lstm_step(
@@ -56,9 +56,9 @@ def gru_step(gx: Tensor, h: Tensor, w: Tensor, b: Tensor | None) -> Tensor:
     al., 2014, with the reset after the product)."""
     size = h.shape[-1]
     gh = linear(h, w, b)
-    r, z = chunk(_F.sigmoid(_F.add(gx.narrow(-1, 0, 2 * size), gh.narrow(-1, 0, 2 * size))), 2, -1)  # type: ignore[attr-defined]
-    n = _F.tanh(_F.add(gx.narrow(-1, 2 * size, size), _F.mul(r, gh.narrow(-1, 2 * size, size))))  # type: ignore[attr-defined]
-    return _F.add(n, _F.mul(z, _F.sub(h, n)))  # type: ignore[no-any-return]
+    r, z = chunk(_F.sigmoid(_F.add(gx.narrow(-1, 0, 2 * size), gh.narrow(-1, 0, 2 * size))), 2, -1)
+    n = _F.tanh(_F.add(gx.narrow(-1, 2 * size, size), _F.mul(r, gh.narrow(-1, 2 * size, size))))
+    return _F.add(n, _F.mul(z, _F.sub(h, n)))
 
 
 def step(mode: str, gx: Tensor, state: tuple[Tensor, ...], weights: tuple[Any, ...]) -> tuple[Tensor, ...]:

@@ -148,14 +148,14 @@ def sum(
     """
     # What has a history is of floating point: that is the quicker question.
     if dim is None and axis is None and dtype is None and (input._node is not None or input._data.dtype.kind == "f"):
-        return sum_(input, None, keepdim or keepdims)  # type: ignore[no-any-return]
+        return sum_(input, None, keepdim or keepdims)
     dim, keepdim = axis if dim is None else dim, keepdim or keepdims
     if dtype is not None and not dtypes.as_dtype(dtype).is_floating_point:
         # Integers are added as int64, and wrap where they are narrowed.
         return e.cast(
             sum_(_as_sum_dtype(input, dtypes.int64), axes_of(input, dim), keepdim), dtypes.as_dtype(dtype).native
         )
-    return sum_(_as_sum_dtype(input, dtype), axes_of(input, dim), keepdim)  # type: ignore[no-any-return]
+    return sum_(_as_sum_dtype(input, dtype), axes_of(input, dim), keepdim)
 
 
 def mean(
@@ -174,7 +174,7 @@ def mean(
     tensor(1.5000)
     """
     axes = axes_of(input, axis if dim is None else dim)
-    return mean_(_need_float("mean", input, dtype), axes, keepdim or keepdims)  # type: ignore[no-any-return]
+    return mean_(_need_float("mean", input, dtype), axes, keepdim or keepdims)
 
 
 @in_float32
@@ -227,7 +227,7 @@ def amax(input: Tensor, dim: Any = (), keepdim: bool = False) -> Tensor:
     tensor([5., 7.])
     """
     axes = _extremum_axes("amax", input, dim)
-    return amax_(input, axes, keepdim)  # type: ignore[no-any-return]
+    return amax_(input, axes, keepdim)
 
 
 def amin(input: Tensor, dim: Any = (), keepdim: bool = False) -> Tensor:
@@ -238,7 +238,7 @@ def amin(input: Tensor, dim: Any = (), keepdim: bool = False) -> Tensor:
     tensor([1., 2.])
     """
     axes = _extremum_axes("amin", input, dim)
-    return amin_(input, axes, keepdim)  # type: ignore[no-any-return]
+    return amin_(input, axes, keepdim)
 
 
 def _extremum(name: str, input: Tensor, dim: Any, keepdim: bool, pairwise: Any) -> Any:
@@ -364,7 +364,7 @@ def cumsum(input: Tensor, dim: int, *, dtype: dtypes.dtype | None = None) -> Ten
         return _narrowed(input, dtype, lambda x: cumsum(x, dim))
     x = _as_sum_dtype(input, dtype)
     axis = x._dim(dim)
-    return cumsum_(x, axis) if x._data.ndim else x.clone()  # type: ignore[no-any-return]
+    return cumsum_(x, axis) if x._data.ndim else x.clone()
 
 
 def var(
@@ -380,14 +380,14 @@ def var(
         dim, unbiased = None, dim
     x = _need_float("var", input)
     if x._data.dtype.itemsize == 2:
-        return var(x.float(), dim, unbiased, keepdim, correction=correction).to(x.dtype)  # type: ignore[no-any-return]
+        return var(x.float(), dim, unbiased, keepdim, correction=correction).to(x.dtype)
     if correction is None:
         correction = 0 if unbiased is False else 1
     axes = axes_of(x, dim)
     count = math.prod(n for i, n in enumerate(x._data.shape) if axes is None or i in axes)
     total = sum_(e.square(e.sub(x, mean_(x, axes, True))), axes, keepdim)
     divisor = count - correction
-    return e.div(total, float(divisor) if divisor > 0 else 0.0)  # type: ignore[no-any-return]
+    return e.div(total, float(divisor) if divisor > 0 else 0.0)
 
 
 def std(
@@ -400,8 +400,8 @@ def std(
     tensor(1.)
     """
     if input._data.dtype.itemsize == 2 and input._data.dtype.kind == "f":  # Its square may be beyond float16.
-        return std(input.float(), dim, unbiased, keepdim, correction=correction).to(input.dtype)  # type: ignore[no-any-return]
-    return e.sqrt(var(input, dim, unbiased, keepdim, correction=correction))  # type: ignore[no-any-return]
+        return std(input.float(), dim, unbiased, keepdim, correction=correction).to(input.dtype)
+    return e.sqrt(var(input, dim, unbiased, keepdim, correction=correction))
 
 
 def logsumexp(input: Tensor, dim: Any, keepdim: bool = False) -> Tensor:
@@ -414,11 +414,11 @@ def logsumexp(input: Tensor, dim: Any, keepdim: bool = False) -> Tensor:
     x = input if input._data.dtype.kind == "f" else e.cast(input, dtypes.get_default_dtype().native)
     axes = axes_of(x, dim)
     if not x.numel():
-        return e.log(sum_(e.exp(x), axes, keepdim))  # type: ignore[no-any-return]
+        return e.log(sum_(e.exp(x), axes, keepdim))
     top = amax_(x.detach(), axes, True)
     top = e.where(e.isfinite(top), top, e.fill(top, 0.0))
     out = e.log(sum_(e.exp(e.sub(x, top)), axes, keepdim))
-    return e.add(out, top if keepdim else top.reshape(out._data.shape))  # type: ignore[no-any-return]
+    return e.add(out, top if keepdim else top.reshape(out._data.shape))
 
 
 def norm(
@@ -434,9 +434,9 @@ def norm(
     x = _need_float("norm", input, dtype)
     axes = axes_of(x, dim)
     if p in ("fro", None, 2, 2.0):
-        return norm2(x, axes, keepdim)  # type: ignore[no-any-return]
+        return norm2(x, axes, keepdim)
     if x._data.dtype.itemsize == 2 and p not in (math.inf, -math.inf, 0):
-        return norm(x.float(), p, dim, keepdim).to(x.dtype)  # type: ignore[no-any-return]
+        return norm(x.float(), p, dim, keepdim).to(x.dtype)
     if p == "nuc":
         from autograd_core.linalg import matrix_norm  # It builds on this module.
 
@@ -449,13 +449,13 @@ def norm(
         )
     size = e.abs(x)
     if p == math.inf:
-        return apply(_max_all, (size,), (axes, keepdim))  # type: ignore[no-any-return]
+        return apply(_max_all, (size,), (axes, keepdim))
     if p == -math.inf:
-        return apply(_min_all, (size,), (axes, keepdim))  # type: ignore[no-any-return]
+        return apply(_min_all, (size,), (axes, keepdim))
     if p == 0:
-        return sum_(e.where(e.ne(x, 0.0), e.fill(x, 1.0), e.fill(x, 0.0)), axes, keepdim)  # type: ignore[no-any-return]
+        return sum_(e.where(e.ne(x, 0.0), e.fill(x, 1.0), e.fill(x, 0.0)), axes, keepdim)
     if p == 1:
-        return sum_(size, axes, keepdim)  # type: ignore[no-any-return]
+        return sum_(size, axes, keepdim)
     if p < 2 and x.requires_grad:
         flat = e.eq(size, 0.0)
         powers = e.where(flat, 0.0 if p > 0 else math.inf, arithmetic.pow(e.where(flat, 1.0, size), float(p)))
@@ -465,7 +465,7 @@ def norm(
     if not x.requires_grad:
         return arithmetic.pow(total, 1.0 / p)
     flat = e.eq(total, 0.0 if p > 0 else math.inf)
-    return e.where(flat, 0.0, arithmetic.pow(e.where(flat, 1.0, total), 1.0 / p))  # type: ignore[no-any-return]
+    return e.where(flat, 0.0, arithmetic.pow(e.where(flat, 1.0, total), 1.0 / p))
 
 
 PUBLIC = {"amax": amax, "amin": amin, "sum": sum, "mean": mean, "cumsum": cumsum}

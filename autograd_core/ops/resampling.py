@@ -86,7 +86,7 @@ def _resize(x: Tensor, axis: int, m: int, scale: float | None, mode: str, align_
         shape = tuple(x.shape)
         spread = (*shape[: axis + 1], m // n, *shape[axis + 1 :])
         repeated = _F.expand(_F.reshape(x, (*shape[: axis + 1], 1, *shape[axis + 1 :])), spread)
-        return _F.reshape(repeated, (*shape[:axis], m, *shape[axis + 1 :]))  # type: ignore[no-any-return]
+        return _F.reshape(repeated, (*shape[:axis], m, *shape[axis + 1 :]))
     out: Tensor | None = None
     for index, weight in _look_ups(n, m, scale, mode, align_corners, x._data.dtype.itemsize < 8):
         part = index_select(x, axis, interop.tensor(index, dtype=dtypes.int64, device=x.device))
@@ -114,9 +114,9 @@ def _resize_bytes(x: Tensor, axis: int, m: int, scale: float | None, mode: str, 
         weight = [[*row.values()][k] if k < len(row) else 0.0 for row in rows]
         fixed = [int(math.copysign(0.5, w) + w * (1 << places)) for w in weight]
         column = interop.tensor(fixed, dtype=dtypes.int64, device=x.device).reshape((m,) + (1,) * (x.ndim - 1 - axis))
-        part = index_select(x, axis, interop.tensor(index, device=x.device)).to(dtypes.int64)  # type: ignore[attr-defined]
+        part = index_select(x, axis, interop.tensor(index, device=x.device)).to(dtypes.int64)
         total = part * column + total
-    return (total >> places).clamp(0, 255).to(dtypes.uint8)  # type: ignore[no-any-return]
+    return (total >> places).clamp(0, 255).to(dtypes.uint8)
 
 
 def interpolate(
@@ -175,7 +175,7 @@ def interpolate(
             f"output {tuple(sizes)}"
         )
     if mode == "area":
-        return (adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d)[dims - 1](input, tuple(sizes))  # type: ignore[operator]
+        return (adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d)[dims - 1](input, tuple(sizes))
     out = input
     if input.dtype is dtypes.uint8 and mode in ("bilinear", "bicubic"):
         for axis in (3, 2):
@@ -183,12 +183,12 @@ def interpolate(
         return out
     half = mode in _SPATIAL and input._data.dtype.itemsize == 2
     if half:  # Computed in float32, rounded once.
-        out = out.float()  # type: ignore[attr-defined]
+        out = out.float()
     for i, (m, scale) in enumerate(zip(sizes, scales)):
         if m != out.shape[2 + i] or (scale is not None and scale != 1):
             out = _resize(out, 2 + i, m, scale, mode, bool(align_corners))
     if half:
-        return out.to(input.dtype)  # type: ignore[attr-defined, no-any-return]
+        return out.to(input.dtype)
     return out.clone() if out is input else out
 
 
@@ -275,7 +275,7 @@ def pixel_shuffle(input: Tensor, upscale_factor: int) -> Tensor:
     n = len(lead)
     split = input.reshape(*lead, c // (r * r), r, r, h, w)
     moved = split.permute(*range(n), n, n + 3, n + 1, n + 4, n + 2)
-    return moved.reshape(*lead, c // (r * r), h * r, w * r)  # type: ignore[no-any-return]
+    return moved.reshape(*lead, c // (r * r), h * r, w * r)
 
 
 def pixel_unshuffle(input: Tensor, downscale_factor: int) -> Tensor:
@@ -297,7 +297,7 @@ def pixel_unshuffle(input: Tensor, downscale_factor: int) -> Tensor:
     n = len(lead)
     split = input.reshape(*lead, c, h // r, r, w // r, r)
     moved = split.permute(*range(n), n, n + 2, n + 4, n + 1, n + 3)
-    return moved.reshape(*lead, c * r * r, h // r, w // r)  # type: ignore[no-any-return]
+    return moved.reshape(*lead, c * r * r, h // r, w // r)
 
 
 def _image(name: str, x: Tensor, factor: int) -> tuple[tuple[int, ...], int, int, int]:

@@ -50,7 +50,7 @@ def logspace(
     if d.category == 1:
         start, end = int(start), int(end)
     out = arithmetic.pow(float(base), linspace(start, end, steps, dtype=dtypes.float64, device=device)).to(d)
-    return out.requires_grad_() if requires_grad else out  # type: ignore[no-any-return]
+    return out.requires_grad_() if requires_grad else out
 
 
 def _triangle(name: str, row: int, col: int, offset: int, dtype: Any, device: Any, upper: bool) -> Tensor:
@@ -61,7 +61,7 @@ def _triangle(name: str, row: int, col: int, offset: int, dtype: Any, device: An
         raise RuntimeError(f"{name}: dtype must be int64 or int32, got {d}")
     i, j = arange(row, device=device).unsqueeze(1), arange(col, device=device).unsqueeze(0)
     inside = j - i >= offset if upper else j - i <= offset
-    return inside.nonzero().t().contiguous().to(d)  # type: ignore[no-any-return]
+    return inside.nonzero().t().contiguous().to(d)
 
 
 def tril_indices(row: int, col: int, offset: int = 0, *, dtype: Any = None, device: Any = None) -> Tensor:
@@ -144,7 +144,7 @@ def multinomial(
         drawn = searchsorted(running, u * running[..., -1:], right=True)
         # Rounding of u * total must not lead past the last weight that is not zero.
         last = searchsorted(running, running[..., -1:])
-        return e.minimum(drawn, last)  # type: ignore[no-any-return]
+        return e.minimum(drawn, last)
     if not bool((e.ne(p, 0).sum(-1) >= num_samples).all()):
         raise RuntimeError(
             f"multinomial: fewer than num_samples={num_samples} weights are not zero: set replacement=True"

@@ -82,7 +82,7 @@ def take(input: Tensor, index: Tensor) -> Tensor:
     tensor([4, 9])
     """
     flat = _flat_index("take", input, index)
-    return input.reshape(-1)[flat].reshape(index.shape)  # type: ignore[no-any-return]
+    return input.reshape(-1)[flat].reshape(index.shape)
 
 
 def put(input: Tensor, index: Tensor, source: Tensor, accumulate: bool = False) -> Tensor:
@@ -103,7 +103,7 @@ def put(input: Tensor, index: Tensor, source: Tensor, accumulate: bool = False) 
             f"{source.numel()} and {index.numel()}"
         )
     out = _index_put(input.reshape(-1), source.reshape(-1), (flat._data,), accumulate)
-    return out.reshape(input.shape)  # type: ignore[no-any-return]
+    return out.reshape(input.shape)
 
 
 def _along(name: str, input: Tensor, dim: int, index: Tensor) -> tuple[Tensor, tuple[Any, ...]]:
@@ -143,7 +143,7 @@ def index_fill(input: Tensor, dim: int, index: Tensor, value: Any) -> Tensor:
     named = x.new_zeros(x._data.shape[axis], dtype=dtypes.bool_)
     named = _index_put(named, named.new_ones(()), where[-1:], False)
     named = named.reshape((-1,) + (1,) * (x._data.ndim - axis - 1))
-    return e.where(named, value, x).reshape(input.shape)  # type: ignore[no-any-return]
+    return e.where(named, value, x).reshape(input.shape)
 
 
 def index_copy(input: Tensor, dim: int, index: Tensor, source: Tensor) -> Tensor:
@@ -171,7 +171,7 @@ def index_copy(input: Tensor, dim: int, index: Tensor, source: Tensor) -> Tensor
             f"index_copy_(): Number of indices ({index.numel()}) should be equal to source.size(dim); "
             f"source has shape {tuple(s.shape)}"
         )
-    return _index_put(x, s, where, False).reshape(input.shape)  # type: ignore[no-any-return]
+    return _index_put(x, s, where, False).reshape(input.shape)
 
 
 def masked_scatter(input: Tensor, mask: Tensor, source: Tensor) -> Tensor:
@@ -199,7 +199,7 @@ def masked_scatter(input: Tensor, mask: Tensor, source: Tensor) -> Tensor:
     if not source.numel():
         return x + source.sum() if source.requires_grad else x.clone()  # The sum of nothing is 0.
     picked = source.reshape(-1)[e.clamp(place - 1, min=0)].reshape(m.shape)
-    return e.where(m, picked, x)  # type: ignore[no-any-return]
+    return e.where(m, picked, x)
 
 
 # -- scatters that reduce ---------------------------------------------------------------------------------
@@ -226,7 +226,7 @@ def scatter_reduce(
     axis, src = _scatter_arguments("scatter_reduce", input, dim, index, src)
     if not input._data.ndim:
         out = scatter_reduce(input.reshape(1), 0, index.reshape(-1), src.reshape(-1), reduce, include_self=include_self)
-        return out.reshape(())  # type: ignore[no-any-return]
+        return out.reshape(())
     x = input
     if not include_self:
         x = scatter(x, axis, index, input.new_full(index.shape, _neutral(reduce, input.dtype)))
@@ -237,9 +237,9 @@ def scatter_reduce(
         ones = input.new_ones(index.shape, dtype=dtypes.int64)
         count = scatter_add(input.new_full(input.shape, int(include_self), dtype=dtypes.int64), axis, index, ones)
         count = e.clamp(count, min=1)
-        return out / count if input._data.dtype.kind == "f" else arithmetic.floor_divide(out, count).to(input.dtype)  # type: ignore[no-any-return]
+        return out / count if input._data.dtype.kind == "f" else arithmetic.floor_divide(out, count).to(input.dtype)
     kernel = {"prod": _scatter_prod, "amax": _scatter_amax, "amin": _scatter_amin}[reduce]
-    return kernel(x, index, src, axis)  # type: ignore[no-any-return]
+    return kernel(x, index, src, axis)
 
 
 def _neutral(reduce: str, d: dtypes.dtype) -> Any:
@@ -264,7 +264,7 @@ def argwhere(input: Tensor) -> Tensor:
     >>> ag.argwhere(ag.tensor([0, 3]))
     tensor([[1]])
     """
-    return nonzero(input)  # type: ignore[no-any-return]
+    return nonzero(input)
 
 
 def searchsorted(
@@ -326,7 +326,7 @@ def searchsorted(
         )
     edges, values = seq._data, input._data
     found = wrap(backend.as_array(backend.searchsorted(edges, values, right or side == "right")), backend)
-    return found.to(dtypes.int32) if out_int32 else found  # type: ignore[no-any-return]
+    return found.to(dtypes.int32) if out_int32 else found
 
 
 def bucketize(input: Any, boundaries: Tensor, *, out_int32: bool = False, right: bool = False) -> Tensor:
@@ -352,7 +352,7 @@ def _written(name: str, input: Tensor, src: Tensor, expected: tuple[int, ...], s
         )
     if src._data.dtype != input._data.dtype:
         src = e.cast(src, input._data.dtype)
-    return V.view_scatter(input, src, (step,))  # type: ignore[attr-defined, no-any-return]
+    return V.view_scatter(input, src, (step,))
 
 
 def select_scatter(input: Tensor, src: Tensor, dim: int, index: int) -> Tensor:

@@ -82,15 +82,15 @@ def reshape(input: Tensor, *shape: Any) -> Tensor:
     try:
         t = _reshape(input, sizes)
         if t._data.shape == sizes:
-            return t  # type: ignore[no-any-return]
+            return t
     except ValueError:
         pass
     # A size was to be inferred, or the sizes are wrong.
-    return _reshape(input, _resolve(input, sizes, "reshape"))  # type: ignore[no-any-return]
+    return _reshape(input, _resolve(input, sizes, "reshape"))
 
 
 def _reshape_to(x: Tensor, sizes: tuple[int, ...]) -> Tensor:
-    return _reshape(x, sizes)  # type: ignore[no-any-return]
+    return _reshape(x, sizes)
 
 
 def view(self: Tensor, *shape: Any) -> Tensor:
@@ -407,7 +407,7 @@ def flip(input: Tensor, *axes: Any, dims: Any = None) -> Tensor:
     axes = tuple(input._dim(d) for d in _sizes(axes if dims is None else (dims,), "flip"))
     if len(set(axes)) != len(axes):
         raise RuntimeError(f"flip: dim appears multiple times in the list of dims {axes}")
-    return _contiguous(_flip(input, axes))  # type: ignore[no-any-return]
+    return _contiguous(_flip(input, axes))
 
 
 def roll(input: Tensor, shifts: Any, dims: Any = None) -> Tensor:
@@ -425,7 +425,7 @@ def roll(input: Tensor, shifts: Any, dims: Any = None) -> Tensor:
     axes = tuple(input._dim(d) for d in ((dims,) if isinstance(dims, int) else dims))
     if len(axes) != len(amounts):
         raise RuntimeError(f"roll: shifts and dims must align, got {len(amounts)} shifts and {len(axes)} dims")
-    return _roll(input, amounts, axes)  # type: ignore[no-any-return]
+    return _roll(input, amounts, axes)
 
 
 def tril(input: Tensor, diagonal: int = 0) -> Tensor:
@@ -453,7 +453,7 @@ def triu(input: Tensor, diagonal: int = 0) -> Tensor:
 def _triangle(name: str, function: Any, input: Tensor, diagonal: int) -> Tensor:
     if input._data.ndim < 2:
         raise RuntimeError(f"{name}: input tensor must have at least 2 dimensions, got shape {tuple(input.shape)}")
-    return function(input, diagonal)  # type: ignore[no-any-return]
+    return function(input, diagonal)
 
 
 PROPERTIES = {

@@ -70,7 +70,7 @@ def _slope(x: Tensor, axis: int, space: Any, edge_order: int) -> Tensor:
         steps = steps.expand(*shape)
 
     def part(t: Tensor, start: int, stop: int) -> Tensor:
-        return t.narrow(axis, start, stop - start)  # type: ignore[no-any-return]
+        return t.narrow(axis, start, stop - start)
 
     a, b = part(steps, 0, n - 2), part(steps, 1, n - 1)
     inner = (
@@ -151,7 +151,7 @@ def index_reduce(
     if not input.ndim:
         return scatter_reduce(
             input.reshape(1), 0, places, source.reshape(-1), reduce, include_self=include_self
-        ).reshape(())  # type: ignore[no-any-return]
+        ).reshape(())
     shape = [1] * input.ndim
     shape[axis] = places.numel()
     source = source.reshape(*expected)

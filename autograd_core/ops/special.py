@@ -139,7 +139,7 @@ def sgn(input: Tensor) -> Tensor:
     >>> ag.sgn(ag.tensor([-2.0, 0.0, 3.0]))
     tensor([-1.,  0.,  1.])
     """
-    return input.clone() if input._data.dtype.kind == "b" else e.sign(input)  # type: ignore[no-any-return]
+    return input.clone() if input._data.dtype.kind == "b" else e.sign(input)
 
 
 def logit(input: Tensor, eps: float | None = None) -> Tensor:
@@ -152,7 +152,7 @@ def logit(input: Tensor, eps: float | None = None) -> Tensor:
     x = as_float(input)
     if eps is not None:
         x = e.clamp(x, eps, 1 - eps)
-    return e.log(x / (1 - x))  # type: ignore[no-any-return]
+    return e.log(x / (1 - x))
 
 
 def signbit(input: Tensor) -> Tensor:
@@ -187,8 +187,8 @@ def isneginf(input: Tensor) -> Tensor:
 
 def _equals_infinity(input: Tensor, infinity: float) -> Tensor:
     if input._data.dtype.kind != "f":
-        return input.new_zeros(input.shape, dtype=dtypes.bool_)  # type: ignore[no-any-return]
-    return e.eq(input, infinity)  # type: ignore[no-any-return]
+        return input.new_zeros(input.shape, dtype=dtypes.bool_)
+    return e.eq(input, infinity)
 
 
 def isreal(input: Tensor) -> Tensor:
@@ -198,7 +198,7 @@ def isreal(input: Tensor) -> Tensor:
     >>> ag.isreal(ag.ones(2))
     tensor([True, True])
     """
-    return input.new_ones(input.shape, dtype=dtypes.bool_)  # type: ignore[no-any-return]
+    return input.new_ones(input.shape, dtype=dtypes.bool_)
 
 
 def nan_to_num(
@@ -211,11 +211,11 @@ def nan_to_num(
     tensor([5., 1.])
     """
     if input._data.dtype.kind != "f":
-        return input.clone()  # type: ignore[no-any-return]
+        return input.clone()
     limits = dtypes.finfo(input.dtype)
     out = e.where(e.isnan(input), input.new_full((), 0.0 if nan is None else nan), input)
     out = e.where(e.eq(input, math.inf), input.new_full((), limits.max if posinf is None else posinf), out)
-    return e.where(e.eq(input, -math.inf), input.new_full((), limits.min if neginf is None else neginf), out)  # type: ignore[no-any-return]
+    return e.where(e.eq(input, -math.inf), input.new_full((), limits.min if neginf is None else neginf), out)
 
 
 # -- two inputs -------------------------------------------------------------------------------------------
@@ -334,7 +334,7 @@ def heaviside(input: Tensor, values: Tensor) -> Tensor:
     if input.dtype is not values.dtype:
         raise RuntimeError(f"heaviside: expected tensors of one dtype, got {input.dtype} and {values.dtype}")
     x, at_zero = input.detach(), values.detach()
-    return e.where(e.eq(x, 0), at_zero, (x > 0).to(x.dtype))  # type: ignore[no-any-return]
+    return e.where(e.eq(x, 0), at_zero, (x > 0).to(x.dtype))
 
 
 def ldexp(input: Tensor, other: Tensor) -> Tensor:
@@ -362,7 +362,7 @@ def _float_power_in_place(self: Tensor, exponent: Any) -> Tensor:
     """`float_power` written into this tensor, which must be float64."""
     if self.dtype is not dtypes.float64:
         raise RuntimeError(f"float_power_: the result is float64 and cannot be written into {self.dtype}")
-    return inplace("float_power_", float_power)(self, exponent)  # type: ignore[no-any-return]
+    return inplace("float_power_", float_power)(self, exponent)
 
 
 def isin(elements: Any, test_elements: Any, *, assume_unique: bool = False, invert: bool = False) -> Tensor:
@@ -384,7 +384,7 @@ def isin(elements: Any, test_elements: Any, *, assume_unique: bool = False, inve
     if x._backend is not y._backend:
         raise RuntimeError(f"isin: expected both tensors on one device, got {x.device} and {y.device}; use .to()")
     found = wrap(x._backend.as_array(x._backend.isin(x._data, y._data)), x._backend)
-    return e.logical_not(found) if invert else found  # type: ignore[no-any-return]
+    return e.logical_not(found) if invert else found
 
 
 def dist(input: Tensor, other: Tensor, p: float = 2) -> Tensor:

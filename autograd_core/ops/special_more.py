@@ -76,7 +76,7 @@ def angle(input: Tensor) -> Tensor:
     """
     x = as_float(input)
     turned = e.where(e.lt(x, 0), x.new_full((), math.pi), x.new_zeros(()))
-    return e.where(e.isnan(x), x, turned)  # type: ignore[no-any-return]
+    return e.where(e.isnan(x), x, turned)
 
 
 def i0(input: Tensor) -> Tensor:
@@ -86,7 +86,7 @@ def i0(input: Tensor) -> Tensor:
     >>> ag.i0(ag.tensor([0.0, 1.0]))
     tensor([1.0000, 1.2661])
     """
-    return _bessel_i(input, 0, False)  # type: ignore[no-any-return]
+    return _bessel_i(input, 0, False)
 
 
 def i0e(input: Tensor) -> Tensor:
@@ -96,7 +96,7 @@ def i0e(input: Tensor) -> Tensor:
     >>> ag.special.i0e(ag.tensor([1000.0]))
     tensor([0.0126])
     """
-    return _bessel_i(input, 0, True)  # type: ignore[no-any-return]
+    return _bessel_i(input, 0, True)
 
 
 def i1(input: Tensor) -> Tensor:
@@ -106,7 +106,7 @@ def i1(input: Tensor) -> Tensor:
     >>> ag.special.i1(ag.tensor([1.0]))
     tensor([0.5652])
     """
-    return _bessel_i(input, 1, False)  # type: ignore[no-any-return]
+    return _bessel_i(input, 1, False)
 
 
 def i1e(input: Tensor) -> Tensor:
@@ -116,7 +116,7 @@ def i1e(input: Tensor) -> Tensor:
     >>> ag.special.i1e(ag.tensor([1.0]))
     tensor([0.2079])
     """
-    return _bessel_i(input, 1, True)  # type: ignore[no-any-return]
+    return _bessel_i(input, 1, True)
 
 
 def entr(input: Tensor) -> Tensor:
@@ -126,7 +126,7 @@ def entr(input: Tensor) -> Tensor:
     >>> ag.special.entr(ag.tensor([0.0, 0.5]))
     tensor([0.0000, 0.3466])
     """
-    return _entr(input)  # type: ignore[no-any-return]
+    return _entr(input)
 
 
 def ndtr(input: Tensor) -> Tensor:
@@ -146,7 +146,7 @@ def erfcx(input: Tensor) -> Tensor:
     >>> ag.special.erfcx(ag.tensor([0.0, 100.0]))
     tensor([1.0000, 0.0056])
     """
-    return _erfcx(as_float(input))  # type: ignore[no-any-return]
+    return _erfcx(as_float(input))
 
 
 def log_ndtr(input: Tensor) -> Tensor:
@@ -162,7 +162,7 @@ def log_ndtr(input: Tensor) -> Tensor:
     below = e.where(low, x, zero)  # Each branch sees only what it is for, so that no NaN enters the gradient.
     above = e.where(low, zero, x)
     tail = e.log(erfcx(-below) * 0.5) - below * below
-    return e.where(low, tail, e.log1p(erfc(above) * -0.5))  # type: ignore[no-any-return]
+    return e.where(low, tail, e.log1p(erfc(above) * -0.5))
 
 
 def xlog1py(input: Any, other: Any) -> Tensor:
@@ -172,7 +172,7 @@ def xlog1py(input: Any, other: Any) -> Tensor:
     >>> ag.special.xlog1py(ag.tensor([0.0, 2.0]), ag.tensor([-1.0, 1.0]))
     tensor([0.0000, 1.3863])
     """
-    return _xlog1py(input, other)  # type: ignore[no-any-return]
+    return _xlog1py(input, other)
 
 
 def frexp(input: Tensor) -> MantissaAndExponent:
@@ -198,7 +198,7 @@ def nextafter(input: Tensor, other: Tensor) -> Tensor:
     d = result_type(input, other)
     if not d.is_floating_point:
         raise NotImplementedError(f"nextafter is not implemented for {d}; convert with .float()")
-    return _nextafter(input, other)  # type: ignore[no-any-return]
+    return _nextafter(input, other)
 
 
 def mvlgamma(input: Tensor, p: int) -> Tensor:
@@ -213,7 +213,7 @@ def mvlgamma(input: Tensor, p: int) -> Tensor:
         raise RuntimeError(f"mvlgamma: p has to be greater than or equal to 1, got {p}")
     x = as_float(input).unsqueeze(-1)
     shifts = e.mul(x.new_tensor(list(range(p))), -0.5)
-    return lgamma(x + shifts).sum(-1) + p * (p - 1) / 4 * math.log(math.pi)  # type: ignore[no-any-return]
+    return lgamma(x + shifts).sum(-1) + p * (p - 1) / 4 * math.log(math.pi)
 
 
 def _polygamma_method(self: Tensor, n: int) -> Tensor:

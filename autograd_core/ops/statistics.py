@@ -152,7 +152,7 @@ def _quantile(
     if keepdim:
         whole = dim is None or not input._data.ndim
         out = out.reshape((-1, *[1] * input._data.ndim)) if whole else out.unsqueeze(axis + 1)
-    return out if isinstance(q, Tensor) and q._data.ndim else out.squeeze(0)  # type: ignore[no-any-return]
+    return out if isinstance(q, Tensor) and q._data.ndim else out.squeeze(0)
 
 
 def quantile(
@@ -224,7 +224,7 @@ def nansum(input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: dtyp
     tensor(1.)
     """
     x = e.where(e.isnan(input), input.new_zeros(()), input) if input._data.dtype.kind == "f" else input
-    return x.sum(dim, keepdim, dtype=dtype)  # type: ignore[no-any-return]
+    return x.sum(dim, keepdim, dtype=dtype)
 
 
 def nanmean(input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: dtypes.dtype | None = None) -> Tensor:
@@ -249,7 +249,7 @@ def count_nonzero(input: Tensor, dim: Any = None) -> Tensor:
     >>> ag.count_nonzero(ag.tensor([0, 3, 4]))
     tensor(2)
     """
-    return e.ne(input, 0).sum(dim)  # type: ignore[no-any-return]
+    return e.ne(input, 0).sum(dim)
 
 
 def var_mean(
@@ -319,7 +319,7 @@ def bincount(input: Tensor, weights: Tensor | None = None, minlength: int = 0) -
         return wrap(backend.bincount(index, None, minlength), backend)
     w = weights.detach()
     out = wrap(backend.bincount(index, w.to(dtypes.float64)._data, minlength), backend)
-    return out.to(w.dtype) if w.dtype is dtypes.float32 else out  # type: ignore[no-any-return]
+    return out.to(w.dtype) if w.dtype is dtypes.float32 else out
 
 
 def histc(input: Tensor, bins: int = 100, min: float = 0, max: float = 0) -> Tensor:
@@ -346,7 +346,7 @@ def histc(input: Tensor, bins: int = 100, min: float = 0, max: float = 0) -> Ten
     inside = e.logical_and(x >= low, x <= high)
     place = e.clamp(e.floor((e.where(inside, x, x.new_full((), low)) - low) * bins / (high - low)), max=bins - 1)
     counts = bincount(place.to(dtypes.int64), inside.to(dtypes.float64), bins)
-    return counts.to(input.dtype)  # type: ignore[no-any-return]
+    return counts.to(input.dtype)
 
 
 def cov(
@@ -402,7 +402,7 @@ def cov(
         divisor = e.clamp(divisor, min=0)
         product = (centred * weights).matmul(centred.mT)
     out = product / divisor
-    return out.reshape(()) if input._data.ndim < 2 or out.numel() == 1 else out  # type: ignore[no-any-return]
+    return out.reshape(()) if input._data.ndim < 2 or out.numel() == 1 else out
 
 
 def corrcoef(input: Tensor) -> Tensor:

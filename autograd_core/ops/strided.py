@@ -80,7 +80,7 @@ def as_strided(input: Tensor, size: Any, stride: Any, storage_offset: int | None
             block, _ = _in_memory_order(candidate)
             if _holds(block, start, reach):
                 first = _offset(block) if reach else start
-                return _as_strided(block, sizes, strides, start - first)  # type: ignore[no-any-return]
+                return _as_strided(block, sizes, strides, start - first)
     if edge_of(input) is not None:
         raise RuntimeError(
             f"as_strided: the memory of a tensor of shape {tuple(input.shape)} and stride {input.stride()} has gaps or "
@@ -111,7 +111,7 @@ def _memory(x: Tensor) -> Any:
 
 def as_strided_copy(input: Tensor, size: Any, stride: Any, storage_offset: int | None = None) -> Tensor:
     """A copy of `as_strided`."""
-    return V.clone(as_strided(input, size, stride, storage_offset))  # type: ignore[attr-defined, no-any-return]
+    return V.clone(as_strided(input, size, stride, storage_offset))
 
 
 def as_strided_scatter(input: Tensor, src: Tensor, size: Any, stride: Any, storage_offset: int | None = None) -> Tensor:
@@ -133,8 +133,8 @@ def as_strided_scatter(input: Tensor, src: Tensor, size: Any, stride: Any, stora
     if src.dtype is not input.dtype:
         src = src.to(input.dtype)
     step = ("as_strided", (sizes, strides, start - _offset(block)))
-    made = V.view_scatter(block, src, (step,))  # type: ignore[attr-defined]
-    return made if block is input else s.permute(made, s._inverse(order))  # type: ignore[no-any-return]
+    made = V.view_scatter(block, src, (step,))
+    return made if block is input else s.permute(made, s._inverse(order))
 
 
 # -- in-place changes of shape ----------------------------------------------------------------------------
@@ -215,7 +215,7 @@ def t_(self: Tensor) -> Tensor:
     """In-place form of `t`."""
     if self.ndim > 2:
         raise RuntimeError(f"t_() expects a tensor with <= 2 dimensions, but self is {self.ndim}D; use transpose_")
-    return transpose_(self, 0, -1)  # type: ignore[no-any-return]
+    return transpose_(self, 0, -1)
 
 
 def as_strided_(self: Tensor, size: Any, stride: Any, storage_offset: int | None = None) -> Tensor:

@@ -55,8 +55,8 @@ def unfold(
         )
     _windows("unfold", tuple(input.shape[-2:]), *geometry)
     if input.ndim == 3:
-        return _im2col(input.unsqueeze(0), *geometry).squeeze(0)  # type: ignore[no-any-return,attr-defined]
-    return _im2col(input, *geometry)  # type: ignore[no-any-return]
+        return _im2col(input.unsqueeze(0), *geometry).squeeze(0)
+    return _im2col(input, *geometry)
 
 
 def fold(
@@ -100,9 +100,9 @@ def fold(
             f"stride={stride} has {count} windows, but the last size of input {tuple(input.shape)} is "
             f"{input.shape[-1]}"
         )
-    columns = input if input.ndim == 3 else input.unsqueeze(0)  # type: ignore[attr-defined]
+    columns = input if input.ndim == 3 else input.unsqueeze(0)
     y = _col2im(columns, (columns.shape[0], columns.shape[1] // inner, height, width), *geometry)
-    return y if input.ndim == 3 else y.squeeze(0)  # type: ignore[no-any-return]
+    return y if input.ndim == 3 else y.squeeze(0)
 
 
 def _geometry(name: str, kernel_size: Any, dilation: Any, padding: Any, stride: Any) -> Any:
@@ -144,8 +144,8 @@ def channel_shuffle(input: Tensor, groups: int) -> Tensor:
             f"for input of shape {tuple(input.shape)}"
         )
     n, c = input.shape[:2]
-    rows = input.reshape(n, groups, c // groups, *input.shape[2:])  # type: ignore[attr-defined]
-    return rows.transpose(1, 2).reshape(input.shape)  # type: ignore[no-any-return]
+    rows = input.reshape(n, groups, c // groups, *input.shape[2:])
+    return rows.transpose(1, 2).reshape(input.shape)
 
 
 FUNCTIONS: tuple[str, ...] = ("channel_shuffle",)

@@ -44,7 +44,7 @@ def _window(
     end = 1.0 if sym or M == 0 else (M - 1) / M
     places = linspace(0.0, end, M, dtype=dtypes.float64, device=device)
     values = shape(places) if M > 1 else places + single
-    return values.to(d).detach().requires_grad_(requires_grad)  # type: ignore[no-any-return]
+    return values.to(d).detach().requires_grad_(requires_grad)
 
 
 def _cosines(coefficients: Iterable[float]) -> Callable[[Tensor], Tensor]:
@@ -150,7 +150,7 @@ def cosine(M: int, *, sym: bool = True, dtype: Any = None, device: Any = None, r
     last = (M if not sym else M - 1) or 1
 
     def shape(x: Tensor) -> Tensor:
-        return sin((x * last + 0.5) * (math.pi / total))  # type: ignore[no-any-return]
+        return sin((x * last + 0.5) * (math.pi / total))
 
     return _window("cosine", M, sym, shape, dtype, device, requires_grad)
 
@@ -180,7 +180,7 @@ def exponential(
     single = 1.0 if center is None else math.exp(-abs(center) / tau)
 
     def shape(x: Tensor) -> Tensor:
-        return exp((x * last - middle).abs() * (-1 / tau))  # type: ignore[no-any-return]
+        return exp((x * last - middle).abs() * (-1 / tau))
 
     return _window("exponential", M, sym, shape, dtype, device, requires_grad, single)
 
@@ -252,7 +252,7 @@ def _older(name: str, window: Callable[..., Tensor], doc: str, *options: str) ->
             raise RuntimeError(f"{name}: expected a floating-point dtype, got {d}")
         given = {**dict(zip(options, args)), **named}
         made = window(window_length, sym=not periodic, dtype=dtypes.float64, device=device, **given)
-        return made.to(d).requires_grad_(requires_grad)  # type: ignore[no-any-return]
+        return made.to(d).requires_grad_(requires_grad)
 
     call.__name__ = call.__qualname__ = name
     call.__doc__ = doc

@@ -108,7 +108,7 @@ def backward(
     places = _where(q, k, v, added, y, g, *(four for _, four in made))
     logsum = np.ascontiguousarray(logsum).reshape(q.shape[:3])
     _run(_backward, q, k, v, places, mask is not None, causal, np.float32(scale), logsum)
-    return tuple(a for a, _ in made)  # type: ignore[return-value]
+    return tuple(a for a, _ in made)
 
 
 @kernel(parallel=True, uses=micro.SOURCE + cells.SOURCE)

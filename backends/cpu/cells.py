@@ -148,13 +148,13 @@ def _intrinsic(arrays: int, body: Any) -> Any:
     if arrays == 5:
 
         @intrinsic
-        def five(context, step, a, a_at, b, b_at, c, c_at, d, d_at, e, e_at):  # type: ignore[no-untyped-def]
+        def five(context, step, a, a_at, b, b_at, c, c_at, d, d_at, e, e_at):
             return typed(a, a_at, b, b_at, c, c_at, d, d_at, e, e_at), emit
 
         return five
 
     @intrinsic
-    def seven(context, step, a, a_at, b, b_at, c, c_at, d, d_at, e, e_at, f, f_at, g, g_at):  # type: ignore[no-untyped-def]
+    def seven(context, step, a, a_at, b, b_at, c, c_at, d, d_at, e, e_at, f, f_at, g, g_at):
         return typed(a, a_at, b, b_at, c, c_at, d, d_at, e, e_at, f, f_at, g, g_at), emit
 
     return seven
@@ -258,7 +258,7 @@ def softmax_row() -> Any:
     size = types.int64
 
     @intrinsic
-    def row(context, n, s, s_at, stats, stats_at):  # type: ignore[no-untyped-def]
+    def row(context, n, s, s_at, stats, stats_at):
         def emit(context: Any, builder: Any, signature: Any, values: Any) -> Any:
             n, s, s_at, stats, stats_at = values
             out = _Math(context, builder, micro.shape()[0])
@@ -295,7 +295,7 @@ def softmax_row_backward() -> Any:
     size, number = types.int64, types.float32
 
     @intrinsic
-    def row(context, n, s, s_at, d, d_at, logsum, mean):  # type: ignore[no-untyped-def]
+    def row(context, n, s, s_at, d, d_at, logsum, mean):
         def emit(context: Any, builder: Any, signature: Any, values: Any) -> Any:
             n, s, s_at, d, d_at, logsum, mean = values
             out = _Math(context, builder, micro.shape()[0])

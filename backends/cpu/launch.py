@@ -25,7 +25,7 @@ def on_all_threads(kernel: Callable[[], Any], name: str, compile_function: Calla
     global _launch
     _launch = _intrinsic()
 
-    def run(parts, *args):  # type: ignore[no-untyped-def]
+    def run(parts, *args):
         _launch(name, parts, args)
 
     # `uses` gives each kernel's caller a folder of its own: two processes may write to Numba's index at once, and in
@@ -70,7 +70,7 @@ def _intrinsic() -> Any:
     word, pointer = ir.IntType(64), ir.IntType(8).as_pointer()
 
     @intrinsic(prefer_literal=True)
-    def launch(context, name, parts, args):  # type: ignore[no-untyped-def]
+    def launch(context, name, parts, args):
         kinds = [*args.types, types.int64, types.int64]
         symbol = _symbol(name.literal_value, tuple(kinds))
 

@@ -48,7 +48,7 @@ def product_tile(vectors: int) -> Any:
     lanes, most = shape()
 
     @intrinsic
-    def tile(context, rows, a, a_at, a_row, a_step, b, b_at, offsets, o_at, k, c, c_at, c_row, add):  # type: ignore[no-untyped-def]
+    def tile(context, rows, a, a_at, a_row, a_step, b, b_at, offsets, o_at, k, c, c_at, c_row, add):
         n = types.int64
         signature = types.void(n, a, n, n, n, b, n, offsets, n, n, c, n, n, n)
 
@@ -130,7 +130,7 @@ def dot_tile() -> Any:
     lanes, most = shape()
 
     @intrinsic
-    def tile(context, rows, a, a_at, a_step, b, b_at, offsets, o_at, n, c, c_at, c_step):  # type: ignore[no-untyped-def]
+    def tile(context, rows, a, a_at, a_step, b, b_at, offsets, o_at, n, c, c_at, c_step):
         number = types.int64
         signature = types.void(
             number, a, number, number, b, number, offsets, number, number, c, number, number
@@ -204,7 +204,7 @@ def turn_tile() -> Any:
     lanes, _ = shape()
 
     @intrinsic
-    def tile(context, a, a_at, a_step, c, c_at, c_step):  # type: ignore[no-untyped-def]
+    def tile(context, a, a_at, a_step, c, c_at, c_step):
         n = types.int64
         signature = types.void(a, n, n, c, n, n)
 
@@ -251,14 +251,14 @@ def memory() -> tuple[Any, Any]:
         return builder.gep(builder.inttoptr(address, ir.FloatType().as_pointer()), [i])
 
     @intrinsic
-    def fetch(context, address, i):  # type: ignore[no-untyped-def]
+    def fetch(context, address, i):
         def emit(context: Any, builder: Any, signature: Any, values: Any) -> Any:
             return builder.load(place(builder, *values))
 
         return number(size, size), emit
 
     @intrinsic
-    def put(context, address, i, value):  # type: ignore[no-untyped-def]
+    def put(context, address, i, value):
         def emit(context: Any, builder: Any, signature: Any, values: Any) -> Any:
             builder.store(values[2], place(builder, *values[:2]))
             return context.get_dummy_value()

@@ -29,7 +29,7 @@ _ABSENT = {"f": np.empty(0, np.float32), "d": np.empty(0, np.float64)}
 
 
 @kernel(parallel=True)
-def _sgd(param, grad, lr, weight_decay, maximize, worker, workers):  # type: ignore[no-untyped-def]
+def _sgd(param, grad, lr, weight_decay, maximize, worker, workers):
     n = param.size
     kind = param.dtype.type
     rate = kind(lr[()])
@@ -46,7 +46,7 @@ def _sgd(param, grad, lr, weight_decay, maximize, worker, workers):  # type: ign
 @kernel(parallel=True)
 def _sgd_momentum(
     param, grad, buffer, lr, momentum, dampening, weight_decay, nesterov, maximize, first, worker, workers,
-):  # type: ignore[no-untyped-def]  # fmt: skip
+):  # fmt: skip
     n = param.size
     kind = param.dtype.type
     low = kind(1.1754943508222875e-38 if param.itemsize == 4 else 2.2250738585072014e-308)
@@ -70,7 +70,7 @@ def _sgd_momentum(
 def _adam(
     param, grad, exp_avg, exp_avg_sq, largest, before, step, lr, beta1, beta2, eps, weight_decay,
     amsgrad, decoupled, maximize, worker, workers,
-):  # type: ignore[no-untyped-def]  # fmt: skip
+):  # fmt: skip
     n = param.size
     kind = param.dtype.type
     low = kind(1.1754943508222875e-38 if param.itemsize == 4 else 2.2250738585072014e-308)
@@ -109,7 +109,7 @@ def _adam(
 def _nadam(
     param, grad, exp_avg, exp_avg_sq, product_before, mu_product, before, step,
     lr, beta1, beta2, eps, momentum_decay, weight_decay, decoupled, maximize, worker, workers,
-):  # type: ignore[no-untyped-def]  # fmt: skip
+):  # fmt: skip
     n = param.size
     kind = param.dtype.type
     low = kind(1.1754943508222875e-38 if param.itemsize == 4 else 2.2250738585072014e-308)
@@ -151,7 +151,7 @@ def _nadam(
 def _rmsprop(
     param, grad, square_avg, grad_avg, buffer, before, step, lr, alpha, eps, momentum, weight_decay,
     centered, heavy, maximize, worker, workers,
-):  # type: ignore[no-untyped-def]  # fmt: skip
+):  # fmt: skip
     n = param.size
     kind = param.dtype.type
     low = kind(1.1754943508222875e-38 if param.itemsize == 4 else 2.2250738585072014e-308)
@@ -189,7 +189,7 @@ def _rmsprop(
 @kernel(parallel=True)
 def _adagrad(
     param, grad, sum, before, step, lr, lr_decay, eps, weight_decay, maximize, worker, workers,
-):  # type: ignore[no-untyped-def]  # fmt: skip
+):  # fmt: skip
     n = param.size
     kind = param.dtype.type
     if worker == 0:

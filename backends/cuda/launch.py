@@ -101,7 +101,7 @@ class Launcher:
                         keep(path, build(factory, constants, signature))
                     function = self.cupy.RawModule(path=str(path)).get_function(factory.__name__)
                     function.kernel  # noqa: B018 - loads it, so that what is wrong shows here
-                    return function  # type: ignore[no-any-return]
+                    return function
                 except Exception as error:  # CuPy's, the driver's, Numba's, the linker's: each has its own classes.
                     problems.append(f"{build.__name__[1:]}: {type(error).__name__}: {error}")
                     path.unlink(missing_ok=True)

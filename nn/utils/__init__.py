@@ -58,7 +58,7 @@ def get_total_norm(
             f"the total norm of order {norm_type} of the gradients is not finite, so they cannot be clipped; look for "
             "the loss that overflowed, or pass error_if_nonfinite=False to scale them all the same"
         )
-    return total  # type: ignore[no-any-return]
+    return total
 
 
 def clip_grads_with_norm_(
@@ -123,7 +123,7 @@ def parameters_to_vector(parameters: Iterable[Tensor]) -> Tensor:
     >>> ag.nn.utils.parameters_to_vector([ag.zeros(2, 3), ag.zeros(4)]).shape
     ag.Size([10])
     """
-    return ag.cat([p.reshape(-1) for p in _tensors(parameters)])  # type: ignore[no-any-return]
+    return ag.cat([p.reshape(-1) for p in _tensors(parameters)])
 
 
 def vector_to_parameters(vec: Tensor, parameters: Iterable[Tensor]) -> None:
@@ -169,4 +169,4 @@ def skip_init(module_cls: type[M], *args: Any, **kwargs: Any) -> M:
     silent = dict.fromkeys(("reset_parameters", "_reset_parameters"), lambda self: None)
     module: Any = type(module_cls.__name__, (module_cls,), silent)(*args, **kwargs)
     module.__class__ = module_cls
-    return module  # type: ignore[no-any-return]
+    return module

@@ -17,9 +17,9 @@ __all__ = ["orthogonal", "spectral_norm", "weight_norm"]
 def norm_except_dim(v: Tensor, dim: int) -> Tensor:
     """The length of `v` over all dimensions but `dim`, which are kept with size 1; over all if dim is -1."""
     if dim == -1:
-        return v.norm()  # type: ignore[attr-defined,no-any-return]
+        return v.norm()
     others = tuple(i for i in range(v.ndim) if i != dim % v.ndim)
-    return v.norm(2, others, True) if others else v.abs()  # type: ignore[attr-defined,no-any-return]
+    return v.norm(2, others, True) if others else v.abs()
 
 
 class _WeightNorm(Module):
@@ -107,7 +107,7 @@ class _SpectralNorm(Module):
             self._power_method(matrix.detach(), self.n_power_iterations)
         # Copies: a later forward moves the vectors on before this one's backward reads them.
         u, v = self._u.clone(), self._v.clone()
-        return weight / (u @ (matrix @ v))  # type: ignore[no-any-return]
+        return weight / (u @ (matrix @ v))
 
     def right_inverse(self, value: Tensor) -> Tensor:
         return value
@@ -146,7 +146,7 @@ def orthonormalised(X: Tensor) -> Tensor:
     """The factor Q of X = Q R with R's diagonal positive, so that it depends on `X` alone."""
     Q, R = ag.linalg.qr(X)
     signs = ag.where(R.diagonal(dim1=-2, dim2=-1) < 0, -1.0, 1.0).to(X.dtype)
-    return Q * signs.unsqueeze(-2)  # type: ignore[no-any-return]
+    return Q * signs.unsqueeze(-2)
 
 
 def reflected(X: Tensor) -> Tensor:
@@ -161,7 +161,7 @@ def reflected(X: Tensor) -> Tensor:
     V = X.tril(-1) + first
     inner = V.mT @ V
     inverse = inner.triu(1) + ag.diag_embed(inner.diagonal(dim1=-2, dim2=-1) / 2)
-    return first - V @ ag.linalg.solve_triangular(inverse, V[..., :k, :].mT, upper=True)  # type: ignore[no-any-return]
+    return first - V @ ag.linalg.solve_triangular(inverse, V[..., :k, :].mT, upper=True)
 
 
 def reflections(Q: Tensor) -> Tensor:

@@ -25,7 +25,7 @@ class WeightNorm:
     def compute_weight(self, module: Module) -> Tensor:
         """g v / |v|."""
         g, v = getattr(module, f"{self.name}_g"), getattr(module, f"{self.name}_v")
-        return v * (g / norm_except_dim(v, self.dim))  # type: ignore[no-any-return]
+        return v * (g / norm_except_dim(v, self.dim))
 
     def __call__(self, module: Module, args: Any) -> None:
         setattr(module, self.name, self.compute_weight(module))
@@ -51,7 +51,7 @@ class SpectralNorm:
                     v.copy_(F.normalize(matrix.detach().t() @ u, dim=0, eps=self.eps))
                     u.copy_(F.normalize(matrix.detach() @ v, dim=0, eps=self.eps))
             u, v = u.clone(), v.clone()
-        return weight / (u @ (matrix @ v))  # type: ignore[no-any-return]
+        return weight / (u @ (matrix @ v))
 
     def __call__(self, module: Module, args: Any) -> None:
         setattr(module, self.name, self.compute_weight(module, module.training))

@@ -67,7 +67,7 @@ def pack_padded_sequence(
         sizes = [sizes[i] for i in order]
         sorted_indices = ag.tensor(order, device=x.device)
         unsorted_indices = ag.tensor(sorted(range(n), key=order.__getitem__), device=x.device)
-        x = x.index_select(1, sorted_indices)  # type: ignore[attr-defined]
+        x = x.index_select(1, sorted_indices)
     elif any(a < b for a, b in zip(sizes, sizes[1:])):
         raise RuntimeError(
             f"pack_padded_sequence: lengths must be sorted in decreasing order when enforce_sorted is True, got "
@@ -138,7 +138,7 @@ def pad_sequence(
     for s in sequences:
         parts = [s, s.new_full((steps - s.shape[0], *s.shape[1:]), padding_value)]
         padded.append(ag.cat(parts if padding_side == "right" else parts[::-1]))
-    return ag.stack(padded, 0 if batch_first else 1)  # type: ignore[attr-defined,no-any-return]
+    return ag.stack(padded, 0 if batch_first else 1)
 
 
 def unpad_sequence(padded_sequences: Tensor, lengths: Any, batch_first: bool = False) -> list[Tensor]:

@@ -20,7 +20,7 @@ def _rebuild(value: Any, items: list[Any]) -> Any:
             made = copy.copy(value)  # With whatever else it holds.
             made[:] = items
             return made
-        return type(value)(items)  # type: ignore[call-arg]
+        return type(value)(items)
     except TypeError:
         return items
 

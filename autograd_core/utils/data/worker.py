@@ -222,7 +222,7 @@ def _prepare(plan: Plan, worker: int) -> None:
 
 
 def _state() -> list[int]:
-    return ag.get_rng_state().tolist()  # type: ignore[no-any-return]
+    return ag.get_rng_state().tolist()
 
 
 def _listen(tasks: Any, inbox: "SimpleQueue[bytes]", stopping: threading.Event) -> None:

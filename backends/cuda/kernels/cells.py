@@ -199,7 +199,7 @@ def recurrent_scan(
 ) -> tuple[Array, Array, Array]:  # fmt: skip
     real = real_of(z)
     if real is None or z.dtype.char == "e" or not z.size or not h0.size:
-        return portable(z, h0, c0, w, b_ih, b_hh, mask, mode, reverse)  # type: ignore[no-any-return]
+        return portable(z, h0, c0, w, b_ih, b_hh, mask, mode, reverse)
     (steps, samples, _), units = z.shape, h0.shape[1]
     n, flipped = samples * units, w.transpose((1, 0))
     z, h = gpu.contiguous(z), gpu.contiguous(h0)
@@ -230,9 +230,7 @@ def recurrent_scan_backward(
 ) -> tuple[Array, Array, Array, Array]:  # fmt: skip
     real = real_of(out)
     if real is None or out.dtype.char == "e" or not out.size:
-        return portable(  # type: ignore[no-any-return]
-            g, gh, gc, h0, c0, w, out, z, side, mask, mode, reverse
-        )
+        return portable(g, gh, gc, h0, c0, w, out, z, side, mask, mode, reverse)
     steps, samples, units = out.shape
     backend, planes = gpu.backend, 4 if mode == "GRU" else _GATES[mode]
     n, wide = samples * units, _GATES[mode] * units

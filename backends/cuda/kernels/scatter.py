@@ -93,7 +93,7 @@ def _add(gpu: Any, real: Any, out: Array, values: Array, places: Array, outer: i
 def add_at(gpu: Any, portable: Any, x: Array, indices: Any, value: Array) -> None:
     real = real_of(x, value) if hasattr(value, "dtype") else None
     if real is None or not x.flags.c_contiguous or not x.size or not _integers(indices):
-        return portable(x, indices, value)  # type: ignore[no-any-return]
+        return portable(x, indices, value)
     xp, lone = gpu.backend.xp, _lone_array(indices)
     if lone is None:
         places = xp.arange(x.size).reshape(x.shape)[indices]

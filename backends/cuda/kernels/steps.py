@@ -186,7 +186,7 @@ def _chunks(gpu: Any, tensors: list[Array]) -> tuple[Array, Array, Array]:
             del gpu.layouts[next(iter(gpu.layouts))]
         columns = [np.array(column, np.int64) for column in _columns(sizes)]
         found = gpu.layouts[key] = tuple(map(gpu.backend.from_host, columns))
-    return found  # type: ignore[no-any-return]
+    return found
 
 
 def _columns(sizes: tuple[int, ...]) -> tuple[Any, ...]:
@@ -221,9 +221,7 @@ def sgd_all_(
 ) -> Arrays:  # fmt: skip
     heavy = buffers is not None
     if not _updatable(params, grads, *((buffers,) if heavy else ())):
-        return portable(  # type: ignore[no-any-return]
-            params, grads, buffers, lr, momentum, dampening, weight_decay, nesterov, maximize, first
-        )
+        return portable(params, grads, buffers, lr, momentum, dampening, weight_decay, nesterov, maximize, first)
     for places in _groups(params):
         real = real_of(params[places[0]])
         p, g, b = _taken(places, params, grads, grads if buffers is None else buffers)
@@ -244,7 +242,7 @@ def adam_all_(
     amsgrad, decayed = max_exp_avg_sqs is not None, weight_decay is not None
     tops = exp_avg_sqs if max_exp_avg_sqs is None else max_exp_avg_sqs
     if not _updatable(params, grads, exp_avgs, exp_avg_sqs, tops) or not all(x.size for x in params):
-        return portable(  # type: ignore[no-any-return]
+        return portable(
             params, grads, exp_avgs, exp_avg_sqs, max_exp_avg_sqs, steps, lr, beta1, beta2, eps, weight_decay,
             decoupled, maximize,
         )  # fmt: skip
@@ -296,7 +294,7 @@ def total_norm(gpu: Any, portable: Any, tensors: Arrays) -> Array:
 
 def scale_all_(gpu: Any, portable: Any, tensors: Arrays, factor: Array) -> Arrays:
     if any(real_of(x) is None or not x.flags.c_contiguous for x in tensors) or real_of(factor) is None:
-        return portable(tensors, factor)  # type: ignore[no-any-return]
+        return portable(tensors, factor)
     for places in _groups(tensors):
         (x,) = _taken(places, tensors)
         owners, starts, sizes = _chunks(gpu, x.arrays)
