@@ -19,11 +19,11 @@ from collections.abc import Callable
 from typing import Any
 
 from autograd_core import devices, engine, primitive, storage
-from autograd_core.recorder import _MISSING, _NO_KERNELS, _is_array, _kernels
+from autograd_core.shadows import NOT_KERNELS, Shadows, is_array
 from autograd_core.userline import user_line
 
 # What brings memory here or there, or has no values that could be compared.
-_NOT_COMPARED = _NO_KERNELS | {
+_NOT_COMPARED = NOT_KERNELS | {
     "as_array", "as_strided", "empty", "from_backend", "from_host", "from_host_async", "import_dlpack", "library",
     "memory_held", "memory_held_peak", "memory_info", "memory_peak", "memory_used", "on_device", "pinned_empty",
     "raise_pending", "release_memory", "reset_memory_peak", "to_host", "to_host_async",
@@ -65,7 +65,7 @@ class check_devices:
         if self.backend is self.reference:
             raise RuntimeError(f"check_devices: {device} would be compared with itself; name two devices")
         self.compared = 0
-        self._shadowed: dict[str, tuple[Any, Any]] = {}
+        self._shadows = Shadows()
         self._local = threading.local()
         self._own: dict[int, tuple[weakref.ref[Any], Any]] = {}  # id of an array -> it, and the reference's own
         self._ticks: list[int] = []  # When which line was running, to find that of a node.
@@ -77,30 +77,20 @@ class check_devices:
                 raise RuntimeError(f"check_devices: {devices.device_of(self.backend)} is being checked already")
             _active[self.backend] = self
         self._read = self.backend.to_host
-        for name, kernel in list(_kernels(self.backend)):
-            other = getattr(self.reference, name, None)
-            if name not in _NOT_COMPARED and other is not None:
-                shadow = self._checked(name, kernel, other)
-                self._shadowed[name] = (self.backend.__dict__.get(name, _MISSING), shadow)
-                setattr(self.backend, name, shadow)
+        self._shadows.cast(self.backend, self._checked)
         return self
 
     def __exit__(self, *error: object) -> None:
-        own = self.backend.__dict__
-        for name, (before, shadow) in self._shadowed.items():
-            if own.get(name) is shadow:
-                if before is _MISSING:
-                    del own[name]
-                else:
-                    own[name] = before
-        self._shadowed.clear()
+        self._shadows.remove()
         with _lock:
             del _active[self.backend]
 
     # -- one call ---------------------------------------------------------------------------------------
 
-    def _checked(self, name: str, kernel: Callable[..., Any], other: Callable[..., Any]) -> Callable[..., Any]:
-        local = self._local
+    def _checked(self, name: str, kernel: Callable[..., Any]) -> Callable[..., Any] | None:
+        local, other = self._local, getattr(self.reference, name, None)
+        if name in _NOT_COMPARED or other is None:
+            return None
 
         def call(*args: Any, **kwargs: Any) -> Any:
             if getattr(local, "inside", False):
@@ -166,7 +156,7 @@ class check_devices:
             self._compare_one(what, "the result", result, expected)
 
     def _compare_one(self, what: _Call, name: str, got: Any, wanted: Any) -> None:
-        if _is_array(got) and _is_array(wanted):
+        if is_array(got) and is_array(wanted):
             host = self._read(got) if isinstance(got, self.backend.array_type) else got
             what.compare(name, host, self.reference.to_host(self.reference.as_array(wanted)))
 

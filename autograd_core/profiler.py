@@ -13,6 +13,7 @@ kernels while its block runs, and before `nn.Module.__call__`. When no profile i
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import sys
@@ -27,7 +28,7 @@ from typing import Any
 
 from autograd_core import devices, engine, storage
 from autograd_core._atomic import write_atomically
-from autograd_core.recorder import _MISSING, _is_array, _kernels
+from autograd_core.shadows import Shadows, is_array
 
 __all__ = ["Event", "Row", "profile"]
 
@@ -108,7 +109,7 @@ class profile:
         self._inside = 0  # depth of kernel calls
         self._memory = 0
         self._owners: dict[int, weakref.ref[Any]] = {}  # arrays whose memory has been seen
-        self._shadowed: list[tuple[Any, str, Any, Any]] = []
+        self._shadows = Shadows()
         self._counts: list[tuple[Any, dict[str, int]]] = []
         self._watches = ExitStack()
         self._call: Any = None
@@ -134,10 +135,7 @@ class profile:
             if counts is not None and watched is not None:
                 self._counts.append((counts, counts.as_dict()))
                 self._watches.enter_context(watched())
-            for name, kernel in list(_kernels(backend)):
-                shadow = self._timed(backend, name, kernel)
-                self._shadowed.append((backend, name, backend.__dict__.get(name, _MISSING), shadow))
-                setattr(backend, name, shadow)
+            self._shadows.cast(backend, functools.partial(self._timed, backend))
         self._call = Module.__call__
         Module.__call__ = self._named(self._call)  # type: ignore[method-assign]
         self._begin = time.perf_counter()
@@ -149,14 +147,7 @@ class profile:
 
         self.seconds = time.perf_counter() - self._begin
         Module.__call__ = self._call  # type: ignore[method-assign]
-        for backend, name, before, shadow in self._shadowed:
-            own = backend.__dict__
-            if own.get(name) is shadow:
-                if before is _MISSING:
-                    del own[name]
-                else:
-                    own[name] = before
-        self._shadowed.clear()
+        self._shadows.remove()
         self._owners.clear()
         self._watches.close()
         for counts, before in self._counts:
@@ -235,7 +226,7 @@ class profile:
 
     def _seen(self, backend: Any, value: Any, made: bool) -> int:
         """Bytes of the arrays in `value`; memory that appears first in a result (`made`) counts until it is freed."""
-        if _is_array(value):
+        if is_array(value):
             size = int(value.size) * int(value.dtype.itemsize)
             owner = backend.storage_key(value)
             if id(owner) not in self._owners:

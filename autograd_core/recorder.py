@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any, Self
 from weakref import WeakSet
 
 from autograd_core import storage
+from autograd_core.shadows import Shadows, is_array
 from autograd_core.tensor import Tensor, wrap
 from autograd_core.userline import user_line
 
@@ -41,13 +42,6 @@ measured: WeakSet[Any] = WeakSet()
 
 _active: dict[Any, Recorder] = {}  # backend -> its recorder
 _lock = threading.Lock()
-
-# What is part of no recording: methods that compute nothing, and those that make or refresh what is live.
-_NO_KERNELS = {
-    "fuse", "write_scalar", "make_state", "storage_key", "address", "synchronize", "describe", "device_count",
-    "unavailable_reason", "capture", "here", "copied",
-}  # fmt: skip
-_MISSING = object()
 
 
 class Ref:
@@ -95,7 +89,7 @@ class Recorder:
         self._guards: list[Callable[[], None]] = []
         self._inside = 0  # Depth of kernel calls, and of `paused`.
         self._thread = 0
-        self._shadowed: dict[str, tuple[Any, Any]] = {}
+        self._shadows = Shadows()
 
     # -- recording --------------------------------------------------------------------------------------
 
@@ -107,20 +101,12 @@ class Recorder:
             _active[self.backend] = self
             recording += 1
         self._thread = threading.get_ident()
-        for name, kernel in list(_kernels(self.backend)):
-            self._shadow(name, self._refuse_read(kernel) if name == "to_host" else self._recorded(name, kernel))
+        self._shadows.cast(self.backend, self._shadow)
         return self
 
     def __exit__(self, *error: object) -> None:
         global recording
-        own = self.backend.__dict__
-        for name, (before, shadow) in self._shadowed.items():
-            if own.get(name) is shadow:
-                if before is _MISSING:
-                    del own[name]
-                else:
-                    own[name] = before
-        self._shadowed.clear()
+        self._shadows.remove()
         with _lock:
             del _active[self.backend]
             recording -= 1
@@ -128,9 +114,8 @@ class Recorder:
     def _is_mine(self) -> bool:
         return threading.get_ident() == self._thread
 
-    def _shadow(self, name: str, shadow: Any) -> None:
-        self._shadowed[name] = (self.backend.__dict__.get(name, _MISSING), shadow)
-        setattr(self.backend, name, shadow)
+    def _shadow(self, name: str, kernel: Callable[..., Any]) -> Callable[..., Any]:
+        return self._refuse_read(kernel) if name == "to_host" else self._recorded(name, kernel)
 
     def _recorded(self, name: str, kernel: Callable[..., Any]) -> Callable[..., Any]:
         def call(*args: Any, **kwargs: Any) -> Any:
@@ -150,7 +135,7 @@ class Recorder:
         """`result` with scalars made arrays: NumPy has one object for all that are true, so a scalar names no slot."""
         if result.__class__ in (tuple, list):
             return result.__class__([self._as_arrays(part) for part in result])
-        if not _is_array(result) or isinstance(result, self.backend.array_type):
+        if not is_array(result) or isinstance(result, self.backend.array_type):
             return result
         self._inside += 1
         array = self.backend.as_array(result)
@@ -181,14 +166,14 @@ class Recorder:
         self.calls.append(recorded)
         if name.endswith("_"):
             for x in args[0] if args[0].__class__ is tuple else (args[0],):
-                if _is_array(x):
+                if is_array(x):
                     self._written[self._slots[id(x)]] = name
         elif name == "add" and len(args) == 3:  # Into its third argument.
             self._written[self._slots[id(args[2])]] = name
 
     def _encode(self, value: Any, made: bool = False) -> Any:
         """`value` with its arrays replaced by slots; `made` says that a recorded call returned them."""
-        if _is_array(value):
+        if is_array(value):
             index = self._slots.get(id(value))
             if index is None or (made and not isinstance(value, self.backend.array_type)):
                 index = self._slots[id(value)] = len(self._arrays)
@@ -214,7 +199,7 @@ class Recorder:
         or as pairs. Raises ValueError for one that the step did not use, or of another shape, dtype or device, and
         RuntimeError if an option that the recording depends on has changed since.
         """
-        if self._shadowed:
+        if self._shadows:
             raise RuntimeError("Recorder.replay: the recording is not finished; replay after its `with` block")
         pairs = [
             (self._input_slot(old), self._checked(old, new))
@@ -314,20 +299,6 @@ def _mine() -> list[Recorder]:
 
 
 # -- helpers ----------------------------------------------------------------------------------------------
-
-
-def _kernels(backend: Any) -> Iterator[tuple[str, Any]]:
-    cls = type(backend)
-    for name in dir(backend):
-        if name.startswith("_") or name in _NO_KERNELS or isinstance(getattr(cls, name, None), property):
-            continue
-        attribute = getattr(backend, name)
-        if callable(attribute) and not isinstance(attribute, type):
-            yield name, attribute
-
-
-def _is_array(value: Any) -> bool:
-    return hasattr(value, "dtype") and hasattr(value, "shape")
 
 
 def _array_of(value: Any) -> Array:

@@ -29,6 +29,9 @@ from typing import Any, overload
 from autograd_core.backends.cpu import launch, threads
 
 _decorating = threading.RLock()
+# Elements from which a compiled loop is faster than NumPy's calls, and from which all threads are faster than one.
+LOOP_FROM = 1 << 10
+PARALLEL_FROM = 1 << 15
 _QUIET = 2.0  # seconds of compiling before a word is said about it
 
 

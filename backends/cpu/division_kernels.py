@@ -11,12 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from autograd_core.backends.cpu.cache import kernel
+from autograd_core.backends.cpu.cache import LOOP_FROM, PARALLEL_FROM, kernel
 
 Array = Any
 
-_LOOP_FROM = 1 << 10
-_PARALLEL_FROM = 1 << 15
 _LARGEST = float(1 << 27)
 _EXACT = float(1 << 22)  # Of a larger quotient NumPy and PyTorch round the last place otherwise.
 _INFINITE = float("inf")
@@ -31,14 +29,14 @@ def install(backend: Any) -> None:
 
 def _before(ufunc: Callable[..., Array], work: Any) -> Callable[..., Array]:
     def call(x: Array, y: Array) -> Array:
-        if x.size < _LOOP_FROM or x.dtype.char != "f" or y.dtype.char != "f" or not x.flags.c_contiguous:
+        if x.size < LOOP_FROM or x.dtype.char != "f" or y.dtype.char != "f" or not x.flags.c_contiguous:
             return ufunc(x, y)
         if y.size == 1 and y.ndim <= x.ndim:
             y = np.full(x.shape, y.reshape(()), y.dtype)
         elif y.shape != x.shape or not y.flags.c_contiguous:
             return ufunc(x, y)
         out, beyond = np.empty(x.shape, x.dtype), np.zeros(1, np.bool_)
-        (work if x.size >= _PARALLEL_FROM else work.serial)(x.reshape(-1), y.reshape(-1), out.reshape(-1), beyond)
+        (work if x.size >= PARALLEL_FROM else work.serial)(x.reshape(-1), y.reshape(-1), out.reshape(-1), beyond)
         return ufunc(x, y) if beyond[0] else out
 
     call.__name__ = ufunc.__name__

@@ -15,7 +15,7 @@ import numpy as np
 
 from autograd_core.backends import scalars
 from autograd_core.backends.cpu import generated
-from autograd_core.backends.cpu.cache import kernel
+from autograd_core.backends.cpu.cache import PARALLEL_FROM, kernel
 from autograd_core.backends.cpu.vector_math import LIBRARY
 from autograd_core.backends.lifting import Body
 
@@ -24,8 +24,6 @@ Array = Any
 Step = tuple[str, Sequence[Any], str]
 # An array: its name, shape, strides in elements, and dtype.
 Layout = tuple[str, tuple[int, ...], tuple[int, ...], Any]
-
-_PARALLEL_FROM = 1 << 15
 
 
 class FusedLoop:
@@ -163,7 +161,7 @@ class FusedLoop:
     def function(self) -> Callable[..., Any]:
         """`function(*inputs)`: makes the outputs and fills them."""
         loop = kernel(parallel=True, fastmath={"contract"})(generated.load(self.name, self.source).kernel)
-        run = loop if math.prod(self.shape) >= _PARALLEL_FROM else loop.serial
+        run = loop if math.prod(self.shape) >= PARALLEL_FROM else loop.serial
         names: dict[str, Any] = {"run": run, "empty": np.empty}
         lines = [f"def fused_{self.name}({', '.join(name for name, *_ in self.inputs)}):"]
         passed = []

@@ -9,18 +9,15 @@ from typing import Any
 
 import numpy as np
 
-from autograd_core.backends.cpu.cache import kernel
+from autograd_core.backends.cpu.cache import LOOP_FROM, PARALLEL_FROM, kernel
 
 Array = Any
-
-_LOOP_FROM = 1 << 10
-_PARALLEL_FROM = 1 << 15
 
 
 def cast(x: Array, dtype: Any) -> Array | None:
     """`x` as the other of the two dtypes, or None where NumPy is to do it."""
     pair = x.dtype.char + dtype.char
-    if x.size < _LOOP_FROM or pair not in ("fe", "ef") or not x.flags.c_contiguous:
+    if x.size < LOOP_FROM or pair not in ("fe", "ef") or not x.flags.c_contiguous:
         return None
     out = np.empty(x.shape, dtype)
     flat, result = x.reshape(-1), out.reshape(-1)
@@ -29,7 +26,7 @@ def cast(x: Array, dtype: Any) -> Array | None:
         run, arrays = _narrow, (flat.view(np.uint32), result.view(np.uint16))
     else:
         run, arrays = _widen, (flat.view(np.uint16), result.view(np.uint32), result)
-    (run if x.size >= _PARALLEL_FROM else run.serial)(*arrays)
+    (run if x.size >= PARALLEL_FROM else run.serial)(*arrays)
     return out
 
 

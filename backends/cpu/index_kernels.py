@@ -12,14 +12,12 @@ from typing import Any
 
 import numpy as np
 
-from autograd_core.backends.cpu.cache import kernel
+from autograd_core.backends.cpu.cache import LOOP_FROM, PARALLEL_FROM, kernel
 from autograd_core.backends.cpu.neural import bound
 from autograd_core.backends.cpu.selection import BITS
 
 Array = Any
 
-_LOOP_FROM = 1 << 10
-_PARALLEL_FROM = 1 << 15
 _ADDED = "fdlqi"  # Characters of the dtypes that are added here.
 _WIDE = 16  # Elements next to one another that are worth a thread.
 
@@ -32,12 +30,12 @@ def install(backend: Any) -> None:
 
 def gather(portable: Any, x: Array, index: Array, axis: int) -> Array:
     bits = BITS.get(x.dtype.itemsize)
-    if index.size < _LOOP_FROM or bits is None or not x.size:
+    if index.size < LOOP_FROM or bits is None or not x.size:
         return portable(x, index, axis)
     x = _cut(x, index.shape, axis)
     n, m, inner = x.shape[axis], index.shape[axis], math.prod(index.shape[axis + 1 :])
     out, bad = np.empty(index.shape, x.dtype), np.zeros(2, np.int64)
-    run = _gather if index.size >= _PARALLEL_FROM else _gather.serial
+    run = _gather if index.size >= PARALLEL_FROM else _gather.serial
     run(_flat(x).view(bits), _flat(index), n, m, inner, out.reshape(-1).view(bits), bad)
     _check(bad, n, axis)
     return out
@@ -45,7 +43,7 @@ def gather(portable: Any, x: Array, index: Array, axis: int) -> Array:
 
 def scatter(portable: Any, x: Array, index: Array, source: Array, axis: int) -> Array:
     bits = BITS.get(x.dtype.itemsize)
-    if index.size < _LOOP_FROM or bits is None or not _same_around(x, index, axis) or source.dtype != x.dtype:
+    if index.size < LOOP_FROM or bits is None or not _same_around(x, index, axis) or source.dtype != x.dtype:
         return portable(x, index, source, axis)
     out = np.array(x, order="C")
     _write(_set, out, index, source, axis, bits)
@@ -75,7 +73,7 @@ def add_at(portable: Any, x: Array, indices: Any, value: Array) -> None:
         return
     index, outer, n, inner = found
     bad = np.zeros(2, np.int64)
-    run = _add_rows if value.size >= _PARALLEL_FROM and (outer > 1 or inner >= _WIDE) else _add_rows.serial
+    run = _add_rows if value.size >= PARALLEL_FROM and (outer > 1 or inner >= _WIDE) else _add_rows.serial
     run(x.reshape(-1), index, _flat(value), outer, n, inner, bad)
     _check(bad, n, 0)
 
@@ -94,14 +92,14 @@ def _same_around(x: Array, index: Array, axis: int) -> bool:
 
 
 def _can_add(x: Array, index: Array, value: Array) -> bool:
-    return index.size >= _LOOP_FROM and x.dtype.char in _ADDED and x.dtype == value.dtype
+    return index.size >= LOOP_FROM and x.dtype.char in _ADDED and x.dtype == value.dtype
 
 
 def _write(work: Any, out: Array, index: Array, source: Array, axis: int, dtype: Any) -> None:
     n, m, inner = out.shape[axis], index.shape[axis], math.prod(index.shape[axis + 1 :])
     outer, bad = math.prod(index.shape[:axis]), np.zeros(2, np.int64)
     source = np.broadcast_to(source, index.shape)
-    run = work if index.size >= _PARALLEL_FROM and (outer > 1 or inner >= _WIDE) else work.serial
+    run = work if index.size >= PARALLEL_FROM and (outer > 1 or inner >= _WIDE) else work.serial
     run(out.reshape(-1).view(dtype), _flat(index), _flat(source).view(dtype), outer, n, m, inner, bad)
     _check(bad, n, axis)
 

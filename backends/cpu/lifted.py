@@ -2,8 +2,8 @@
 
 - A *ufunc*, built by Numba: costs a call what NumPy's own do (0.25 us), broadcasts, takes strides, and does in one pass
   what NumPy's operators do in several (`g * (1 - y * y)` on 64 elements: 0.3 us against 0.75 us).
-- A *loop* over flat arrays of one shape, from `_LOOP_FROM` elements on: vector instructions (see `vector_math.py`), and
-  all threads from `_PARALLEL_FROM` on. GELU of a million float32: 0.6 ms against 17 ms for the ufunc of the C library's
+- A *loop* over flat arrays of one shape, from `LOOP_FROM` elements on: vector instructions (see `vector_math.py`), and
+  all threads from `PARALLEL_FROM` on. GELU of a million float32: 0.6 ms against 17 ms for the ufunc of the C library's
   erf; ReLU's derivative 0.13 ms against 4.7 ms for `np.where`.
 
 Both are compiled at first use, kept on disk, never made at import. float16 goes to the portable bodies.
@@ -20,14 +20,12 @@ import numpy as np
 
 from autograd_core.backends import scalars
 from autograd_core.backends.cpu import generated
-from autograd_core.backends.cpu.cache import compile_ufunc, kernel
+from autograd_core.backends.cpu.cache import LOOP_FROM, PARALLEL_FROM, compile_ufunc, kernel
 from autograd_core.backends.cpu.vector_math import LIBRARY
 from autograd_core.backends.lifting import Body
 
 Array = Any
 
-_LOOP_FROM = 1 << 10
-_PARALLEL_FROM = 1 << 15
 _SINGLE = np.dtype(np.float32)
 
 # Kernel -> how many of its arguments are arrays; the others are numbers.
@@ -112,9 +110,9 @@ def _unary(name: str, portable: Callable[..., Any]) -> Callable[..., Any]:
 
     def call(x: Array, *numbers: float) -> Array:
         nonlocal single
-        if single is not None and x.dtype is _SINGLE and x.size < _LOOP_FROM and not numbers:
+        if single is not None and x.dtype is _SINGLE and x.size < LOOP_FROM and not numbers:
             return single(x)
-        if x.size >= _LOOP_FROM and x.flags.c_contiguous and x.dtype.char in "fd":
+        if x.size >= LOOP_FROM and x.flags.c_contiguous and x.dtype.char in "fd":
             return _looped(name, x.dtype, (x,), numbers)
         run = ufuncs.get(x.dtype.char)
         if run is None:
@@ -134,14 +132,14 @@ def _binary(name: str, portable: Callable[..., Any]) -> Callable[..., Any]:
 
     def call(x: Array, y: Array, *numbers: float) -> Array:
         nonlocal single
-        if single is not None and x.dtype is _SINGLE and x.size < _LOOP_FROM and not numbers:
+        if single is not None and x.dtype is _SINGLE and x.size < LOOP_FROM and not numbers:
             try:
                 return single(x, y)
             except TypeError:  # `y` is of another dtype. To ask beforehand takes 0.02 us.
                 pass
         if x.dtype is not y.dtype:
             return portable(x, y, *numbers)
-        if x.size >= _LOOP_FROM and x.shape == y.shape and x.dtype.char in "fd" and y.flags.c_contiguous:
+        if x.size >= LOOP_FROM and x.shape == y.shape and x.dtype.char in "fd" and y.flags.c_contiguous:
             if not any(x.strides):  # The gradient of a sum. BCE's softplus: 0.9 ms a million in place of 5.6.
                 x = np.full(x.shape, x[(0,) * x.ndim], x.dtype)
             if x.flags.c_contiguous:
@@ -160,7 +158,7 @@ def _binary(name: str, portable: Callable[..., Any]) -> Callable[..., Any]:
 
 def _large_only(name: str, before: Callable[..., Any]) -> Callable[..., Any]:
     def call(x: Array) -> Array:
-        if x.size < _PARALLEL_FROM or x.dtype.char != "f" or not x.flags.c_contiguous:
+        if x.size < PARALLEL_FROM or x.dtype.char != "f" or not x.flags.c_contiguous:
             return before(x)
         return _looped(name, x.dtype, (x,), ())
 
@@ -172,5 +170,5 @@ def _looped(name: str, dtype: Any, arrays: tuple[Array, ...], numbers: tuple[flo
     run = loop(name, len(arrays), generated.NAMES[dtype.char])
     out = np.empty(arrays[0].shape, dtype)
     flat = [x.reshape(-1) for x in arrays]
-    (run if out.size >= _PARALLEL_FROM else run.serial)(*flat, *numbers, out.reshape(-1))
+    (run if out.size >= PARALLEL_FROM else run.serial)(*flat, *numbers, out.reshape(-1))
     return out

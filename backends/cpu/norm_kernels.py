@@ -10,11 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from autograd_core.backends.cpu.cache import kernel
+from autograd_core.backends.cpu.cache import PARALLEL_FROM, kernel
 
 Array = Any
 
-PARALLEL_FROM = 1 << 15  # Elements from which several threads are faster than one.
 _CHUNK = 1024  # So many numbers are summed in their own dtype, such sums in float64.
 _ROWS = 32  # Rows likewise.
 _TASKS = 16

@@ -12,13 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from autograd_core.backends.cpu.cache import kernel
+from autograd_core.backends.cpu.cache import LOOP_FROM, PARALLEL_FROM, kernel
 from autograd_core.backends.cpu.neural import bound
 
 Array = Any
 
-_LOOP_FROM = 1 << 10
-_PARALLEL_FROM = 1 << 15
 _LONG = 64  # Elements of a row from which NumPy's stable sort is slower.
 _SHARE = 4  # With more than one in so many wanted, sorting is as fast.
 
@@ -32,12 +30,12 @@ def install(backend: Any) -> None:
 def argsort(portable: Any, x: Array, axis: int, descending: bool) -> Array:
     """By NumPy's sort of 64-bit integers, which has vector instructions: the number's bits, then its place."""
     n = x.shape[axis]
-    if x.size < _LOOP_FROM or n < _LONG or x.dtype.char not in "fi":
+    if x.size < LOOP_FROM or n < _LONG or x.dtype.char not in "fi":
         return portable(x, axis, descending)
     rows = np.ascontiguousarray(np.moveaxis(x, axis, -1))
     keys = np.empty(rows.shape, np.uint64)
     run = _float_keys if x.dtype.char == "f" else _integer_keys
-    (run if x.size >= _PARALLEL_FROM else run.serial)(rows.reshape(-1).view(np.uint32), n, descending, keys.reshape(-1))
+    (run if x.size >= PARALLEL_FROM else run.serial)(rows.reshape(-1).view(np.uint32), n, descending, keys.reshape(-1))
     keys.sort(-1)
     keys &= np.uint64(0xFFFFFFFF)
     return np.ascontiguousarray(np.moveaxis(keys.view(np.int64), -1, axis))
@@ -52,7 +50,7 @@ def first_sorted(portable: Any, x: Array, axis: int, k: int, descending: bool) -
         rows = _turned(rows)
     last = np.partition(rows, k - 1, axis=1)[:, k - 1]
     places = np.empty((rows.shape[0], k), np.int64)
-    (_first if x.size >= _PARALLEL_FROM else _first.serial)(rows, last, places)
+    (_first if x.size >= PARALLEL_FROM else _first.serial)(rows, last, places)
     order = np.argsort(np.take_along_axis(rows, places, 1), 1, kind="stable")
     return _back(np.take_along_axis(places, order, 1), x, axis)
 
@@ -63,7 +61,7 @@ def nth_sorted(portable: Any, x: Array, axis: int, n: int) -> Array:
         return portable(x, axis, n)
     value = np.partition(rows, n, axis=1)[:, n]
     places = np.empty((rows.shape[0], 1), np.int64)
-    (_nth if x.size >= _PARALLEL_FROM else _nth.serial)(rows, value, n, places)
+    (_nth if x.size >= PARALLEL_FROM else _nth.serial)(rows, value, n, places)
     return _back(places, x, axis)
 
 
@@ -74,7 +72,7 @@ def median_place(portable: Any, x: Array, axis: int, skip_nan: bool) -> Array:
 
 def _rows(x: Array, axis: int) -> Array | None:
     """`x` as rows along `axis`; None where it is too small, of another dtype, or holds a NaN, which sorts last."""
-    if x.size < _LOOP_FROM or x.dtype.char not in "fdlqi" or (x.dtype.kind == "f" and np.isnan(x).any()):
+    if x.size < LOOP_FROM or x.dtype.char not in "fdlqi" or (x.dtype.kind == "f" and np.isnan(x).any()):
         return None
     return np.ascontiguousarray(np.moveaxis(x, axis, -1)).reshape(-1, x.shape[axis])
 
@@ -100,23 +98,23 @@ def cumprod(portable: Any, x: Array, axis: int) -> Array:
 
 
 def _scanned(work: Any, portable: Any, x: Array, axis: int) -> Array:
-    if x.size < _LOOP_FROM or x.dtype.char not in "fd":
+    if x.size < LOOP_FROM or x.dtype.char not in "fd":
         return portable(x, axis)
     inner = math.prod(x.shape[axis + 1 :])
     out = np.empty(x.shape, x.dtype)
-    many = x.size >= _PARALLEL_FROM and x.shape[axis] * inner < x.size
+    many = x.size >= PARALLEL_FROM and x.shape[axis] * inner < x.size
     (work if many else work.serial)(np.ascontiguousarray(x).reshape(-1), x.shape[axis], inner, out.reshape(-1))
     return out
 
 
 def running_argmax(portable: Any, x: Array, axis: int, smallest: bool) -> Array:
-    if x.size < _LOOP_FROM or x.dtype.char not in "fdlqi":
+    if x.size < LOOP_FROM or x.dtype.char not in "fdlqi":
         return portable(x, axis, smallest)
     rows = np.ascontiguousarray(np.moveaxis(x, axis, -1)).reshape(-1, x.shape[axis])
     if smallest:
         rows = _turned(rows)
     places = np.empty(rows.shape, np.int64)
-    (_running if x.size >= _PARALLEL_FROM else _running.serial)(rows, places)
+    (_running if x.size >= PARALLEL_FROM else _running.serial)(rows, places)
     return _back(places, x, axis)
 
 

@@ -10,12 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from autograd_core.backends.cpu.cache import kernel
+from autograd_core.backends.cpu.cache import LOOP_FROM, PARALLEL_FROM, kernel
 
 Array = Any
 
-_LOOP_FROM = 1 << 10
-_PARALLEL_FROM = 1 << 15
 _max_reduce: Any = np.maximum.reduce
 BITS = {size: np.dtype(f"u{size}") for size in (1, 2, 4, 8)}
 
@@ -34,7 +32,7 @@ def where(condition: Array, x: Array, y: Array) -> Array:
     """`x` where the condition holds, else `y`: loops for a condition of the whole shape and arrays of it or numbers."""
     shape, bits = condition.shape, BITS.get(x.dtype.itemsize)
     if (
-        condition.size < _LOOP_FROM or x.dtype != y.dtype or bits is None or condition.dtype.char != "?"
+        condition.size < LOOP_FROM or x.dtype != y.dtype or bits is None or condition.dtype.char != "?"
         or not condition.flags.c_contiguous
     ):  # fmt: skip
         return np.where(condition, x, y)
@@ -47,7 +45,7 @@ def where(condition: Array, x: Array, y: Array) -> Array:
     a, b = (z[(0,) * z.ndim].view(bits) if one else z.reshape(-1).view(bits) for z, one in ((x, one_x), (y, one_y)))
     run, arrays = (_number, (b, a, True)) if one_x else (_number, (a, b, False)) if one_y else (_arrays, (a, b))
     flat = condition.reshape(-1).view(np.uint8)
-    (run if out.size >= _PARALLEL_FROM else run.serial)(flat, *arrays, out.reshape(-1).view(bits))
+    (run if out.size >= PARALLEL_FROM else run.serial)(flat, *arrays, out.reshape(-1).view(bits))
     return out
 
 

@@ -13,12 +13,11 @@ from typing import Any
 
 import numpy as np
 
-from autograd_core.backends.cpu.cache import kernel
+from autograd_core.backends.cpu.cache import PARALLEL_FROM, kernel
 
 Array = Any
 
 SMALLEST = 1 << 13  # Elements from which this is faster than NumPy.
-_PARALLEL_FROM = 1 << 15
 _SHORTEST = 16  # Numbers of a sum that lie side by side; with fewer, whole rows are added to one another.
 _CHUNK = 1024
 _PART = 4096
@@ -39,15 +38,15 @@ def block_sums(x: Array, axes: tuple[int, ...] | None, keepdims: bool) -> Array 
     shape = tuple(x.shape[axis] for axis in kept)
     if behind >= _SHORTEST:
         out = np.empty(math.prod(shape), x.dtype)
-        run = _sums if x.size >= _PARALLEL_FROM and out.size > 1 else _sums.serial
+        run = _sums if x.size >= PARALLEL_FROM and out.size > 1 else _sums.serial
         run(x.reshape(-1), before, behind, out)
     elif before < _TASKS * _ROWS and behind > 1:
         out = np.empty(math.prod(shape), x.dtype)
-        run = _short_sums if x.size >= _PARALLEL_FROM else _short_sums.serial
+        run = _short_sums if x.size >= PARALLEL_FROM else _short_sums.serial
         run(x.reshape(-1), before, behind, out)
     elif before >= _TASKS * _ROWS:
         totals = np.empty((_TASKS, x.size // before))
-        run = _columns if x.size >= _PARALLEL_FROM else _columns.serial
+        run = _columns if x.size >= PARALLEL_FROM else _columns.serial
         run(x.reshape(-1), before, totals)
         out = totals.reshape(_TASKS, -1, behind).sum((0, 2)).astype(x.dtype)
     else:
@@ -68,7 +67,7 @@ def row_products(x: Array, axes: tuple[int, ...] | None, keepdims: bool) -> Arra
     if behind < _SHORTEST:
         return None
     out = np.empty(x.shape[:kept], x.dtype)
-    run = _products if x.size >= _PARALLEL_FROM and out.size > 1 else _products.serial
+    run = _products if x.size >= PARALLEL_FROM and out.size > 1 else _products.serial
     run(x.reshape(-1), behind, out.reshape(-1))
     return out.reshape(x.shape[:kept] + (1,) * (x.ndim - kept)) if keepdims else out
 
@@ -87,7 +86,7 @@ def _total(x: Array) -> Array:
     """The sum of all elements: of parts, whose sums are added in float64."""
     flat, whole = x.reshape(-1), x.size // _PART
     sums = np.empty(whole + 1)
-    (_sums if x.size >= _PARALLEL_FROM else _sums.serial)(flat, 1, _PART, sums[:whole])
+    (_sums if x.size >= PARALLEL_FROM else _sums.serial)(flat, 1, _PART, sums[:whole])
     sums[whole] = np.add.reduce(flat[whole * _PART :])
     return np.asarray(np.add.reduce(sums), x.dtype)
 
