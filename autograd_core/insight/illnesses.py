@@ -14,10 +14,12 @@ The thresholds, with what they lean on; docs/insight.md says more about each.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from math import isfinite, sqrt
+from math import isfinite, log, sqrt
 from statistics import median
 
+from autograd_core.insight import wiring
 from autograd_core.insight.samples import LayerSample, Sample, weighted
+from autograd_core.insight.wiring import Found, history, names_of
 
 # The first layer's gradient so many times smaller than the last one's. Nielsen's network of two hidden layers, which
 # trains, has 4; his of four, which hardly does, has 95.
@@ -26,6 +28,10 @@ VANISHING_RATIO = 50.0
 EXPLODING_RATIO = 300.0
 # A gradient so many times the weights: any usual step length would replace the layer.
 EXPLODING_GRADIENT = 100.0
+# Below this ratio of the first layer's to the last's, and with activations below this variance, a large gradient comes
+# from the loss, not from the depth.
+FROM_THE_LOSS = 10.0
+LARGE_ACTIVATIONS = 1e4
 # The standard deviation over the batch from the first hidden layer to the last falls or grows by so much. With the
 # initialisation of Glorot or He it stays near 1 by construction.
 FADING_SIGNAL = 300.0
@@ -45,9 +51,11 @@ INPUT_TOO_LARGE = 10.0
 INPUT_TOO_SMALL = 0.01
 # The loss of the last third of the samples over that of the first third.
 LOSS_RISE = 1.5
-
-
-Found = tuple[list[str], str, str] | None
+# A loss so near to that of guessing (ln of the number of classes) after so many steps.
+NEAR_CHANCE = 0.02
+CHANCE_STEPS = 100
+# Weights that have shrunk to this part of what they were.
+SHRUNK = 0.01
 
 
 def _sound(samples: Sequence[Sample]) -> list[Sample]:
@@ -66,7 +74,7 @@ def _from_zero(samples: Sequence[Sample]) -> dict[str, float]:
     That is good practice for an output layer or a residual branch; until it has grown, what is behind learns slowly.
     """
     zeros = [r for s in samples[:1] for r in weighted(s.layers) if r.weight_norm == 0]
-    return {r.layer: (_history(samples, r.layer)[-1].weight_norm or 0.0) / 10 for r in zeros}
+    return {r.layer: (history(samples, r.layer)[-1].weight_norm or 0.0) / 10 for r in zeros}
 
 
 def _grown(samples: Sequence[Sample]) -> list[Sample]:
@@ -75,22 +83,8 @@ def _grown(samples: Sequence[Sample]) -> list[Sample]:
     return [s for s in samples if not any((r.weight_norm or 0.0) < zero.get(r.layer, 0.0) for r in s.layers)]
 
 
-def _names(rows: Sequence[LayerSample]) -> str:
-    """'layer 2 (Linear)', or 'layers 2 (Linear), 4 (Linear) and 3 more'."""
-    texts = [f"{row.layer} ({row.kind})" for row in rows[:3]]
-    texts += [f"{len(rows) - 3} more"] if len(rows) > 3 else []
-    return ("layer " if len(rows) == 1 else "layers ") + " and ".join(
-        [", ".join(texts[:-1])] * (len(texts) > 1) + texts[-1:]
-    )
-
-
-def count(n: float, noun: str) -> str:
-    return f"{n:.0f} {noun}" + "s" * (n != 1)
-
-
-def _agree(rows: Sequence[LayerSample], one: str, several: str) -> str:
-    """The form of a word that fits the number of `rows`."""
-    return one if len(rows) == 1 else several
+def _part(ratio: float) -> str:
+    return f"{ratio:.0%} of" if ratio < 100 else f"{ratio:.1g} times"
 
 
 def _middle(values: Sequence[float | None]) -> float | None:
@@ -98,144 +92,39 @@ def _middle(values: Sequence[float | None]) -> float | None:
     return median(known) if known else None
 
 
-def _history(samples: Sequence[Sample], layer: str) -> list[LayerSample]:
-    return [row for sample in samples for row in sample.layers if row.layer == layer]
-
-
 # -- rules: each returns (layers, evidence, cure), or None ----------------------------------------------------
 
 
-def _nan_data(samples: Sequence[Sample]) -> Found:
-    for s in samples:
-        if s.input_nonfinite:
-            return (
-                [],
-                f"in the input of step {s.step}, {count(s.input_nonfinite, 'value')} "
-                f"{'is' if s.input_nonfinite == 1 else 'are'} NaN or infinite",
-                "find them with isfinite() in the data set, and drop or fill those samples",
-            )
-    return None
-
-
-_FINITE = (
-    "a smaller learning rate, gradient clipping (nn.utils.clip_grad_norm_), an eps under every log, root and division; "
-    "autograd.detect_anomaly() names the line"
-)
-
-
-def _nonfinite(samples: Sequence[Sample]) -> Found:
-    if all(s.overflowed for s in samples):
-        return (
-            [r.layer for r in samples[-1].layers if r.grad_nonfinite],
-            "the GradScaler skipped every watched step, since there are gradients that are not finite at a scale of "
-            f"{samples[-1].scale:.3g}",
-            "more steps, in which it finds a smaller scale, or a smaller init_scale; if it goes on at a scale of 1, "
-            "the gradients themselves are not finite, and autograd.detect_anomaly() names the line",
-        )
-    for s in samples:
-        bad = [r for r in s.layers if r.nonfinite or r.grad_nonfinite or r.weight_nonfinite]
-        if not bad and s.loss is not None and not isfinite(s.loss):
-            return [], f"at step {s.step} the loss is not finite, while all outputs and gradients are", _FINITE
-        if bad:
-            # In the order of time: the weights are there before, and backward comes last, from the end.
-            where, row = next(
-                (where, row)
-                for where, rows in (
-                    ("weight", [r for r in bad if r.weight_nonfinite]),
-                    ("output", [r for r in bad if r.nonfinite]),
-                    ("gradient", [r for r in reversed(bad) if r.grad_nonfinite]),
-                )
-                for row in rows
-            )
-            others = f", the first of {len(bad)} such layers" if len(bad) > 1 else ""
-            return (
-                [r.layer for r in bad],
-                f"at step {s.step} the {where} of {_names([row])} is not finite{others}",
-                _FINITE,
-            )
-    return None
-
-
-def _frozen(samples: Sequence[Sample]) -> Found:
-    rows = [r for r in samples[-1].layers if not r.trains]
-    if rows and len(rows) == len(samples[-1].layers):
-        return [r.layer for r in rows], "no layer requires gradients", "model.requires_grad_(True)"
-    if rows:
-        return (
-            [r.layer for r in rows],
-            f"{_names(rows)} {_agree(rows, 'does not train: its', 'do not train: their')} parameters have "
-            "requires_grad=False",
-            "if that is not meant, layer.requires_grad_(True) before the optimiser is made",
-        )
-    return None
-
-
-def _unreached(samples: Sequence[Sample]) -> Found:
-    # What changes has a gradient, though it came by `autograd.grad`, where no hook is called.
-    if not any(r.reached or r.changed for s in samples for r in s.layers):
-        return (
-            [],
-            "no layer got a gradient in any watched step",
-            "call loss.backward(), on a loss that was not detached",
-        )
-    latest = [_history(samples, r.layer) for r in samples[-1].layers if r.trains]
-    rows = [h[-1] for h in latest if any(r.used for r in h) and not any(r.reached or r.changed for r in h)]
-    if not rows:
+def _shrunk(samples: Sequence[Sample]) -> Found:
+    first = {r.layer: r.weight_norm for r in weighted(samples[0].layers)}
+    rows = [(r, first.get(r.layer)) for r in weighted(samples[-1].layers)]
+    if not rows or any(not before or r.weight_norm is None or r.weight_norm > SHRUNK * before for r, before in rows):
         return None
+    row, before = rows[0]
     return (
-        [r.layer for r in rows],
-        f"{_names(rows)} {_agree(rows, 'is cut off: forward called it', 'are cut off: forward called them')}, and "
-        "backward brought no gradient",
-        "look for detach(), .data, item(), no_grad() or rounding after the layer, or an output that is never used",
+        [r.layer for r, _ in rows],
+        f"the weights of all layers shrank to less than a hundredth, those of {names_of([row])} from norm "
+        f"{before:.3g} to {row.weight_norm:.3g}",
+        "less weight decay, or less of whatever else pulls the weights to 0",
     )
 
 
-def _unused(samples: Sequence[Sample]) -> Found:
-    histories = [_history(samples, r.layer) for r in samples[-1].layers if r.trains]
-    rows = [history[-1] for history in histories if not any(r.used or r.reached or r.changed for r in history)]
-    if not rows:
+def _chance(samples: Sequence[Sample]) -> Found:
+    told = [(s.step, s.loss) for s in samples if s.loss is not None]
+    rows = weighted(samples[-1].layers)
+    classes = rows[-1].units if rows else None
+    late = [loss for step, loss in told if step >= CHANCE_STEPS]
+    if not late or classes is None or classes < 2 or samples[-1].step < CHANCE_STEPS:
+        return None
+    loss = median(late[-len(late) // 2 :])
+    if abs(loss / log(classes) - 1) > NEAR_CHANCE:
         return None
     return (
-        [r.layer for r in rows],
-        f"{_names(rows)} {_agree(rows, 'is', 'are')} never called in forward, and {_agree(rows, 'gets', 'get')} no "
-        "gradient",
-        f"use {_agree(rows, 'it', 'them')} in forward, or delete {_agree(rows, 'it', 'them')}",
-    )
-
-
-def _not_updated(samples: Sequence[Sample]) -> Found:
-    if all(not s.stepped for s in samples) and len(samples) > 1:
-        return [], "gradients came, but no weight ever changed", "call optimizer.step(), on this model's parameters"
-    stepped = [s for s in samples if s.stepped]
-    rows = []
-    for row in samples[-1].layers:
-        history = [r for r in _history(stepped, row.layer) if r.reached]
-        if len(history) >= 2 and row.trains and not any(r.changed for r in history):
-            rows.append(row)
-    if rows and len(rows) < len([r for r in samples[-1].layers if r.trains]):
-        return (
-            [r.layer for r in rows],
-            f"{_names(rows)} {_agree(rows, 'has gradients but never changes', 'have gradients but never change')}, "
-            "while others do",
-            f"give {_agree(rows, 'its', 'their')} parameters to the optimiser",
-        )
-    return None
-
-
-def _symmetric(samples: Sequence[Sample]) -> Found:
-    # At the start an output layer of zeros is good practice; after an update it must have come apart.
-    late = [s for s in samples if s.step > 0]
-    if not late:
-        return None
-    rows = [r for r in weighted(late[-1].layers) if r.spread is not None and r.reached and r.used]
-    alike = [r for r in rows if r.spread is not None and r.weight_norm is not None and r.spread <= 1e-7 * r.weight_norm]
-    if not alike:
-        return None
-    return (
-        [r.layer for r in alike],
-        f"all units of {_names(alike)} have the same weights at step {late[-1].step}, so they get the same gradient "
-        "and stay one unit",
-        "random initial weights: the layers' own, or nn.init.kaiming_normal_ and xavier_uniform_",
+        [],
+        f"at step {told[-1][0]} the loss is still {loss:.3g}, that of guessing between {classes} classes "
+        f"(ln {classes} = {log(classes):.3g}), and no layer shows why",
+        "cross_entropy on the outputs as they are (no softmax or ReLU behind the last layer), labels that belong to "
+        "their inputs, a larger learning rate; for what lies far back in a sequence, LSTM, GRU or attention",
     )
 
 
@@ -244,11 +133,11 @@ def _dead(samples: Sequence[Sample]) -> Found:
     if not found:
         return None
     share, worst = max(found, key=lambda pair: pair[0])
-    start = next((r.dead for r in _history(samples, worst.layer) if r.dead is not None), share)
+    start = next((r.dead for r in history(samples, worst.layer) if r.dead is not None), share)
     grown = f" ({start:.0%} at the start)" if start < share / 2 else ""
     return (
         [row.layer for _, row in found],
-        f"{share:.0%} of the ReLU units after {_names([worst])} are 0 on whole batches{grown}, so no gradient passes",
+        f"{share:.0%} of the ReLU units after {names_of([worst])} are 0 on whole batches{grown}, so no gradient passes",
         "a smaller learning rate, He initialisation with zero biases, batch norm, or LeakyReLU",
     )
 
@@ -257,7 +146,7 @@ def _saturated(samples: Sequence[Sample]) -> Found:
     found = []
     hidden = _hidden(samples[-1])
     for row in hidden:
-        share = _middle([r.saturated for r in _history(samples, row.layer)])
+        share = _middle([r.saturated for r in history(samples, row.layer)])
         if share is not None and share > SATURATED_SHARE:
             found.append((share, row))
     if not found:
@@ -265,8 +154,8 @@ def _saturated(samples: Sequence[Sample]) -> Found:
     share, worst = max(found, key=lambda pair: pair[0])
     return (
         [row.layer for _, row in found],
-        f"{worst.activation} after {_names([worst])} is saturated in {share:.0%} of its values (slope under 5 % of the "
-        "greatest)",
+        f"{worst.activation} after {names_of([worst])} is saturated in {share:.0%} of its values (slope under 5 % of "
+        "the greatest)",
         "smaller initial weights (Glorot), normalised inputs, batch norm, or ReLU with He initialisation",
     )
 
@@ -282,9 +171,14 @@ def _unnormalised(samples: Sequence[Sample]) -> Found:
     size = _middle([s.input_rms for s in samples])
     if size is None or INPUT_TOO_SMALL <= size <= INPUT_TOO_LARGE or size == 0:
         return None
+    used = [r for r in samples[-1].layers if r.used]
+    behind = next((b for a, b in zip(used, used[1:]) if a in weighted([a])), None)
+    if behind is not None and "Norm" in behind.kind:
+        return None  # What the first layer makes of it is normalised.
     return (
         [],
-        f"the largest input feature has a root mean square of {size:.3g}, where normalised inputs have 1",
+        f"the largest feature that the first layer gets has a root mean square of {size:.3g}, where normalised inputs "
+        "have 1",
         "subtract each feature's mean over the training set and divide by its standard deviation",
     )
 
@@ -292,7 +186,7 @@ def _unnormalised(samples: Sequence[Sample]) -> Found:
 def _vanishing(samples: Sequence[Sample]) -> Found:
     # At the start, or all along: on its plateau a network fits its last biases, and then that gradient is small, too.
     grown = _grown(samples)
-    ratios = [_middle([s.speed_ratio for s in part]) for part in (grown[:5], grown)]
+    ratios = [_middle([s.speed_ratio for s in part]) for part in (grown[:5], _learning(grown))]
     ratio = min([r for r in ratios if r is not None], default=1.0)
     if ratio * VANISHING_RATIO >= 1:
         return None
@@ -300,31 +194,60 @@ def _vanishing(samples: Sequence[Sample]) -> Found:
         return None  # The dead units are why.
     rows = weighted(samples[-1].layers)
     saturated = [
-        (share, r)
-        for r in _hidden(samples[-1])
-        if (share := _middle([h.saturated for h in _history(samples, r.layer)]))
+        (share, r) for r in _hidden(samples[-1]) if (share := _middle([h.saturated for h in history(samples, r.layer)]))
     ]
     also = ""
     if saturated:
         share, row = max(saturated, key=lambda pair: pair[0])
-        also = f"; {row.activation} after {_names([row])} saturated in {share:.0%} of its values"
+        also = f"; {row.activation} after {names_of([row])} saturated in {share:.0%} of its values"
     slower = f"{1 / ratio:.0f} times slower than" if ratio else "not at all beside"
     return (
         [rows[0].layer],
-        f"{_names(rows[:1])} learns {slower} {_names(rows[-1:])} (gradient norms){also}",
-        "ReLU with He initialisation, batch or layer norm, residual connections; in recurrent networks LSTM or GRU",
+        f"{names_of(rows[:1])} learns {slower} {names_of(rows[-1:])} (gradient norms){also}",
+        "ReLU with He initialisation, batch or layer norm, residual connections"
+        + "; in recurrent networks LSTM or GRU" * any(r.kind.startswith("RNN") for r in samples[-1].layers),
     )
 
 
+def _learning(samples: Sequence[Sample]) -> list[Sample]:
+    """The samples before the training has come to its end, where all gradients are small and their ratios chance."""
+    first = next((s.loss for s in samples if s.loss is not None), None)
+    if first is not None and first > 0:
+        return [s for s in samples if s.loss is None or s.loss > first / 2]
+    norms = [(s, weighted(s.layers)[-1].grad_norm or 0.0) for s in samples if weighted(s.layers)]
+    largest = max([norm for _, norm in norms], default=0.0)
+    return [s for s, norm in norms if norm >= largest / 10]
+
+
+def _learns(samples: Sequence[Sample]) -> bool:
+    """Whether the loss has fallen to less than half: large gradients, as of a sum over the batch, did no harm then."""
+    losses = [s.loss for s in samples if s.loss is not None]
+    return len(losses) >= 4 and 0 <= median(losses[-(len(losses) // 3) :]) < losses[0] / 2
+
+
 def _exploding(samples: Sequence[Sample]) -> Found:
+    return _large_gradients(samples, _learns(samples))
+
+
+def _exploding_at_once(samples: Sequence[Sample]) -> Found:
+    return _large_gradients(samples[:1], _learns(samples))
+
+
+def _large_gradients(samples: Sequence[Sample], learns: bool) -> Found:
     ratio, rows = _middle([s.speed_ratio for s in samples]), weighted(samples[-1].layers)
-    cure = "smaller initial weights (He, Glorot), gradient clipping (nn.utils.clip_grad_norm_), batch or layer norm"
+    clipping = "gradient clipping (nn.utils.clip_grad_norm_)"
+    cure = f"smaller initial weights (He, Glorot), {clipping}, batch or layer norm"
     if ratio is not None and ratio > EXPLODING_RATIO:
         return (
             [rows[0].layer],
-            f"the gradient of {_names(rows[:1])} is {ratio:.0f} times that of {_names(rows[-1:])}",
+            f"the gradient of {names_of(rows[:1])} is {ratio:.0f} times that of {names_of(rows[-1:])}",
             cure,
         )
+    largest = max([r.variance or 0.0 for r in _hidden(samples[0])], default=0.0)
+    if (ratio is None or ratio < FROM_THE_LOSS) and largest < LARGE_ACTIVATIONS:
+        if learns:
+            return None
+        cure = f"a smaller loss (targets of mean 0 and variance 1, the mean over the batch, no sum), {clipping}"
     zero = _from_zero(samples)
     for s in samples:
         for r in weighted(s.layers):
@@ -333,7 +256,7 @@ def _exploding(samples: Sequence[Sample]) -> Found:
             if r.grad_norm and r.weight_norm and r.grad_norm > EXPLODING_GRADIENT * r.weight_norm:
                 return (
                     [r.layer],
-                    f"at step {s.step} the gradient of {_names([r])} has norm {r.grad_norm:.3g}, its weights "
+                    f"at step {s.step} the gradient of {names_of([r])} has norm {r.grad_norm:.3g}, its weights "
                     f"{r.weight_norm:.3g}",
                     cure,
                 )
@@ -354,8 +277,8 @@ def _fading(samples: Sequence[Sample]) -> Found:
         return None
     return (
         [found[1][-1].layer],
-        f"the activations' deviation over the batch falls from {_names(found[1][:1])} to {_names(found[1][-1:])} to "
-        f"{found[0]:.1g} of what it was: the input hardly reaches the output",
+        f"the activations' deviation over the batch falls from {names_of(found[1][:1])} to {names_of(found[1][-1:])} "
+        f"to {found[0]:.1g} of what it was: the input hardly reaches the output",
         "larger initial weights (Glorot for tanh, He for ReLU), batch or layer norm, residual connections",
     )
 
@@ -366,8 +289,8 @@ def _growing(samples: Sequence[Sample]) -> Found:
         return None
     return (
         [found[1][-1].layer],
-        f"the activations' deviation over the batch grows {found[0]:.3g} times from {_names(found[1][:1])} to "
-        f"{_names(found[1][-1:])}",
+        f"the activations' deviation over the batch grows {found[0]:.3g} times from {names_of(found[1][:1])} to "
+        f"{names_of(found[1][-1:])}",
         "smaller initial weights (Glorot for tanh, He for ReLU), batch or layer norm",
     )
 
@@ -403,11 +326,11 @@ def _lr_too_large(samples: Sequence[Sample]) -> Found:
     early = max([ratio for _, ratio in ratios[:3]], default=0.0)
     typical = _middle([ratio for step, ratio in ratios if step >= FIRST_STEPS])
     if early > EARLY_UPDATE_TOO_LARGE:
-        return [], f"one of the first steps changes the weights of a layer by {early:.0%} of their norm", cure
+        return [], f"one of the first steps changes the weights of a layer by {_part(early)} their norm", cure
     if typical is not None and typical > UPDATE_TOO_LARGE:
         return (
             [],
-            f"a typical step changes some layer by {typical:.0%} of its weights' norm; about 0.1 % is usual",
+            f"a typical step changes some layer by {_part(typical)} its weights' norm; about 0.1 % is usual",
             cure,
         )
     return None
@@ -420,8 +343,8 @@ def _lr_too_small(samples: Sequence[Sample]) -> Found:
         return None
     evidence = f"even the layer that moves most changes by {most:.1g} of its weights a step"
     if not most:
-        evidence = "gradients come, but the updates are lost in rounding"
-    return [], f"{evidence}; about 1e-3 is usual", "a learning rate 10 to 1000 times larger"
+        evidence = "the optimiser's steps change no weight: they are 0, or lost in rounding"
+    return [], f"{evidence}; about 1e-3 is usual", "a learning rate above 0, 10 to 1000 times larger"
 
 
 def _before_trouble(rule: Callable[[Sequence[Sample]], Found]) -> Callable[[Sequence[Sample]], Found]:
@@ -436,24 +359,45 @@ def _before_trouble(rule: Callable[[Sequence[Sample]], Found]) -> Callable[[Sequ
 
 # Name of the illness, its rule, and the illnesses found before that explain the same evidence.
 RULES: list[tuple[str, Callable[[Sequence[Sample]], Found], tuple[str, ...]]] = [
-    ("non-finite data", _nan_data, ()),
-    ("non-finite values", _nonfinite, ("non-finite data",)),
-    ("frozen layer", _frozen, ()),
-    ("no gradient", _unreached, ("non-finite data", "non-finite values")),
-    ("unused layer", _unused, ("non-finite data", "non-finite values")),
-    ("not updated", _not_updated, ("non-finite data", "non-finite values", "no gradient")),
-    ("symmetric weights", _before_trouble(_symmetric), ("no gradient", "not updated")),
+    ("non-finite data", wiring.nan_data, ()),
+    ("non-finite values", wiring.nonfinite, ("non-finite data",)),
+    ("frozen layer", wiring.frozen, ()),
+    ("no gradient", wiring.unreached, ("non-finite data", "non-finite values")),
+    ("unused layer", wiring.unused, ("non-finite data", "non-finite values")),
+    ("not updated", wiring.not_updated, ("non-finite data", "non-finite values", "no gradient")),
+    ("zero gradients", _before_trouble(wiring.zero_gradients), ("no gradient",)),
+    ("gradients not cleared", wiring.uncleared, ("not updated",)),
+    ("symmetric weights", _before_trouble(wiring.symmetric), ("no gradient", "not updated")),
     ("unnormalised input", _before_trouble(_unnormalised), ()),
-    ("learning rate too large", _lr_too_large, ("not updated", "symmetric weights")),
-    ("vanishing gradients", _before_trouble(_vanishing), ("symmetric weights",)),
+    ("shrinking weights", _before_trouble(_shrunk), ()),
+    ("growing activations", _before_trouble(_growing), ("symmetric weights",)),
+    ("exploding gradients", _before_trouble(_exploding_at_once), ("symmetric weights",)),
+    (
+        "learning rate too large",
+        _lr_too_large,
+        ("not updated", "symmetric weights", "growing activations", "exploding gradients", "gradients not cleared"),
+    ),
+    (
+        "vanishing gradients",
+        _before_trouble(_vanishing),
+        ("symmetric weights", "not updated", "zero gradients", "shrinking weights", "exploding gradients"),
+    ),
     ("fading activations", _before_trouble(_fading), ("symmetric weights",)),
     ("dead units", _before_trouble(_dead), ("symmetric weights", "fading activations")),
     ("saturated units", _before_trouble(_saturated), ()),
-    ("growing activations", _before_trouble(_growing), ("symmetric weights",)),
-    ("exploding gradients", _before_trouble(_exploding), ("symmetric weights",)),
+    ("exploding gradients", _before_trouble(_exploding), ("symmetric weights", "shrinking weights")),
     (
         "learning rate too small",
         _before_trouble(_lr_too_small),
-        ("not updated", "dead units", "vanishing gradients", "fading activations", "symmetric weights"),
+        (
+            "not updated",
+            "zero gradients",
+            "dead units",
+            "vanishing gradients",
+            "fading activations",
+            "symmetric weights",
+        ),
     ),
 ]
+_ALL = tuple(illness for illness, _, _ in RULES if illness != "frozen layer")
+RULES.append(("no better than chance", _before_trouble(_chance), _ALL))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from math import isfinite, sqrt
 from typing import Any
 
@@ -48,8 +48,14 @@ class Measurement:
     place does not show.
     """
 
-    def __init__(self, model: Module, step: int, args: Any, silent: Silent) -> None:
-        self.step, self.silent = step, silent
+    def __init__(
+        self, model: Module, step: int, inputs: Sequence[Any], silent: Silent, moved: bool, fresh: bool
+    ) -> None:
+        """inputs: what the model was called with. moved: some weight changed since the measurement before.
+
+        fresh: the step before this one was measured, and is over.
+        """
+        self.step, self.silent, self.moved, self.passes = step, silent, moved, 1
         self.loss: Tensor | None = None
         self.rows: dict[Module, LayerSample] = {}
         self.order: list[Module] = []
@@ -63,13 +69,17 @@ class Measurement:
         self.weights: dict[Any, Any] = {}  # Sums of squares.
         self.grads: dict[Any, Any] = {}
         self.stale: dict[Any, tuple[Any, int]] = {}  # Gradients from before.
+        self.uncleared: dict[Any, Any] = {}  # Of these, the squares of those to which nothing was done before backward.
+        self.summed: dict[Any, int] = {}  # And their versions, once others were added to them.
         self.spreads: dict[Any, Any] = {}
         self.versions: dict[Any, int] = {}
         self.handles: list[Any] = []
         self.grad_handles: list[Any] = []
         self.model = model
         self.last: Module | None = None
-        self.input: tuple[Any, Any] | None = None
+        self.input_nonfinite: Tensor | None = None
+        self.input_rms: Tensor | None = None
+        self.first: Module | None = None  # The first layer with weights that was called.
         self.inverse: Tensor | None = None
         within: set[Module] = set()  # Parametrisations: their parameters are the layer's.
         with modes.no_grad():
@@ -85,7 +95,11 @@ class Measurement:
                     self._begin_layer(module, name, own)
                 if own or not module._modules:
                     self.handles.append(module.register_forward_hook(self._layer_ends))
-            self._look_at_input(args)
+            x = next((a for a in inputs if isinstance(a, Tensor)), None)
+            if x is not None and x.is_floating_point():
+                self.input_nonfinite = ag.logical_not(ag.isfinite(x.detach())).sum()
+            if fresh:
+                self.uncleared = {p: _square_sum(grad.detach()) for p, (grad, _) in self.stale.items()}
         self.handles.append(model.register_forward_hook(self._forward_ends))
         recorder.measured.add(self)
         self.versions = {p: p._version for p in self.parameters}
@@ -120,18 +134,20 @@ class Measurement:
 
     # -- hooks ------------------------------------------------------------------------------------------
 
-    def _look_at_input(self, args: Any) -> None:
-        x = next((a for a in args if isinstance(a, Tensor)), None)
-        if x is None or not x.is_floating_point() or not x.numel():
+    def _look_at_input(self, module: Any, x: Any) -> None:
+        """How large the features are that the first layer with weights gets, after what the model does to its input."""
+        if not isinstance(x, Tensor) or not x.is_floating_point() or not x.numel() or not x.ndim:
             return
         x = _widened(x.detach())
-        first = next(iter(self.rows), None)
-        features = 1 if x.ndim in (2, 4, 5) or isinstance(first, (_Conv, _BatchNorm)) else x.ndim - 1
+        features = _units(module, x)
         dims = [d for d in range(x.ndim) if d != features] or list(range(x.ndim))
-        size = ag.sqrt(ag.mean(ag.square(x), dims)).amax() if dims else ag.abs(x)
-        self.input = size, ag.logical_not(ag.isfinite(x)).sum()
+        self.input_rms = ag.sqrt(ag.mean(ag.square(x), dims)).amax()
 
     def _layer_ends(self, module: Any, args: Any, output: Any) -> None:
+        if self.first is None and module in self.matrices:
+            self.first = module
+            with modes.no_grad():
+                self._look_at_input(module, args[0] if args else None)
         out = output
         while isinstance(out, (tuple, list)) and out:
             out = out[0]
@@ -169,7 +185,9 @@ class Measurement:
                 read.update(node.inputs)
         for node in reversed(nodes):
             name = node.primitive.name if hasattr(node, "primitive") else ""
-            if name in _ACTIVATIONS and node.saved:
+            if (
+                name in _ACTIVATIONS and node.saved and hasattr(node.saved[-1], "dtype")
+            ):  # Else: recomputed in backward.
                 layer = self._layer_before(node)
                 if layer is not None:
                     self._activated(layer, name, wrap(node.saved[-1], node.backend))
@@ -234,13 +252,23 @@ class Measurement:
             self.figures[module]["dead"] = _share(dead)
 
     def _gradient_came(self, p: Any) -> None:
+        if p in self.uncleared:
+            before, version = self.stale[p]
+            version = self.summed.get(p, version) + 1
+            if p.grad is before and before._version == version:
+                self.summed[p] = version
+            else:
+                del self.uncleared[p]
+        self._measure_gradient(p)
+
+    def _measure_gradient(self, p: Any) -> None:
         with modes.no_grad():
             self.grads[p] = _square_sum(p.grad.detach())
 
     def unscaled(self, p: Any, inverse: Tensor) -> None:
         """A `GradScaler` has multiplied the gradient by `inverse`."""
         if p in self.grads:
-            self._gradient_came(p)
+            self._measure_gradient(p)
             self.inverse = inverse
 
     # -- results ----------------------------------------------------------------------------------------
@@ -298,15 +326,20 @@ class Measurement:
                     want((p, "part"), ag.mul(_square_sum(before), every))
             if self.loss is not None:
                 want("loss", self.loss.mean())
-            if self.input is not None:
-                want("input_rms", self.input[0])
-                want("input_nonfinite", self.input[1])
-            if self.inverse is not None:
-                want("inverse", self.inverse)
-        rows, order, parameters, step, matrices = self.rows, self.order, self.parameters, self.step, self.matrices
+            for name, value in (
+                ("input_rms", self.input_rms), ("input_nonfinite", self.input_nonfinite), ("inverse", self.inverse),
+            ):  # fmt: skip
+                if value is not None:
+                    want(name, value)
+            for p in self.summed.keys() & self.uncleared.keys():
+                want((p, "uncleared"), self.uncleared[p])
+        rows, order, parameters, matrices = self.rows, self._in_order(), self.parameters, self.matrices
+        step, moved, passes = self.step, self.moved, self.passes
+        units = {module: count for module, (_, _, count) in self.units.items()}
         self.figures.clear()
         self.before.clear()
         self.stale.clear()
+        self.uncleared.clear()
 
         def resolve(values: list[float]) -> Sample:
             found = dict(zip(keys, values))
@@ -316,8 +349,9 @@ class Measurement:
                 _weights_into(row, [p for p, owner in parameters.items() if owner is module], found)
                 if module not in matrices:
                     row.spread = None
-            unused = [row for module, row in rows.items() if not row.used]
-            sample = Sample(step, [rows[module] for module in order] + unused, stepped=stepped)
+                row.units = units.get(module)
+            sample = Sample(step, [rows[module] for module in order], stepped=stepped, moved=moved, passes=passes)
+            sample.uncleared = stepped and any(found.get((p, "uncleared")) for p in parameters)
             sample.loss = found.get("loss")
             inverse = found.get("inverse")
             sample.scale = None if inverse is None else 1 / inverse if inverse else float("inf")
@@ -325,6 +359,15 @@ class Measurement:
             return sample
 
         return tensors, resolve
+
+    def _in_order(self) -> list[Module]:
+        """The layers as forward called them; one that was not called comes behind the one that is defined before it."""
+        order, before = list(self.order), None
+        for module in self.rows:
+            if module not in order:
+                order.insert(0 if before is None else order.index(before) + 1, module)
+            before = module
+        return order
 
     def _given_by_hand(self, p: Any) -> bool:
         """Whether `p.grad` was set in this step, and not by `backward()`: by what `autograd.grad` returned."""

@@ -9,7 +9,7 @@ from math import ceil, floor, isfinite, log10, sqrt
 from pathlib import Path
 
 from autograd_core._atomic import write_atomically
-from autograd_core.insight.diagnosis import diagnose
+from autograd_core.insight.diagnosis import Diagnosis
 from autograd_core.insight.samples import LayerSample, Sample
 
 Curve = list[tuple[float, float]]
@@ -52,21 +52,21 @@ def write_jsonl(samples: Sequence[Sample], path: str | Path) -> Path:
     return Path(path)
 
 
-def write_html(samples: Sequence[Sample], path: str | Path, title: str, note: str = "") -> Path:
+def write_html(samples: Sequence[Sample], found: Diagnosis, path: str | Path, title: str, note: str = "") -> Path:
     """The diagnosis, the curves and the last figures in one file, which loads nothing."""
-    write_atomically(path, [html(samples, title, note).encode()])
+    write_atomically(path, [html(samples, found, title, note).encode()])
     return Path(path)
 
 
-def html(samples: Sequence[Sample], title: str, note: str = "") -> str:
+def html(samples: Sequence[Sample], found: Diagnosis, title: str, note: str = "") -> str:
     """The text of the report. note: what to say of the steps that were watched."""
-    found = diagnose(samples)
-    body = [f"<h1>{escape(title)}: how its training goes</h1>"]
-    if samples:
-        steps = f"{len(samples)} watched steps, from {samples[0].step} to {samples[-1].step}"
-        steps = steps if len(samples) > 1 else f"one watched step, number {samples[0].step}"
-        body.append(f'<p class="soft">{escape(steps + note)}</p>')
-    body.append("<h2>Diagnosis</h2>")
+    steps = f"{len(samples)} watched steps, from {samples[0].step} to {samples[-1].step}"
+    steps = steps if len(samples) > 1 else f"one watched step, number {samples[0].step}"
+    body = [
+        f"<h1>{escape(title)}: how its training goes</h1>",
+        f'<p class="soft">{escape(steps + note)}</p>',
+        "<h2>Diagnosis</h2>",
+    ]
     for finding in found:
         body.append(
             f'<div class="finding"><p><b>{escape(finding.illness)}</b></p><p>{escape(finding.evidence)}.</p>'
@@ -74,14 +74,13 @@ def html(samples: Sequence[Sample], title: str, note: str = "") -> str:
         )
     if not found:
         body.append(f'<p class="well">{escape(str(found))}</p>')
-    if samples:
-        names = layer_names(samples)
-        keys = "".join(
-            f'<span class="key"><i style="background:{colour(i, len(names))}"></i>{escape(name)}</span>'
-            for i, name in enumerate(names)
-        )
-        body += ["<h2>Curves by layer</h2>", f"<p>{keys}</p>", '<div class="charts">', *_figures(samples, names)]
-        body += ["</div>", f"<h2>Figures of step {samples[-1].step}</h2>", _table(samples[-1])]
+    names = layer_names(samples)
+    keys = "".join(
+        f'<span class="key"><i style="background:{colour(i, len(names))}"></i>{escape(name)}</span>'
+        for i, name in enumerate(names)
+    )
+    body += ["<h2>Curves by layer</h2>", f"<p>{keys}</p>", '<div class="charts">', *_figures(samples, names)]
+    body += ["</div>", f"<h2>Figures of step {samples[-1].step}</h2>", _table(samples[-1])]
     return (
         f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><meta name="viewport" '
         f'content="width=device-width"><title>{escape(title)}</title><style>{_STYLE}</style></head>\n<body>\n'
@@ -117,17 +116,18 @@ def colour(i: int, n: int) -> str:
 
 
 def _figures(samples: Sequence[Sample], names: Sequence[str]) -> list[str]:
-    found = [("loss", [loss_curve(samples)], False)] if loss_curve(samples) else []
-    found += [(title, curves(samples, names, value, log), log) for title, value, log in CHARTS]
+    loss = loss_curve(samples)
+    found = [("loss", [loss], ["loss"], False)] if loss else []
+    found += [(title, curves(samples, names, value, log), list(names), log) for title, value, log in CHARTS]
     return [
-        f"<figure><figcaption>{escape(title)}</figcaption>{chart(lines, log)}</figure>"
-        for title, lines, log in found
+        f"<figure><figcaption>{escape(title)}</figcaption>{chart(lines, labels, log)}</figure>"
+        for title, lines, labels, log in found
         if any(lines)
     ]
 
 
-def chart(lines: Sequence[Curve], log: bool, width: int = 420, height: int = 200) -> str:
-    """The curves as SVG."""
+def chart(lines: Sequence[Curve], names: Sequence[str], log: bool, width: int = 420, height: int = 200) -> str:
+    """The curves as SVG; a mouse over one shows its name."""
     points = [point for line in lines for point in line]
     left, right = min(x for x, _ in points), max(x for x, _ in points)
     ticks = _ticks([y for _, y in points], log)
@@ -145,13 +145,16 @@ def chart(lines: Sequence[Curve], log: bool, width: int = 420, height: int = 200
         parts.append(f'<text x="42" y="{y + 3:.1f}" text-anchor="end">{tick:.3g}</text>')
     for x, anchor in ((left, "start"), (right, "end"))[: 2 if right > left else 1]:
         parts.append(f'<text x="{at(x, ticks[0])[0]:.1f}" y="{height - 6}" text-anchor="{anchor}">{x:g}</text>')
-    for i, line in enumerate(lines):
+    parts.append(f'<text x="{46 + (width - 60) / 2:.1f}" y="{height - 6}" text-anchor="middle">step</text>')
+    for i, (line, name) in enumerate(zip(lines, names)):
         places = [at(x, y) for x, y in line]
         paint = colour(i, len(lines))
+        parts.append(f"<g><title>{escape(name)}</title>")
         if len(places) > 1:
             track = " ".join(f"{x:.1f},{y:.1f}" for x, y in places)
             parts.append(f'<polyline points="{track}" fill="none" stroke="{paint}" stroke-width="1.8"/>')
         parts += [f'<circle cx="{x:.1f}" cy="{y:.1f}" r="2" fill="{paint}"/>' for x, y in places]
+        parts.append("</g>")
     return "".join(parts) + "</svg>"
 
 

@@ -41,6 +41,7 @@ class LayerSample:
     hidden: bool | None = None  # A layer with weights reads what it puts out; None: unknown.
     reached: bool = False  # Backward brought a gradient.
     changed: bool = False  # Some parameter was changed after it.
+    units: int | None = None  # That its output has: features or channels.
 
 
 @dataclass
@@ -50,9 +51,12 @@ class Sample:
     step: int
     layers: list[LayerSample] = field(default_factory=list)
     loss: float | None = None
-    input_rms: float | None = None  # The greatest root mean square of a feature of the input.
+    input_rms: float | None = None  # The greatest root mean square of a feature that the first layer with weights gets.
     input_nonfinite: float | None = None
     stepped: bool = False  # Some weight changed.
+    moved: bool = False  # Some weight changed between the sample before and this one.
+    passes: int = 1  # Forward passes: more, where gradients are accumulated.
+    uncleared: bool = False  # The gradients were added to those of the step before.
     scale: float | None = None  # Of the loss, by a `GradScaler`; the gradients' figures are without it.
 
     @property
@@ -75,6 +79,16 @@ class Sample:
         row = _plain(asdict(self))
         row["speed_ratio"] = self.speed_ratio
         return row
+
+
+@dataclass
+class Ending:
+    """What was there after all watched steps."""
+
+    steps: int  # Training passes in all.
+    loss: float | None  # The last that the watcher was told.
+    broken: list[LayerSample]  # Layers whose weights are not finite.
+    moved: bool  # Some weight changed since the last sample.
 
 
 def layers_of(model: Module) -> dict[Module, str]:

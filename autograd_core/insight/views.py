@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from autograd_core._atomic import write_atomically
-from autograd_core.insight.diagnosis import diagnose
+from autograd_core.insight.diagnosis import Diagnosis
 from autograd_core.insight.report import CHARTS, colour, curves, label, layer_names, loss_curve
 from autograd_core.insight.samples import LayerSample, Sample
 
@@ -21,15 +21,13 @@ def _missing(package: str, what: str) -> ImportError:
 
 
 def write_png(samples: Sequence[Sample], path: str | Path, title: str) -> Path:
-    """The curves of every layer in one picture. Raises ImportError without matplotlib, ValueError without samples."""
+    """The curves of every layer in one picture. Raises ImportError without matplotlib."""
     try:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
         from matplotlib.lines import Line2D
     except ImportError:
         raise _missing("matplotlib", "a PNG of the curves") from None
-    if not samples:
-        raise ValueError("insight: nothing was measured yet, so there is nothing to draw")
     names = layer_names(samples)
     charts = [("loss", [loss_curve(samples)], False)] if loss_curve(samples) else []
     charts += [(name, curves(samples, names, value, log), log) for name, value, log in CHARTS]
@@ -86,10 +84,11 @@ class Live:
 
     def _show(self, watcher: Watcher) -> None:
         if watcher.samples:
-            self._screen.update(table(watcher.samples, type(watcher.model).__name__), refresh=True)
+            found = watcher.diagnosis()
+            self._screen.update(table(watcher.samples, found, type(watcher.model).__name__), refresh=True)
 
 
-def table(samples: Sequence[Sample], title: str) -> Any:
+def table(samples: Sequence[Sample], found: Diagnosis, title: str) -> Any:
     """A rich renderable: the last sample's figures and the diagnosis."""
     from rich.console import Group
     from rich.table import Table
@@ -105,7 +104,6 @@ def table(samples: Sequence[Sample], title: str) -> Any:
         figures = (row.grad_norm, row.update_ratio, row.mean, row.variance)
         cells = ["" if value is None else f"{value:.2g}" for value in figures]
         grid.add_row(Text(label(row)), *cells, _units(row))
-    found = diagnose(samples)
     return Group(grid, Text(str(found), style="yellow" if found else "green"))
 
 

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 from weakref import ref
 
+import autograd_core as ag
 from autograd_core import modes, recorder
-from autograd_core.insight import diagnosis, report
+from autograd_core.insight import report
+from autograd_core.insight.diagnosis import Diagnosis, diagnose
 from autograd_core.insight.measurement import Measurement, Silent
-from autograd_core.insight.samples import Sample, layers_of, read
+from autograd_core.insight.samples import Ending, LayerSample, Sample, layers_of, read
 from autograd_core.nn import Module
 from autograd_core.nn.hooks import Passing, forget_empty_tables
 from autograd_core.nn.parameter import UninitializedParameter
-from autograd_core.tensor import Tensor
+from autograd_core.tensor import Tensor, wrap
 
 # So many forward passes may share one optimiser step (accumulated gradients) and still be seen as one.
 _ACCUMULATED = 32
@@ -37,13 +39,22 @@ class Watcher:
         self._open: Measurement | None = None
         self._silent: Silent = {}
         self._on_sample: list[Callable[[Watcher], None]] = []
-        self._handle: Any = model.register_forward_pre_hook(_Hook(self))
+        self._versions: dict[Any, int] = {}  # Of the parameters, at the end of the last measurement.
+        self._last_loss: tuple[Any, Any] | None = None
+        self._end: tuple[list[Tensor], Callable[[list[float]], Ending]] | None = None
+        self._idle = "the model was never called; watch the module that the training loop calls"
+        self._handle: Any = model.register_forward_pre_hook(_Hook(self), with_kwargs=True)
         recorder.watches += 1
 
     # -- the training loop's side -----------------------------------------------------------------------
 
-    def _forward_begins(self, module: Module, args: Any) -> None:
+    def _forward_begins(self, module: Module, inputs: Sequence[Any]) -> None:
         if not module.training or not modes.state.grad or module is not self.model:
+            self._idle = (
+                "the model was only called without gradients (no_grad)"
+                if module.training
+                else "the model was only called in evaluation mode: model.train() before training"
+            )
             return
         if self._passing.left:
             self._passing.left -= 1
@@ -51,17 +62,21 @@ class Watcher:
             return
         if recorder.recording:
             return
-        if any(isinstance(p, UninitializedParameter) for p in module.parameters()):
-            return  # Lazy layers: what they will be is known after this pass.
+        if any(isinstance(p, UninitializedParameter) or not p.is_leaf for p in module.parameters()):
+            return  # Lazy layers, which have no weights yet; or `functional_call` with others in their place.
         step = self.steps
         self._until += 1
         if self._open is not None:
             if not self._open.stepped() and step - self._open.step < _ACCUMULATED:
                 self._open.end_forward()
+                self._open.passes += 1
                 return
+            fresh = self._open.stepped()
             self._finish()
+        else:
+            fresh = False
         if step >= self._next:
-            self._open = Measurement(self.model, step, args, self._silent)
+            self._open = Measurement(self.model, step, inputs, self._silent, self._moved(), fresh)
             # At first often, since a bad start shows at once: 0, 1, 4, 16, 64, ..., every, 2 every, 3 every, ...
             self._next = min(max(1, 4 * step), (step // self.every + 1) * self.every)
         else:
@@ -84,8 +99,13 @@ class Watcher:
     def loss(self, loss: Tensor) -> Tensor:
         """Tell the watcher the loss of this step; returns it. Optional: the diagnosis can then see it rise.
 
-        With a `GradScaler` the loss itself: `scaler.scale(w.loss(loss)).backward()`.
+        With a `GradScaler` the loss itself: `scaler.scale(w.loss(loss)).backward()`. Of a loss that is no scalar the
+        mean counts. A loss that need not fall, as of two networks that play against one another, is none to tell.
+        Raises TypeError if it is no tensor.
         """
+        if not isinstance(loss, Tensor):
+            raise TypeError(f"w.loss: expected the loss as a tensor, before .item(), got {type(loss).__name__}")
+        self._last_loss = loss._data, loss._backend  # Without its graph.
         if self._open is not None:
             self._open.loss = loss.detach()
         return loss
@@ -94,6 +114,7 @@ class Watcher:
         measurement, self._open = self._open, None
         if measurement is not None:
             self._unread.append(measurement.finish())
+            self._versions = {p: p._version for p in measurement.parameters}
             for call in self._on_sample:
                 call(self)
 
@@ -102,6 +123,31 @@ class Watcher:
         if self._handle is not None:
             self._leave()
             self._finish()
+            self._end = self._look_at_the_end()
+
+    def _moved(self) -> bool:
+        """Whether a weight has changed since the last measurement."""
+        return any(p._version != version for p, version in self._versions.items())
+
+    def _look_at_the_end(self) -> tuple[list[Tensor], Callable[[list[float]], Ending]]:
+        """What the device is asked for, and what makes the ending of the values."""
+        with modes.no_grad():
+            owners = [
+                (LayerSample(name, type(module).__name__, weight_nonfinite=True), p.detach())
+                for module, name in layers_of(self.model).items()
+                for p in module._parameters.values()
+                if p is not None and not isinstance(p, UninitializedParameter) and p.is_floating_point()
+            ]
+            tensors = [ag.isfinite(p).all().to(ag.float64) for _, p in owners]
+            if self._last_loss is not None:
+                tensors.append(wrap(*self._last_loss).to(ag.float64).mean())
+        steps, moved, told = self.steps, self._moved(), self._last_loss is not None
+
+        def resolve(values: list[float]) -> Ending:
+            broken = {row.layer: row for (row, _), finite in zip(owners, values) if not finite}
+            return Ending(steps, values[-1] if told else None, list(broken.values()), moved)
+
+        return tensors, resolve
 
     def _leave(self) -> None:
         self._handle.remove()
@@ -135,25 +181,36 @@ class Watcher:
         self._unread.clear()
         return self._samples
 
-    def diagnosis(self) -> diagnosis.Diagnosis:
-        """What the figures say: the illnesses found, each with its evidence and the usual cure."""
-        return diagnosis.diagnose(self.samples)
+    def diagnosis(self, ignore: Sequence[str] = ()) -> Diagnosis:
+        """What the figures say: the illnesses found, each with its evidence and the usual cure.
+
+        ignore: names of illnesses that are meant, such as "frozen layer". Raises ValueError for a name that is none.
+        """
+        samples = self.samples
+        tensors, resolve = self._end or self._look_at_the_end()
+        idle = "a step has begun and is not over: it ends with the next forward pass, or with close()"
+        return diagnose(samples, resolve(read(tensors)), ignore, self._idle if self._open is None else idle)
+
+    def _measured(self) -> list[Sample]:
+        if not self.samples:
+            raise ValueError(f"insight.watch: there is nothing to write: {self.diagnosis()}")
+        return self.samples
 
     def jsonl(self, path: str | Path) -> Path:
-        """Write one JSON object a watched step, a line each."""
-        return report.write_jsonl(self.samples, path)
+        """Write one JSON object a watched step, a line each. As `html` and `png`: ValueError if there is none."""
+        return report.write_jsonl(self._measured(), path)
 
     def html(self, path: str | Path, title: str | None = None) -> Path:
         """Write a report of one file, which needs no network."""
         note = f", of {self.steps} in all: watch(model, every={self.every})"
         note += ", a smaller number shows more" if self.every > 1 else ""
-        return report.write_html(self.samples, path, title or type(self.model).__name__, note)
+        return report.write_html(self._measured(), self.diagnosis(), path, title or type(self.model).__name__, note)
 
     def png(self, path: str | Path) -> Path:
         """Write the curves as a picture. Needs matplotlib (ImportError says how to get it)."""
         from autograd_core.insight import views
 
-        return views.write_png(self.samples, path, type(self.model).__name__)
+        return views.write_png(self._measured(), path, type(self.model).__name__)
 
     def live(self) -> Any:
         """A context manager that shows the latest figures in the terminal while the loop runs. Needs rich."""
@@ -171,10 +228,10 @@ class _Hook:
     def __init__(self, watcher: Watcher | None = None) -> None:
         self._watcher = None if watcher is None else ref(watcher)
 
-    def __call__(self, module: Module, args: Any) -> None:
+    def __call__(self, module: Module, args: Any, kwargs: Any) -> None:
         watcher = None if self._watcher is None else self._watcher()
         if watcher is not None:
-            watcher._forward_begins(module, args)
+            watcher._forward_begins(module, (*args, *kwargs.values()))
 
     def __reduce__(self) -> Any:
         return _Hook, ()

@@ -185,7 +185,7 @@ def test_the_input_is_the_first_tensor_and_its_features() -> None:
     assert watched(model, x, steps=1).samples[0].input_rms == pytest.approx(50)
     model = Net(lambda s, x: s.a(x), a=nn.Conv1d(7, 3, 1))
     assert watched(model, x.transpose(0, 1).reshape(4, 7, 10), steps=1).samples[0].input_rms < 50
-    with ag.insight.watch(nn.Identity()) as w:
+    with ag.insight.watch(nn.Linear(2, 2).half()) as w:
         w.model(ag.full((4, 2), 600.0, dtype=ag.float16))
     assert w.samples[0].input_rms == pytest.approx(600)
 

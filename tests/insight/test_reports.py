@@ -76,7 +76,7 @@ def test_json_has_no_nan_that_other_readers_refuse(tmp_path: Path) -> None:
     ("options", "words"),
     [
         ({}, ["no illness found in 10 watched steps", "gradient norm", "update-to-weight ratio"]),
-        ({"lr": 1e-8}, ["learning rate too small", "Try: a learning rate 10 to 1000 times larger"]),
+        ({"lr": 1e-8}, ["learning rate too small", "Try: a learning rate above 0, 10 to 1000 times larger"]),
         ({"value": ag.nan}, ["non-finite data"]),
     ],
 )
@@ -93,15 +93,19 @@ def test_html_is_one_sound_file(tmp_path: Path, options: dict[str, float], words
     assert not re.search(r'="[^"]*\b(nan|inf)\b', text)  # No coordinate without a place.
 
 
-def test_html_before_anything_was_measured(tmp_path: Path) -> None:
+def test_nothing_is_written_before_anything_was_measured(tmp_path: Path) -> None:
     w = ag.insight.watch(nn.Linear(1, 1))
-    assert "nothing was measured" in w.html(tmp_path / "a.html").read_text()
+    for write in (w.html, w.png, w.jsonl):
+        with pytest.raises(ValueError, match="nothing to write: nothing was measured: the model was never called"):
+            write(tmp_path / "a")
+    assert not (tmp_path / "a").exists()
 
 
 @pytest.mark.parametrize("log", [False, True])
 @pytest.mark.parametrize("values", [[1.0], [1.0, 1.0], [1e-30, 1e30], [0.1, 0.5, 0.3], [1e-3, 2e-3]])
 def test_charts_hold_all_points(values: list[float], log: bool) -> None:
-    svg = chart([list(enumerate(values))], log)
+    svg = chart([list(enumerate(values))], ["layer <1>"], log)
+    assert "<title>layer &lt;1&gt;</title>" in svg
     points = [(float(x), float(y)) for x, y in re.findall(r'<circle cx="(\S+)" cy="(\S+)"', svg)]
     assert len(points) == len(values)
     assert all(46 <= x <= 406 and 14 <= y <= 178 for x, y in points)
