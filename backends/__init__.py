@@ -1,4 +1,7 @@
-"""Arrays and kernels of one kind of device each: the only code that touches NumPy, Numba or CuPy."""
+"""Arrays and kernels of one kind of device each: all that computes with NumPy, Numba or CuPy is here.
+
+Elsewhere NumPy only holds host data on its way in and out; `tests/test_packaging.py` lists those files.
+"""
 
 if __name__ != "autograd_core.backends":
     raise ImportError(

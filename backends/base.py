@@ -10,12 +10,14 @@ CuPy, or any other that speaks them). A backend overrides a kernel where it has 
 
 Rules of the vocabulary:
 - arrays come first and positionally, then static parameters (shapes, axes, native dtypes, numbers);
-- a kernel never changes its arguments unless its name ends in an underscore, then it changes the first;
+- only kernels whose names end in an underscore write to their arguments: to the first, those of optimisers also to
+  their state; besides them `add_at` and `add` with `out` do, and random draws advance the generator's state;
 - reshape, permute, expand, slice and diagonal return views where the memory allows it;
 - floating-point exceptions pass silently as infinities and NaNs, as IEEE 754 says;
 - a kernel may return a NumPy scalar for a zero-dimensional result: the tape makes an array of it.
 
-The kernels are mixed in by family: `elementwise`, `structure` (shape, indexing, reductions), and `neural`.
+The kernels are mixed in by family: `elementwise`, `functions` and `functions_more` (special functions, scans),
+`matrices`, `neural`, `optimizers`, `random`, and `structure` (shape, indexing, reductions).
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """PyTorch's cuDNN switches, so that programs that set them run.
 
 `benchmark = True` changes nothing: algorithms are chosen by a fixed rule, never by timing. `deterministic` is always
-the case. `enabled` and `allow_tf32` are remembered: no kernel so far takes cuDNN or TF32.
+the case. `enabled` and `allow_tf32` are remembered without effect: no kernel uses cuDNN, and convolutions, which are
+matrix products here, follow `backends.cuda.matmul.allow_tf32`.
 """
 
 benchmark = False

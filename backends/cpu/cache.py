@@ -196,9 +196,9 @@ def kernel(*, parallel: bool = False, **options: Any) -> Callable[[Callable[...,
 def kernel(function: Callable[..., Any] | None = None, /, *, parallel: bool = False, **options: Any) -> Any:
     """Decorator: compile the function with Numba at its first call, keeping the machine code on disk.
 
-    With `parallel=True` the function ends in two parameters, `part` and `parts`, which callers leave out: it does its
-    share of the work, of a loop over n the part `range(part * n // parts, (part + 1) * n // parts)`. Called so it runs
-    on all threads, a part on each; `.serial` does the whole on the calling thread, which is faster for small arrays.
+    With `parallel=True` the function ends in two parameters, `worker` and `workers`, which callers leave out. It does
+    its share of the work, `range(worker * n // workers, (worker + 1) * n // workers)` of a loop over n. A plain call
+    runs a share on each thread; `.serial` does all the work on the calling thread, which is faster for small arrays.
     `.python` is the function itself.
     """
     if function is None:

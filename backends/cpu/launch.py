@@ -17,7 +17,7 @@ _launch: Any = None  # Set before `on_all_threads` compiles: what Numba keeps on
 
 
 def on_all_threads(kernel: Callable[[], Any], name: str, compile_function: Callable[..., Any]) -> Any:
-    """`run(parts, *args)`: calls the kernel as `kernel(*args, part, parts)` for each part, on the threads of Numba.
+    """`run(workers, *args)`: calls `kernel(*args, worker, workers)` for each worker, on the threads of Numba.
 
     kernel: gives Numba's dispatcher of it. name: its own, the same in every process. Numba's thread layer must have
     been started before the first call.
@@ -25,8 +25,8 @@ def on_all_threads(kernel: Callable[[], Any], name: str, compile_function: Calla
     global _launch
     _launch = _intrinsic()
 
-    def run(parts, *args):
-        _launch(name, parts, args)
+    def run(workers, *args):
+        _launch(name, workers, args)
 
     # `uses` gives each kernel's caller a folder of its own: two processes may write to Numba's index at once, and in
     # one for all kernels a lost race could put one kernel's code under another's name.
