@@ -1,4 +1,4 @@
-"""What the programs of `test_programs*.py` are made of: each calls one compiled function, and says what it saw."""
+"""What the programs of `test_both_ways*.py` are made of: each calls one compiled function, and says what it saw."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Programs around one compiled function, as in `test_programs.py`: what objects, classes and functions hold."""
+"""Programs around one compiled function, as in `test_both_ways.py`: what objects, classes and functions hold."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Programs around one compiled function, as in `test_programs.py`: arguments, results, memory, and what may fail."""
+"""Programs around one compiled function, as in `test_both_ways.py`: arguments, results, memory, and what may fail."""
 
 from __future__ import annotations
 

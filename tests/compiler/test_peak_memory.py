@@ -1,6 +1,6 @@
 """The most memory that a compiled step of the benchmarks' workloads holds at a time, beside that of the eager step.
 
-`pytest tests/compiler/test_peak_memory.py -m slow -s` prints the table of docs/performance.md. Counted is what NumPy
+`pytest tests/compiler/test_peak_memory.py -m slow -s` prints the table of docs/compile.md. Counted is what NumPy
 allocates in a step, results and what kernels allocate for themselves; parameters, optimiser state and data stay and do
 not count, the gradients of the step before do until they are let go.
 """

@@ -1,6 +1,6 @@
 """Sums of gradients: an addition into an array that nobody else holds becomes one that makes a new array.
 
-So that it can be fused like any other; the memory pass puts the result back into the old array's place.
+So it can be fused like any other; `reuse.py` then puts the result back where the old array lay, if nobody needs that.
 """
 
 from __future__ import annotations
