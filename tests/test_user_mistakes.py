@@ -19,6 +19,8 @@ from autograd_core.cli import main as command
 from autograd_core.nn import functional as F
 from autograd_core.utils import data
 
+PAGE = "docs/differences-from-pytorch.md"
+
 
 def leaf() -> ag.Tensor:
     return ag.ones(2, 3, requires_grad=True)
@@ -166,6 +168,13 @@ def test_mistake(call: Callable[[], Any], error: Any, message: str) -> None:
 
 def test_there_are_many() -> None:
     assert len(MISTAKES) >= 30 and len({m[0] for m in MISTAKES}) == len(MISTAKES)
+
+
+@pytest.mark.parametrize("name", ag._NOT_YET + ag._NEVER)
+def test_the_page_that_the_error_names_has_the_word(name: str) -> None:
+    with pytest.raises(AttributeError, match=PAGE):
+        getattr(ag, name)
+    assert f"`{name}`" in (Path(__file__).resolve().parent.parent / PAGE).read_text(encoding="utf-8")
 
 
 @pytest.mark.host("it is about a machine without a GPU")
