@@ -36,3 +36,9 @@ def test_every_folder_is_on_the_map() -> None:
     named = set(re.findall(r"^\| `(\w+)/`", README, re.MULTILINE))
     packages = {path.parent.name for path in ROOT.glob("*/__init__.py")}
     assert named == packages | {"tests", "docs"}
+
+
+def test_every_folder_is_on_the_map_of_the_design() -> None:
+    layout = (ROOT / "docs" / "design.md").read_text(encoding="utf-8").split("```")[1]
+    packages = {path.parent.name for folder in (ROOT, ROOT / "autograd_core") for path in folder.glob("*/__init__.py")}
+    assert set(re.findall(r"(\w+)/", layout)) == packages | {"tests", "docs", "tools"}
