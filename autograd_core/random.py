@@ -8,9 +8,10 @@ small buffer on its device, `[seed, call]`, which the drawing kernels advance th
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from typing import Any
 
-from autograd_core import devices, dtypes
+from autograd_core import devices, dtypes, recorder
 from autograd_core.ops.creation import _shape
 from autograd_core.tensor import Tensor, wrap
 
@@ -178,6 +179,8 @@ def draw(name: str, generator: Generator | None, backend: Any, *params: Any) -> 
     """One draw of the kernel `random_<name>` on `backend`, from `generator` or the device's default one."""
     if generator is None:
         generator = default_generator(backend)
+    elif not isinstance(generator, Generator):
+        raise TypeError(f"random: expected an ag.Generator, got {type(generator).__name__}")
     elif generator._backend is not backend:
         raise RuntimeError(f"Expected a generator on {devices.device_of(backend)}, got one on {generator.device}")
     return wrap(backend.as_array(getattr(backend, f"random_{name}")(generator.state, *params)), backend)
@@ -248,8 +251,10 @@ def randperm(n: int, *, generator: Generator | None = None, dtype: Any = None, d
     tensor([0, 1, 2, 3])
     """
     backend = devices.backend_of(device)
-    native = (dtypes.as_dtype(dtype) if dtype is not None else dtypes.int64).native
-    return draw("permutation", generator, backend, n, native)
+    d = dtypes.as_dtype(dtype) if dtype is not None else dtypes.int64
+    if not dtypes.holds(d, n - 1) or (d.is_floating_point and n - 1 > 2 / dtypes.finfo(d).eps):
+        raise RuntimeError(f"randperm: {d} does not hold the {n} numbers from 0 to {n - 1}; use a wider dtype")
+    return draw("permutation", generator, backend, n, d.native)
 
 
 def _as_input(input: Tensor, dtype: Any, device: Any) -> dict[str, Any]:
@@ -276,6 +281,14 @@ def randn_like(input: Tensor, *, dtype: Any = None, device: Any = None, requires
     return randn(input.shape, **_as_input(input, dtype, device), requires_grad=requires_grad)
 
 
+def _check(name: str, values: Any, expected: str, holds: Callable[[Any], Any]) -> None:
+    """That a parameter has values that make sense. On the CPU alone and not in a recorded step, which cannot wait."""
+    if isinstance(values, Tensor) and (values._backend.name != "cpu" or recorder.recording):
+        return
+    if not (bool(holds(values).all()) if isinstance(values, Tensor) else holds(values)):
+        raise RuntimeError(f"{name}: expected {expected}, got others")
+
+
 def normal(
     mean: Any, std: Any, size: Any = None, *, generator: Generator | None = None, dtype: Any = None, device: Any = None
 ) -> Tensor:
@@ -288,6 +301,7 @@ def normal(
     if isinstance(mean, Tensor) or isinstance(std, Tensor):
         like = mean if isinstance(mean, Tensor) else std
         shape = (mean + std * 0).shape if isinstance(mean, Tensor) else std.shape
+        _check("normal", std, "standard deviations of at least 0", lambda std: std >= 0)
         return randn(shape, generator=generator, dtype=like.dtype, device=like.device) * std + mean
     if std < 0:
         raise RuntimeError(f"normal expects std >= 0.0, but found std {std}")
@@ -304,6 +318,7 @@ def bernoulli(input: Tensor, p: float | None = None, *, generator: Generator | N
     """
     if p is not None:
         return draw("bernoulli", generator, input._backend, input._data.shape, input._data.dtype, float(p))
+    _check("bernoulli", input, "probabilities from 0 to 1", lambda p: (p >= 0).logical_and(p <= 1))
     u = draw("uniform", generator, input._backend, input._data.shape, input._data.dtype, 0.0, 1.0)
     return (u < input.detach()).to(input.dtype)
 

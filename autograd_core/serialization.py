@@ -127,7 +127,8 @@ def load(f: "str | os.PathLike[str] | BinaryIO", map_location: Any = None, *, we
     """
     _check_file("load", f, "read")
     if map_location is not None and not isinstance(map_location, str | dict | ag.device):
-        raise TypeError(f"ag.load: map_location must be a device or a dict of devices, got {map_location!r}")
+        hint = '; for PyTorch\'s "lambda storage, location: storage" give "cpu"' if callable(map_location) else ""
+        raise TypeError(f"ag.load: map_location must be a device or a dict of devices, got {map_location!r}{hint}")
     if not isinstance(f, str | os.PathLike):
         with tempfile.TemporaryDirectory() as folder:
             copy = Path(folder, type(f).__name__)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, TypeVar
 
@@ -378,10 +379,14 @@ class ParameterDict(Module):
             del self[key]
 
     def update(self, parameters: Any) -> None:
-        """Add or replace parameters from a mapping or from pairs."""
+        """Add or replace parameters from pairs or a mapping: those of a plain one in the order of their names."""
         if not isinstance(parameters, Iterable) or isinstance(parameters, Tensor):
             raise TypeError(f"ParameterDict.update expects a mapping or pairs, got {type(parameters).__name__}")
-        for key, value in parameters.items() if isinstance(parameters, Mapping | ParameterDict) else parameters:
+        if isinstance(parameters, OrderedDict | ParameterDict):
+            parameters = parameters.items()
+        elif isinstance(parameters, Mapping):
+            parameters = sorted(parameters.items())  # As PyTorch; the order is that of an optimiser's state, too.
+        for key, value in parameters:
             self[key] = value
 
     def extra_repr(self) -> str:

@@ -89,29 +89,26 @@ class _BatchNorm(Module):
         if update and count is not None:
             with ag.no_grad():
                 count.add_(1)
-            if self.momentum is None:
-                self._update_cumulative_average(input)
-                mean = var = None
         elif self.training:
             mean = var = None
-        return F.batch_norm(
+        averaging = update and count is not None and self.momentum is None
+        if averaging:  # Taken apart from the running statistics: this batch's, which a momentum of 1 gives.
+            mean, var = ag.zeros_like(mean), ag.zeros_like(var)
+        out = F.batch_norm(
             input,
             mean,
             var,
             self.weight,
             self.bias,
             self.training or self.running_mean is None,
-            0.0 if self.momentum is None else self.momentum,
+            1.0 if averaging else self.momentum or 0.0,
             self.eps,
         )
-
-    def _update_cumulative_average(self, input: Tensor) -> None:
-        """The running statistics as plain averages over all batches; the count stays on the device."""
-        assert self.running_mean is not None and self.running_var is not None
-        with ag.no_grad():
-            values = input.detach().transpose(0, 1).flatten(1)
-            for running, batch in ((self.running_mean, values.mean(1)), (self.running_var, values.var(1))):
-                running.add_((batch - running) / self.num_batches_tracked)
+        if averaging and input.numel():
+            with ag.no_grad():  # The count stays on the device.
+                for running, batch in ((self.running_mean, mean), (self.running_var, var)):
+                    running.add_((batch - running) / count)
+        return out
 
     def _load_from_state_dict(
         self, state_dict: dict[str, Any], prefix: str, local_metadata: dict[str, Any], *rest: Any

@@ -104,6 +104,8 @@ class Function:
             if split:
                 cls.setup_context(ctx, args, outcome)
         outputs = outcome if isinstance(outcome, tuple) else (outcome,)
+        if recording and any(d.is_leaf and d.requires_grad for d in ctx._dirty):
+            raise RuntimeError(f"{cls.__name__}: a leaf that requires grad was changed in place; clone() it first")
         results = tuple(_fresh(o, args, ctx) for o in outputs)
         if not recording:
             _bind_saved(ctx, None, args, edges, outputs, results)

@@ -104,6 +104,18 @@ class Distribution:
     def _check_value(self, value: Any) -> None:
         if not isinstance(value, Tensor):
             raise ValueError(f"{type(self).__name__}: the value must be a Tensor, got {type(value).__name__}")
+        events, shape = len(self._event_shape), tuple(value.shape)
+        batch = shape[: len(shape) - events]
+        if shape[len(batch) :] != tuple(self._event_shape):
+            raise ValueError(
+                f"{type(self).__name__}: expected a value that ends in the event shape {tuple(self._event_shape)}, got "
+                f"{shape}"
+            )
+        if any(1 != a != b != 1 for a, b in zip(batch[::-1], self._batch_shape[::-1])):
+            raise ValueError(
+                f"{type(self).__name__}: the value's shape {shape} cannot be broadcast with the batch shape "
+                f"{tuple(self._batch_shape)} of the distribution"
+            )
 
 
 def broadcast(*values: Any) -> tuple[Tensor, ...]:

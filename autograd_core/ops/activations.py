@@ -259,11 +259,11 @@ def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool 
     >>> ag.nn.functional.dropout(ag.ones(2), p=0.5, training=False)
     tensor([1., 1.])
     """
-    require_float("dropout", input)
     if not 0.0 <= p <= 1.0:
         raise ValueError(f"dropout probability has to be between 0 and 1, but got {p}")
     if not training or p == 0:
         return input
+    require_float("dropout", input)
     if p == 1:
         return maybe_inplace(inplace, "dropout", _F.mul, input, 0.0)
     mask = random.draw("bernoulli", None, input._backend, input._data.shape, input._data.dtype, 1.0 - p)

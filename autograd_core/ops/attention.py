@@ -157,6 +157,8 @@ def _masked_softmax(scores: Tensor, mask: Tensor) -> Tensor:
     else:
         scores = _F.add(scores, _F.cast(mask, scores._data.dtype))
     axis = scores.ndim - 1
+    if not scores._data.shape[axis]:
+        return scores  # No keys.
     some = _F.gt(_F.amax(scores.detach(), (axis,), True), -math.inf)
     safe = _F.softmax(_F.where(some, scores, _F.fill(scores, 0.0)), axis)
     return _F.where(some, safe, _F.fill(safe, 0.0))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import string
 from typing import Any
 
 from autograd_core.operands import array_operand, device_error
@@ -205,17 +206,22 @@ def baddbmm(input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: Any = 1, alp
     return scaled_sum(input, bmm(batch1, batch2), beta, alpha)
 
 
-def einsum(equation: str, *operands: Any) -> Tensor:
+def einsum(equation: Any, *operands: Any) -> Tensor:
     """Sum of products by index letters: 'ik,kj->ij' is the matrix product; '...' stands for further dimensions.
 
     Each operand's dimensions are moved to the order of all letters, multiplied with broadcasting, and summed over the
-    letters that the output lacks; two operands go through `matmul`.
+    letters that the output lacks; two operands go through `matmul`. With numbers below 52 in place of letters, each
+    operand is followed by the list of its own, and the output's comes last: `einsum(a, [0, 1], b, [1, 2], [0, 2])`.
+
+    Raises RuntimeError for an equation that makes no sense, or does not fit the operands' shapes.
 
     >>> import autograd_core as ag
     >>> ag.einsum("ij->ji", ag.tensor([[1, 2], [3, 4]]))
     tensor([[1, 3],
             [2, 4]])
     """
+    if isinstance(equation, Tensor):
+        equation, operands = _from_lists((equation, *operands))
     parts = list(operands[0]) if len(operands) == 1 and not isinstance(operands[0], Tensor) else list(operands)
     if not isinstance(equation, str):
         raise TypeError(f"einsum(): the equation must be a str, got {type(equation).__name__}")
@@ -231,6 +237,21 @@ def einsum(equation: str, *operands: Any) -> Tensor:
         letters = [c for c in letters if c in output]
     order = tuple(letters.index(c) for c in output)
     return current if order == tuple(range(len(order))) else current.permute(*order)
+
+
+def _from_lists(given: tuple[Any, ...]) -> tuple[str, tuple[Any, ...]]:
+    """The equation of operands that are each followed by a list of numbers, and perhaps by that of the output."""
+    letters = string.ascii_uppercase + string.ascii_lowercase
+
+    def term(labels: Any) -> str:
+        try:
+            return "".join("..." if label is Ellipsis else letters[range(52).index(label)] for label in labels)
+        except (TypeError, ValueError):
+            raise RuntimeError(f"einsum(): expected a list of numbers from 0 to 51 or ..., got {labels!r}") from None
+
+    operands, lists = given[: len(given) // 2 * 2 : 2], given[1::2]
+    equation = ",".join(map(term, lists))
+    return equation + ("->" + term(given[-1]) if len(given) % 2 else ""), operands
 
 
 @functools.lru_cache(256)
@@ -275,6 +296,9 @@ def _canonical(x: Tensor, subscript: list[str]) -> tuple[Tensor, list[str]]:
         while letters.count(c) > 1:
             first = letters.index(c)
             second = letters.index(c, first + 1)
+            n, m = x._data.shape[first], x._data.shape[second]
+            if n != m:
+                raise RuntimeError(f"einsum(): label {c!r} is repeated for one operand with sizes {n} and {m}")
             x = x.diagonal(0, first, second)
             letters = [d for i, d in enumerate(letters) if i not in (first, second)] + [c]
     return x, letters

@@ -28,6 +28,31 @@ class PackedSequence(NamedTuple):
         moved = [None if i is None else i.to(data.device) for i in self[2:]]
         return PackedSequence(data, self.batch_sizes, *moved)
 
+    def cpu(self) -> PackedSequence:
+        """The same sequences on the CPU."""
+        return self.to("cpu")
+
+    def cuda(self, device: Any = "cuda") -> PackedSequence:
+        """The same sequences on a CUDA device."""
+        return self.to(device)
+
+    def half(self) -> PackedSequence:
+        """The same sequences in float16."""
+        return self.to(ag.float16)
+
+    def float(self) -> PackedSequence:
+        """The same sequences in float32."""
+        return self.to(ag.float32)
+
+    def double(self) -> PackedSequence:
+        """The same sequences in float64."""
+        return self.to(ag.float64)
+
+    @property
+    def is_cuda(self) -> bool:
+        """Whether the sequences are on a CUDA device."""
+        return self.data.is_cuda
+
 
 def _lengths(lengths: Any) -> list[int]:
     return [int(n) for n in (lengths.tolist() if isinstance(lengths, Tensor) else lengths)]
