@@ -43,6 +43,20 @@ def mark_mutated(backend: Any, array: Any, operation: str) -> None:
     record.operation = operation
 
 
+def mark_each(tensors: Iterable[Any], operation: str) -> None:
+    """`mark_mutated` for many Tensors, in half the time. Before they change: of a failure half-way all are noted."""
+    global last_change
+    last_change = stamp = tick()
+    for t in tensors:
+        record = _records.get(id(t._backend.storage_key(t._data)))
+        if record is None:
+            mark_mutated(t._backend, t._data, operation)
+            continue
+        record.stamp = stamp
+        record.version += 1
+        record.operation = operation
+
+
 def records(backend: Any, arrays: Iterable[Any], operation: str) -> list[Any]:
     """For `mark_all`: what is noted of the memory of `arrays`, which the caller keeps alive."""
     found = []

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from autograd_core.optim.optimizer import Group, Optimizer, Params, _is_zero
-from autograd_core.storage import mark_mutated
+from autograd_core.optim.optimizer import Group, Optimizer, Params, Rule
 from autograd_core.tensor import Tensor
 
 __all__ = ["Adadelta"]
@@ -28,7 +27,7 @@ class Adadelta(Optimizer):
     """
 
     _live_options = ("lr", "rho", "eps", "weight_decay")
-    _elementwise_state = ("square_avg", "acc_delta")
+    _rule = Rule("adadelta_", ("square_avg", "acc_delta", "step"), arrays={"square_avg": 0.0, "acc_delta": 0.0})
 
     def __init__(
         self,
@@ -53,30 +52,3 @@ class Adadelta(Optimizer):
         super()._check(group)
         if not 0.0 <= group["rho"] <= 1.0:
             raise ValueError(f"Adadelta: Invalid rho value: {group['rho']}; expected a number in [0, 1]")
-
-    def _update(self, index: int, group: Group) -> None:
-        maximize = group["maximize"]
-        backend = None
-        for p in group["params"]:
-            grad = p._grad
-            if grad is None:
-                continue
-            if p._backend is not backend:
-                backend = p._backend
-                lr, rho, eps, decay = self._scalars(index, group, backend)
-                if _is_zero(group["weight_decay"]):
-                    decay = None
-            state = self.state[p]
-            if not state:
-                state["step"] = self._scalar_state(p, 0.0)
-                state["square_avg"] = self._zeros_like(p)
-                state["acc_delta"] = self._zeros_like(p)
-            step = state["step"]
-            if step._backend is not backend:
-                raise self._misplaced(p, step)
-            array = p._data
-            backend.adadelta_(
-                array, grad._data, state["square_avg"]._data, state["acc_delta"]._data, step._data,
-                lr, rho, eps, decay, maximize,
-            )  # fmt: skip
-            mark_mutated(backend, array, "Adadelta.step")

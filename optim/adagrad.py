@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from autograd_core.optim.optimizer import Group, Optimizer, Params, _is_zero
-from autograd_core.storage import mark_mutated
+from autograd_core.optim.optimizer import Group, Optimizer, Params, Rule
 from autograd_core.tensor import Tensor
 
 __all__ = ["Adagrad"]
@@ -29,7 +28,7 @@ class Adagrad(Optimizer):
     """
 
     _live_options = ("lr", "lr_decay", "eps", "weight_decay")
-    _elementwise_state = ("sum",)
+    _rule = Rule("adagrad_", ("sum", "step"), arrays={"sum": "initial_accumulator_value"})
 
     def __init__(
         self,
@@ -54,28 +53,5 @@ class Adagrad(Optimizer):
 
     def add_param_group(self, param_group: Group) -> None:
         super().add_param_group(param_group)
-        group = self.param_groups[-1]
-        for p in group["params"]:
-            start = self._zeros_like(p)
-            p._backend.fill_(start._data, group["initial_accumulator_value"])
-            self.state[p].update(step=self._scalar_state(p, 0.0), sum=start)
-
-    def _update(self, index: int, group: Group) -> None:
-        maximize = group["maximize"]
-        backend = None
-        for p in group["params"]:
-            grad = p._grad
-            if grad is None:
-                continue
-            state = self.state[p]
-            if p._backend is not backend:
-                backend = p._backend
-                lr, lr_decay, eps, decay = self._scalars(index, group, backend)
-                if _is_zero(group["weight_decay"]):
-                    decay = None
-            step = state["step"]
-            if step._backend is not backend:
-                raise self._misplaced(p, step)
-            array = p._data
-            backend.adagrad_(array, grad._data, state["sum"]._data, step._data, lr, lr_decay, eps, decay, maximize)
-            mark_mutated(backend, array, "Adagrad.step")
+        for p in self.param_groups[-1]["params"]:
+            self._begin(p, self.param_groups[-1])

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from autograd_core.optim.optimizer import Group, Optimizer, Params, _is_zero
-from autograd_core.storage import mark_mutated
+from autograd_core.optim.optimizer import Group, Optimizer, Params, Rule, _is_zero
+from autograd_core.storage import mark_each
 from autograd_core.tensor import Tensor
 
 __all__ = ["Adam"]
@@ -33,7 +33,13 @@ class Adam(Optimizer):
     """
 
     _live_options = ("lr", "beta1", "beta2", "eps", "weight_decay")
-    _elementwise_state = ("exp_avg", "exp_avg_sq", "max_exp_avg_sq")
+    _rule = Rule(
+        "adam_",
+        ("exp_avg", "exp_avg_sq", "max_exp_avg_sq", "step"),
+        arrays={"exp_avg": 0.0, "exp_avg_sq": 0.0, "max_exp_avg_sq": 0.0},
+        needs={"max_exp_avg_sq": "amsgrad"},
+        flags=("decoupled_weight_decay", "maximize"),
+    )
 
     def __init__(
         self,
@@ -69,32 +75,18 @@ class Adam(Optimizer):
                 "foreach=True; leave foreach out"
             )
 
-    def _init_state(self, p: Tensor) -> dict[str, Any]:
-        return {
-            "step": self._scalar_state(p, 0.0),
-            "exp_avg": self._zeros_like(p),
-            "exp_avg_sq": self._zeros_like(p),
-        }
-
     def _update(self, index: int, group: Group) -> None:
         decoupled, maximize, amsgrad = group["decoupled_weight_decay"], group["maximize"], group["amsgrad"]
-        name = type(self).__name__ + ".step"
         backend: Any = None
         options: tuple[Any, ...] = ()
         pending: list[tuple[Any, ...]] = []
-        for p in group["params"]:
-            grad = p._grad
-            if grad is None:
-                continue
+        params = [p for p in group["params"] if p._grad is not None]
+        mark_each(params, type(self).__name__ + ".step")
+        for p in params:
             state = self.state[p]
-            if not state:
-                state.update(self._init_state(p))
-            largest = None
-            if amsgrad:
-                largest = state.get("max_exp_avg_sq")
-                if largest is None:
-                    largest = state["max_exp_avg_sq"] = self._zeros_like(p)
-                largest = largest._data
+            if not state or (amsgrad and "max_exp_avg_sq" not in state):
+                self._begin(p, group)
+            largest = state["max_exp_avg_sq"]._data if amsgrad else None
             if p._backend is not backend:
                 if pending:
                     self._update_together(backend, pending, *options)
@@ -107,13 +99,11 @@ class Adam(Optimizer):
             step = state["step"]
             if step._backend is not backend:
                 raise self._misplaced(p, step)
-            array = p._data
-            arrays = (array, grad._data, state["exp_avg"]._data, state["exp_avg_sq"]._data, largest, step._data)
+            arrays = (p._data, p._grad._data, state["exp_avg"]._data, state["exp_avg_sq"]._data, largest, step._data)
             if backend.updates_together:
                 pending.append(arrays)
-                continue
-            backend.adam_(*arrays, *options)
-            mark_mutated(backend, array, name)
+            else:
+                backend.adam_(*arrays, *options)
         if pending:
             self._update_together(backend, pending, *options)
 
@@ -121,5 +111,3 @@ class Adam(Optimizer):
         params, grads, exp_avgs, exp_avg_sqs, largest, steps = zip(*pending)
         tops = None if largest[0] is None else largest
         backend.adam_all_(params, grads, exp_avgs, exp_avg_sqs, tops, steps, *options)
-        for array in params:
-            mark_mutated(backend, array, type(self).__name__ + ".step")

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from autograd_core.optim.optimizer import Group, Optimizer, Params, _is_zero
-from autograd_core.storage import mark_mutated
+from autograd_core.optim.optimizer import Optimizer, Params, Rule
 from autograd_core.tensor import Tensor
 
 __all__ = ["Adamax"]
@@ -28,7 +27,7 @@ class Adamax(Optimizer):
     """
 
     _live_options = ("lr", "beta1", "beta2", "eps", "weight_decay")
-    _elementwise_state = ("exp_avg", "exp_inf")
+    _rule = Rule("adamax_", ("exp_avg", "exp_inf", "step"), arrays={"exp_avg": 0.0, "exp_inf": 0.0})
 
     def __init__(
         self,
@@ -48,30 +47,3 @@ class Adamax(Optimizer):
             differentiable=differentiable, capturable=capturable,
         )  # fmt: skip
         super().__init__(params, defaults)
-
-    def _update(self, index: int, group: Group) -> None:
-        maximize = group["maximize"]
-        backend = None
-        for p in group["params"]:
-            grad = p._grad
-            if grad is None:
-                continue
-            if p._backend is not backend:
-                backend = p._backend
-                lr, beta1, beta2, eps, decay = self._scalars(index, group, backend)
-                if _is_zero(group["weight_decay"]):
-                    decay = None
-            state = self.state[p]
-            if not state:
-                state["step"] = self._scalar_state(p, 0.0)
-                state["exp_avg"] = self._zeros_like(p)
-                state["exp_inf"] = self._zeros_like(p)
-            step = state["step"]
-            if step._backend is not backend:
-                raise self._misplaced(p, step)
-            array = p._data
-            backend.adamax_(
-                array, grad._data, state["exp_avg"]._data, state["exp_inf"]._data, step._data,
-                lr, beta1, beta2, eps, decay, maximize,
-            )  # fmt: skip
-            mark_mutated(backend, array, "Adamax.step")

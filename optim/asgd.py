@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from autograd_core import recorder
-from autograd_core.optim.optimizer import Group, Optimizer, Params, _is_zero
-from autograd_core.storage import mark_mutated
+from autograd_core.optim.optimizer import Optimizer, Params, Rule
 from autograd_core.tensor import Tensor
 
 __all__ = ["ASGD"]
@@ -30,7 +28,12 @@ class ASGD(Optimizer):
     """
 
     _live_options = ("lr", "lambd", "alpha", "t0", "weight_decay")
-    _elementwise_state = ("ax",)
+    _rule = Rule(
+        "asgd_",
+        ("ax", "eta", "mu", "step"),
+        arrays={"ax": 0.0},
+        scalars={"step": 0.0, "eta": "lr", "mu": 1.0},
+    )
 
     def __init__(
         self,
@@ -50,33 +53,3 @@ class ASGD(Optimizer):
             differentiable=differentiable, capturable=capturable,
         )  # fmt: skip
         super().__init__(params, defaults)
-
-    def _update(self, index: int, group: Group) -> None:
-        maximize = group["maximize"]
-        backend = None
-        for p in group["params"]:
-            grad = p._grad
-            if grad is None:
-                continue
-            if p._backend is not backend:
-                backend = p._backend
-                lr, lambd, alpha, t0, decay = self._scalars(index, group, backend)
-                if _is_zero(group["weight_decay"]):
-                    decay = None
-            state = self.state[p]
-            if not state:
-                state["step"] = self._scalar_state(p, 0.0)
-                state["eta"] = self._scalar_state(p, 0.0)
-                with recorder.paused():
-                    backend.copy_(state["eta"]._data, lr)
-                state["mu"] = self._scalar_state(p, 1.0)
-                state["ax"] = self._zeros_like(p)
-            step = state["step"]
-            if step._backend is not backend:
-                raise self._misplaced(p, step)
-            array = p._data
-            backend.asgd_(
-                array, grad._data, state["ax"]._data, state["eta"]._data, state["mu"]._data, step._data,
-                lr, lambd, alpha, t0, decay, maximize,
-            )  # fmt: skip
-            mark_mutated(backend, array, "ASGD.step")

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from autograd_core.optim.optimizer import Group, Optimizer, Params, _is_zero
-from autograd_core.storage import mark_mutated
+from autograd_core.optim.optimizer import Optimizer, Params, Rule
 from autograd_core.tensor import Tensor
 
 __all__ = ["NAdam"]
@@ -30,7 +29,13 @@ class NAdam(Optimizer):
     """
 
     _live_options = ("lr", "beta1", "beta2", "eps", "momentum_decay", "weight_decay")
-    _elementwise_state = ("exp_avg", "exp_avg_sq")
+    _rule = Rule(
+        "nadam_",
+        ("exp_avg", "exp_avg_sq", "mu_product", "step"),
+        arrays={"exp_avg": 0.0, "exp_avg_sq": 0.0},
+        scalars={"step": 0.0, "mu_product": 1.0},
+        flags=("decoupled_weight_decay", "maximize"),
+    )
 
     def __init__(
         self,
@@ -53,31 +58,3 @@ class NAdam(Optimizer):
             differentiable=differentiable,
         )  # fmt: skip
         super().__init__(params, defaults)
-
-    def _update(self, index: int, group: Group) -> None:
-        decoupled, maximize = group["decoupled_weight_decay"], group["maximize"]
-        backend = None
-        for p in group["params"]:
-            grad = p._grad
-            if grad is None:
-                continue
-            state = self.state[p]
-            if not state:
-                state["step"] = self._scalar_state(p, 0.0)
-                state["mu_product"] = self._scalar_state(p, 1.0)
-                state["exp_avg"] = self._zeros_like(p)
-                state["exp_avg_sq"] = self._zeros_like(p)
-            if p._backend is not backend:
-                backend = p._backend
-                lr, beta1, beta2, eps, momentum_decay, decay = self._scalars(index, group, backend)
-                if _is_zero(group["weight_decay"]):
-                    decay = None
-            step = state["step"]
-            if step._backend is not backend:
-                raise self._misplaced(p, step)
-            array = p._data
-            backend.nadam_(
-                array, grad._data, state["exp_avg"]._data, state["exp_avg_sq"]._data, state["mu_product"]._data,
-                step._data, lr, beta1, beta2, eps, momentum_decay, decay, decoupled, maximize,
-            )  # fmt: skip
-            mark_mutated(backend, array, "NAdam.step")

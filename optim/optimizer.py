@@ -8,13 +8,13 @@ from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from copy import deepcopy
 from itertools import chain
-from typing import Any
+from typing import Any, NamedTuple
 
 from autograd_core import dtypes, interop, modes, recorder
 from autograd_core.engine import RemovableHandle, _register
 from autograd_core.live import LiveScalar
 from autograd_core.optim import differentiable
-from autograd_core.storage import mark_mutated
+from autograd_core.storage import mark_each, mark_mutated
 from autograd_core.tensor import Tensor, wrap
 
 __all__ = ["Optimizer", "Params"]
@@ -24,6 +24,30 @@ Group = dict[str, Any]
 
 # Their update has no term for a value of zero, and no state: a recorded step holds only while that stays so.
 _SWITCHES = ("weight_decay", "momentum")
+
+
+class Rule(NamedTuple):
+    """An update as data: `kernel(param, grad, *state, *live options, *flags)`, with `state` in the kernel's order.
+
+    arrays, scalars: the state of the parameter's shape and that of 0 dimensions, in the order of PyTorch's state dicts
+    (where the scalars come first), each with the number that it starts at or the option that holds it. needs: state
+    that is there only while an option is on. The live options are those of the class from `first_option` on.
+    """
+
+    kernel: str
+    state: tuple[str, ...]
+    arrays: dict[str, float | str]
+    scalars: dict[str, float | str] = {"step": 0.0}
+    needs: dict[str, str] = {}
+    flags: tuple[str, ...] = ("maximize",)
+    first_option: int = 0
+
+    def positions(self, group: Group) -> list[tuple[int, str]]:
+        """The state that the options of `group` do not switch off, and its places among the kernel's arguments."""
+        found = [*enumerate(self.state, 2)]
+        if needs := self.needs:
+            found = [(i, name) for i, name in found if name not in needs or group[needs[name]]]
+        return found
 
 
 class _Required:
@@ -58,7 +82,8 @@ class Optimizer:
     """Base class: holds parameters in groups with their options, and the state of each parameter.
 
     params: an iterable of Tensors, of (name, Tensor) pairs, or of dicts {"params": ..., option: value}.
-    defaults: the options of groups that do not set them. A subclass implements `step`, or, as ours do, `_update`.
+    defaults: the options of groups that do not set them. A subclass implements `step`, or, as ours do, has a `_rule` or
+    implements `_update`.
 
     Raises TypeError for a single Tensor or for what is no Tensor, ValueError for no parameters at all, for a tensor
     that is no leaf, and for one in two groups.
@@ -69,10 +94,10 @@ class Optimizer:
     0.5
     """
 
-    # Of a subclass: options that reach its kernel as live scalars (those in pairs under the names of `_PAIRS`), and the
-    # state that has its parameter's shape.
+    # Of a subclass: options that reach its kernel as live scalars (those in pairs under the names of `_PAIRS`), and its
+    # update.
     _live_options: tuple[str, ...] = ()
-    _elementwise_state: tuple[str, ...] = ()
+    _rule: Rule | None = None
     _opt_called = False
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -104,7 +129,7 @@ class Optimizer:
     def _prepare(self) -> None:
         self._pre_hooks: dict[int, Callable[..., Any]] = OrderedDict()
         self._post_hooks: dict[int, Callable[..., Any]] = OrderedDict()
-        self._lives: dict[tuple[int, Any], tuple[Group, list[LiveScalar]]] = {}
+        self._lives: dict[tuple[int, Any], tuple[Group, list[LiveScalar], list[Any]]] = {}
 
     # -- groups -----------------------------------------------------------------------------------------
 
@@ -187,17 +212,64 @@ class Optimizer:
         return loss
 
     def _update(self, index: int, group: Group) -> None:
-        raise NotImplementedError(f"{type(self).__name__} must implement step()")
+        rule, backend = self._rule, None
+        if rule is None:
+            raise NotImplementedError(f"{type(self).__name__} must implement step()")
+        positions = rule.positions(group)
+        switched = rule.needs.keys() & [name for _, name in positions] if rule.needs else None
+        states = self.state
+        params = [p for p in group["params"] if p._grad is not None]
+        mark_each(params, type(self).__name__ + ".step")
+        for p in params:
+            if p._backend is not backend:
+                backend = p._backend
+                kernel = getattr(backend, rule.kernel)
+                options = self._scalars(index, group, backend)[rule.first_option :]
+                if self._live_options[-1] == "weight_decay" and _is_zero(group["weight_decay"]):
+                    options[-1] = None
+                # One list, whose first entries each parameter sets: making one for each takes a tenth of a small step.
+                arguments = [None] * (2 + len(rule.state)) + options + [group[flag] for flag in rule.flags]
+            state = states[p]
+            if not state or (switched and not switched <= state.keys()):
+                self._begin(p, group)
+            if state["step"]._backend is not backend:
+                raise self._misplaced(p, state["step"])
+            arguments[0] = p._data
+            arguments[1] = p._grad._data
+            for i, name in positions:
+                arguments[i] = state[name]._data
+            kernel(*arguments)
+
+    def _begin(self, p: Tensor, group: Group) -> None:
+        """Make the state of `p` that the step needs and that is not there."""
+        rule, state = self._rule, self.state[p]
+        assert rule is not None
+        needed = [name for _, name in rule.positions(group)]
+        for name, value in (*rule.scalars.items(), *rule.arrays.items()):
+            if name in state or name not in needed:
+                continue
+            if isinstance(value, str):
+                value = group[value]
+            start = self._zeros_like(p) if name in rule.arrays else self._scalar_state(p, 0.0)
+            if isinstance(value, Tensor) and group.get("differentiable"):
+                start = start + value.reshape(()).to(p.device)
+            elif isinstance(value, Tensor):
+                with recorder.paused():
+                    p._backend.copy_(start._data, value.detach().reshape(()).to(p.device)._data)
+            elif value != 0:
+                with recorder.paused():
+                    p._backend.fill_(start._data, value)
+            state[name] = start
 
     def _scalars(self, index: int, group: Group, backend: Any) -> list[Any]:
         """The live options of `group` as buffers of `backend`, with their values of now."""
         found = self._lives.get((index, backend))
         if found is None or found[0] is not group:
             lives = [LiveScalar(backend, _getter(group, name)) for name in self._live_options]
-            found = self._lives[index, backend] = (group, lives)
+            found = self._lives[index, backend] = (group, lives, [live.buffer for live in lives])
         for live in found[1]:
             live.refresh()
-        return [live.buffer for live in found[1]]
+        return found[2]
 
     def _guard(self) -> Callable[[], None]:
         """What a recording of this step depends on beside live options: raises if it has changed."""
@@ -322,7 +394,7 @@ class Optimizer:
                     state[key] = deepcopy(value)
                     continue
                 value = interop.as_tensor(value.__array__())  # Of another library's optimiser.
-            if key in self._elementwise_state and value.shape != p.shape:
+            if self._rule is not None and key in self._rule.arrays and value.shape != p.shape:
                 raise ValueError(
                     f"{type(self).__name__}: state {key!r} of parameter {number} has shape {tuple(value.shape)}, "
                     f"but the parameter has {tuple(p.shape)}"

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from autograd_core.optim.optimizer import Group, Optimizer, Params, _is_zero
-from autograd_core.storage import mark_mutated
+from autograd_core.optim.optimizer import Optimizer, Params, Rule
 from autograd_core.tensor import Tensor
 
 __all__ = ["RMSprop"]
@@ -30,7 +29,12 @@ class RMSprop(Optimizer):
     """
 
     _live_options = ("lr", "alpha", "eps", "momentum", "weight_decay")
-    _elementwise_state = ("square_avg", "grad_avg", "momentum_buffer")
+    _rule = Rule(
+        "rmsprop_",
+        ("square_avg", "grad_avg", "momentum_buffer", "step"),
+        arrays={"square_avg": 0.0, "momentum_buffer": 0.0, "grad_avg": 0.0},
+        needs={"grad_avg": "centered", "momentum_buffer": "momentum"},
+    )
 
     def __init__(
         self,
@@ -51,38 +55,3 @@ class RMSprop(Optimizer):
             capturable=capturable, foreach=foreach, maximize=maximize, differentiable=differentiable,
         )  # fmt: skip
         super().__init__(params, defaults)
-
-    def _update(self, index: int, group: Group) -> None:
-        maximize = group["maximize"]
-        wanted = ["square_avg"]
-        if group["momentum"] > 0:
-            wanted.append("momentum_buffer")
-        if group["centered"]:
-            wanted.append("grad_avg")
-        backend = None
-        for p in group["params"]:
-            grad = p._grad
-            if grad is None:
-                continue
-            state = self.state[p]
-            if "step" not in state:
-                state["step"] = self._scalar_state(p, 0.0)
-            for name in wanted:
-                if name not in state:
-                    state[name] = self._zeros_like(p)
-            if p._backend is not backend:
-                backend = p._backend
-                lr, alpha, eps, momentum, decay = self._scalars(index, group, backend)
-                if _is_zero(group["weight_decay"]):
-                    decay = None
-            step = state["step"]
-            if step._backend is not backend:
-                raise self._misplaced(p, step)
-            array = p._data
-            mean = state["grad_avg"]._data if "grad_avg" in wanted else None
-            buffer = state["momentum_buffer"]._data if "momentum_buffer" in wanted else None
-            backend.rmsprop_(
-                array, grad._data, state["square_avg"]._data, mean, buffer, step._data,
-                lr, alpha, eps, momentum, decay, maximize,
-            )  # fmt: skip
-            mark_mutated(backend, array, "RMSprop.step")

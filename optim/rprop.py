@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from autograd_core import recorder
-from autograd_core.optim.optimizer import Group, Optimizer, Params
-from autograd_core.storage import mark_mutated
+from autograd_core.optim.optimizer import Group, Optimizer, Params, Rule
 from autograd_core.tensor import Tensor
 
 __all__ = ["Rprop"]
@@ -30,7 +28,12 @@ class Rprop(Optimizer):
     """
 
     _live_options = ("lr", "eta_minus", "eta_plus", "step_min", "step_max")
-    _elementwise_state = ("prev", "step_size")
+    _rule = Rule(
+        "rprop_",
+        ("prev", "step_size", "step"),
+        arrays={"prev": 0.0, "step_size": "lr"},
+        first_option=1,
+    )
 
     def __init__(
         self,
@@ -55,30 +58,3 @@ class Rprop(Optimizer):
         shrink, grow = group["etas"]
         if not 0.0 < shrink < 1.0 < grow:
             raise ValueError(f"Rprop: Invalid eta values: {shrink}, {grow}; expected 0 < etas[0] < 1 < etas[1]")
-
-    def _update(self, index: int, group: Group) -> None:
-        maximize = group["maximize"]
-        backend = None
-        for p in group["params"]:
-            grad = p._grad
-            if grad is None:
-                continue
-            if p._backend is not backend:
-                backend = p._backend
-                lr, eta_minus, eta_plus, step_min, step_max = self._scalars(index, group, backend)
-            state = self.state[p]
-            if not state:
-                state["step"] = self._scalar_state(p, 0.0)
-                state["prev"] = self._zeros_like(p)
-                state["step_size"] = self._zeros_like(p)
-                with recorder.paused():
-                    backend.copy_(state["step_size"]._data, lr)
-            step = state["step"]
-            if step._backend is not backend:
-                raise self._misplaced(p, step)
-            array = p._data
-            backend.rprop_(
-                array, grad._data, state["prev"]._data, state["step_size"]._data, step._data,
-                eta_minus, eta_plus, step_min, step_max, maximize,
-            )  # fmt: skip
-            mark_mutated(backend, array, "Rprop.step")

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from autograd_core import recorder
-from autograd_core.optim.optimizer import Group, Optimizer, Params, _is_zero
-from autograd_core.storage import mark_mutated
+from autograd_core.optim.optimizer import Group, Optimizer, Params, Rule, _is_zero
+from autograd_core.storage import mark_each
 from autograd_core.tensor import Tensor
 
 __all__ = ["SGD"]
@@ -32,7 +32,14 @@ class SGD(Optimizer):
     """
 
     _live_options = ("lr", "momentum", "dampening", "weight_decay")
-    _elementwise_state = ("momentum_buffer",)
+    _rule = Rule(
+        "sgd_",
+        ("momentum_buffer",),
+        arrays={"momentum_buffer": 0.0},
+        scalars={},
+        needs={"momentum_buffer": "momentum"},
+        flags=("nesterov", "maximize"),
+    )
 
     def __init__(
         self,
@@ -67,10 +74,9 @@ class SGD(Optimizer):
         backend: Any = None
         options: tuple[Any, ...] = ()
         pending: dict[bool, list[tuple[Any, ...]]] = {}
-        for p in group["params"]:
-            grad = p._grad
-            if grad is None:
-                continue
+        params = [p for p in group["params"] if p._grad is not None]
+        mark_each(params, "SGD.step")
+        for p in params:
             if p._backend is not backend:
                 if pending:
                     self._update_together(backend, pending, *options)
@@ -80,7 +86,6 @@ class SGD(Optimizer):
                 if _is_zero(group["weight_decay"]):
                     decay = None
                 options = (lr, momentum, dampening, decay, nesterov, maximize)
-            array = p._data
             buffer, first = None, False
             if heavy:
                 state = self.state[p]
@@ -95,10 +100,9 @@ class SGD(Optimizer):
                     raise self._misplaced(p, buffer)
                 buffer = buffer._data
             if backend.updates_together:
-                pending.setdefault(first, []).append((array, grad._data, buffer))
-                continue
-            backend.sgd_(array, grad._data, buffer, *options, first)
-            mark_mutated(backend, array, "SGD.step")
+                pending.setdefault(first, []).append((p._data, p._grad._data, buffer))
+            else:
+                backend.sgd_(p._data, p._grad._data, buffer, *options, first)
         if pending:
             self._update_together(backend, pending, *options)
 
@@ -106,8 +110,6 @@ class SGD(Optimizer):
         for first, arrays in pending.items():
             params, grads, buffers = zip(*arrays)
             backend.sgd_all_(params, grads, None if buffers[0] is None else buffers, *options, first)
-            for array in params:
-                mark_mutated(backend, array, "SGD.step")
 
 
 def _first_step() -> None:

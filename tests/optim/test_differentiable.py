@@ -95,3 +95,32 @@ def test_a_leaf_that_is_trained_is_refused_and_state_loads() -> None:
     second = ag.optim.Adam([ag.ones(2)])
     second.load_state_dict(converted(first.state_dict(), ag))
     assert second.state_dict()["state"][0]["step"].item() == 1.0
+
+
+def test_ones_own_optimizer_of_a_known_name_is_none_of_ours() -> None:
+    class Adam(ag.optim.Optimizer):
+        def _update(self, index: int, group: dict[str, Any]) -> None:
+            for p in group["params"]:
+                p.sub_(p.grad * group["lr"])
+
+    p = ag.ones(2)
+    p.grad = ag.ones(2)
+    Adam([p], {"lr": 0.5}).step()
+    assert p.tolist() == [0.5, 0.5]
+    with pytest.raises(NotImplementedError, match="Adam: differentiable=True is not supported"):
+        Adam([p], {"lr": 0.5, "differentiable": True}).step()
+
+
+@pytest.mark.parametrize("name", ["SGD", "Adam", "RMSprop", "Rprop"])
+def test_a_class_derived_from_one_of_ours_may_have_its_own_update(name: str) -> None:
+    class Mine(getattr(ag.optim, name)):  # type: ignore[misc]
+        def _update(self, index: int, group: dict[str, Any]) -> None:
+            super()._update(index, group)
+            for p in group["params"]:
+                p.clamp_(-0.5, 0.5)
+
+    p = ag.ones(2)
+    p.grad = ag.ones(2)
+    optimizer = Mine([p], lr=0.25)
+    optimizer.step()
+    assert p.abs().tolist() == [0.5, 0.5] and optimizer.state_dict()["param_groups"][0]["lr"] == 0.25
