@@ -65,8 +65,10 @@ def save(obj: Any, f: "str | os.PathLike[str] | BinaryIO") -> None:
     Raises TypeError naming the place of a value that cannot be saved, ValueError for an object that contains itself,
     OSError if the disk refuses.
 
-    >>> ag.save({"weight": ag.ones(2), "step": 3}, "model.safetensors")  # doctest: +SKIP
-    >>> ag.load("model.safetensors")  # doctest: +SKIP
+    >>> import io
+    >>> file = io.BytesIO()  # Or a path, such as "model.safetensors".
+    >>> ag.save({"weight": ag.ones(2), "step": 3}, file)
+    >>> _ = file.seek(0); ag.load(file)
     {'weight': tensor([1., 1.]), 'step': 3}
     """
     _check_file("save", f, "write")
@@ -122,28 +124,33 @@ def load(f: "str | os.PathLike[str] | BinaryIO", map_location: Any = None, *, we
     Raises FileNotFoundError; CheckpointError (a RuntimeError) for a file that is damaged, no safetensors file or of a
     dtype not supported; RuntimeError if a saved device is not there.
 
-    >>> ag.load("model.safetensors", map_location="cpu")  # doctest: +SKIP
+    >>> import io
+    >>> file = io.BytesIO(); ag.save({"weight": ag.ones(2), "step": 3}, file)
+    >>> _ = file.seek(0); ag.load(file, map_location="cpu")
     {'weight': tensor([1., 1.]), 'step': 3}
     """
     _check_file("load", f, "read")
     if map_location is not None and not isinstance(map_location, str | dict | ag.device):
         hint = '; for PyTorch\'s "lambda storage, location: storage" give "cpu"' if callable(map_location) else ""
         raise TypeError(f"ag.load: map_location must be a device or a dict of devices, got {map_location!r}{hint}")
-    if not isinstance(f, str | os.PathLike):
+    if isinstance(f, str | os.PathLike):
+        source = str(Path(f))
+        metadata, arrays = _read(Path(f), source)
+    else:
+        name = getattr(f, "name", None)
+        source = name if isinstance(name, str) else type(f).__name__  # A file without a path has a number as name.
         with tempfile.TemporaryDirectory() as folder:
-            copy = Path(folder, type(f).__name__)
+            copy = Path(folder, "copy")
             copy.write_bytes(f.read())
-            return load(copy, map_location, weights_only=weights_only)
-    path = Path(f)
-    metadata, arrays = _read(path)
-    structure = _structure(path, metadata)
+            metadata, arrays = _read(copy, source)
+    structure = _structure(source, metadata)
     try:
         if structure is None:
             target = _target("cpu", map_location)
-            return {name: _to(path, ag.from_numpy(array), target) for name, array in arrays.items()}
-        return _Unpacker(path, structure, arrays, map_location).unpack(structure["obj"])
+            return {name: _to(source, ag.from_numpy(array), target) for name, array in arrays.items()}
+        return _Unpacker(source, structure, arrays, map_location).unpack(structure["obj"])
     except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
-        raise CheckpointError(f"{path}: its structure makes no sense ({type(error).__name__}: {error})") from error
+        raise CheckpointError(f"{source}: its structure makes no sense ({type(error).__name__}: {error})") from error
 
 
 def _show(path: _Place) -> str:
@@ -342,8 +349,8 @@ def _is_dense(tensor: "ag.Tensor") -> bool:
     return True
 
 
-def _read(path: Path) -> tuple[dict[str, str], dict[str, np.ndarray[Any, Any]]]:
-    """Metadata and tensors of any safetensors file."""
+def _read(path: Path, source: str) -> tuple[dict[str, str], dict[str, np.ndarray[Any, Any]]]:
+    """Metadata and tensors of any safetensors file, which errors call `source`."""
     from safetensors import SafetensorError, safe_open
 
     if not path.exists():
@@ -361,12 +368,12 @@ def _read(path: Path) -> tuple[dict[str, str], dict[str, np.ndarray[Any, Any]]]:
                     continue
                 if code not in _TYPES:
                     raise CheckpointError(
-                        f"{path}: tensor {name!r} has dtype {code}, which is not supported; "
+                        f"{source}: tensor {name!r} has dtype {code}, which is not supported; "
                         "convert it to float32 where the file was made"
                     )
                 arrays[name] = file.get_tensor(name)
     except SafetensorError as error:
-        raise CheckpointError(f"{path} cannot be loaded: {_diagnosis(path)} ({error})") from None
+        raise CheckpointError(f"{source} cannot be loaded: {_diagnosis(path)} ({error})") from None
     return metadata, arrays
 
 
@@ -399,22 +406,22 @@ def _diagnosis(path: Path) -> str:
     return "it is not a safetensors file, or its beginning is damaged"
 
 
-def _structure(path: Path, metadata: dict[str, str]) -> Any:
+def _structure(source: str, metadata: dict[str, str]) -> Any:
     """The structure that `save` wrote, or None where the file is of other origin."""
     versions = [key for key in metadata if key.startswith(_FORMAT)]
     if not versions and _CHECKSUM not in metadata:
         return None
     if _STRUCTURE not in metadata:
         raise CheckpointError(
-            f"{path} has format {versions or 'unknown'}, this version reads {_STRUCTURE}; upgrade autograd-core"
+            f"{source} has format {versions or 'unknown'}, this version reads {_STRUCTURE}; upgrade autograd-core"
         )
     text = metadata[_STRUCTURE]
     if metadata.get(_CHECKSUM) != f"{zlib.crc32(text.encode()):08x}":
-        raise CheckpointError(f"{path} is damaged: the checksum of its structure is wrong")
+        raise CheckpointError(f"{source} is damaged: the checksum of its structure is wrong")
     try:
         return json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise CheckpointError(f"{path}: its structure is no JSON ({error})") from None
+        raise CheckpointError(f"{source}: its structure is no JSON ({error})") from None
 
 
 def _target(saved: str, map_location: Any) -> Any:
@@ -423,14 +430,14 @@ def _target(saved: str, map_location: Any) -> Any:
     return saved if map_location is None else map_location
 
 
-def _to(path: Path, tensor: "ag.Tensor", device: Any) -> "ag.Tensor":
+def _to(source: str, tensor: "ag.Tensor", device: Any) -> "ag.Tensor":
     if str(device) == str(tensor.device):
         return tensor
     try:
         return tensor.to(device)
     except Exception as error:
         raise RuntimeError(
-            f"ag.load: cannot put the tensors of {path} on device {device} ({error}); "
+            f"ag.load: cannot put the tensors of {source} on device {device} ({error}); "
             'pass map_location="cpu" or another device'
         ) from error
 
@@ -438,11 +445,11 @@ def _to(path: Path, tensor: "ag.Tensor", device: Any) -> "ag.Tensor":
 class _Unpacker:
     """Rebuilds the object from JSON and the file's tensors."""
 
-    def __init__(self, path: Path, structure: Any, arrays: dict[str, np.ndarray[Any, Any]], map_location: Any) -> None:
+    def __init__(self, source: str, structure: Any, arrays: dict[str, np.ndarray[Any, Any]], map_location: Any) -> None:
         for name, expected in structure["crc32"].items():
             array = arrays.get(name)
             if array is None or _checksum(_CODES[array.dtype.newbyteorder("<")], array) != expected:
-                raise CheckpointError(f"{path} is damaged: tensor {name!r} is missing or its checksum is wrong")
+                raise CheckpointError(f"{source} is damaged: tensor {name!r} is missing or its checksum is wrong")
         bases: dict[str, ag.Tensor] = {}
         self._tensors: list[ag.Tensor] = []
         for entry in structure["tensors"]:
@@ -451,7 +458,7 @@ class _Unpacker:
                 array = arrays[name]
                 if "stride" in entry:
                     array = _with_strides(array, entry["stride"])
-                bases[name] = _to(path, ag.from_numpy(array), _target(entry["device"], map_location))
+                bases[name] = _to(source, ag.from_numpy(array), _target(entry["device"], map_location))
             tensor = bases[name]
             if view := entry.get("view"):
                 tensor = _view(tensor, tuple(view["shape"]), tuple(view["stride"]), view["offset"])
