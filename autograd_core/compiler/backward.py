@@ -43,7 +43,7 @@ class Template:
         self.keep: list[int] = []
         self._tape = tape
         self._kept: dict[int, int] = {}  # slot -> its position in `keep`.
-        roots = [engine_edge(t) for t in outputs]
+        roots = [t.grad_fn for t in outputs]
         own = sorted(_nodes(roots, start), key=lambda node: node.stamp)
         numbers = {node: i for i, node in enumerate(own)}
         self._nodes = [self._entry(node, numbers) for node in own]
@@ -189,14 +189,9 @@ def shape_of(edge: Any) -> tuple[int, ...]:
     return tuple(edge._data.shape if isinstance(edge, Tensor) else edge.shape)
 
 
-def engine_edge(t: Tensor) -> Any:
-    """The node of a tensor with a history."""
-    return t._node if t._base is None else t._current_node()
-
-
 def is_spent(t: Tensor, start: int) -> bool:
     """Whether backward has already freed a part of the history of `t` that is younger than `start`."""
-    return any(node.saved is engine._FREED for node in _nodes([engine_edge(t)], start))
+    return any(node.saved is engine._FREED for node in _nodes([t.grad_fn], start))
 
 
 def dead_node(backend: Any, name: str, shape: tuple[int, ...]) -> Node:

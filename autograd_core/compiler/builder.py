@@ -7,7 +7,7 @@ from typing import Any
 
 from autograd_core import operands, random
 from autograd_core.compiler import signature
-from autograd_core.compiler.backward import Backward, NoGraph, Template, dead_node, engine_edge, is_spent
+from autograd_core.compiler.backward import Backward, NoGraph, Template, dead_node, is_spent
 from autograd_core.compiler.calls import reads, results
 from autograd_core.compiler.capture import Recording, Tape, plan_of
 from autograd_core.compiler.conditions import changes, conditions, modes_conditions
@@ -211,7 +211,7 @@ class Builder:
         made = f"wrap({self._output(slot)}, backend)"
         if t._inference:
             return f"inference({made})"
-        if engine_edge(t) is None:
+        if t.grad_fn is None:
             return f"{made}.requires_grad_()" if t._requires_grad else made
         if is_spent(t, self.recording.start):
             node = self.names.add(dead_node(self.backend, self.name, tuple(t._data.shape)), "n")

@@ -10,11 +10,8 @@ import types
 from collections.abc import Iterator
 from typing import Any
 
-_PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-_OURS = tuple(
-    os.path.join(folder, "")
-    for folder in (_PACKAGE, *(os.path.join(os.path.dirname(_PACKAGE), name) for name in ("nn", "optim", "backends")))
-)
+from autograd_core.userline import _OURS
+
 _STANDARD = tuple({os.path.join(sysconfig.get_paths()[key], "") for key in ("stdlib", "platstdlib")})
 _INSTALLED = tuple({os.path.join(sysconfig.get_paths()[key], "") for key in ("purelib", "platlib")})
 # Instructions that name a global, and those that name an attribute.

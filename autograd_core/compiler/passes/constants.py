@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from autograd_core.compiler.calls import reads, refs, results, written_by
 from autograd_core.compiler.plan import CONSTANT, Plan
-from autograd_core.recorder import Ref
+from autograd_core.recorder import decode
 
 # Above this a constant is rather computed again than kept.
 _LARGEST = 1 << 24  # bytes
@@ -26,8 +24,9 @@ def fold_constants(plan: Plan) -> None:
             and not any(slots[k].base in own or slots[k].nbytes > _LARGEST for k in made)
             and isinstance(call.kernel, str)
         ):
+            known = {k: slots[k].array for k in reads(call)}
             value = getattr(plan.backend, call.kernel)(
-                *_filled(call.args, plan), **{name: _filled(value, plan) for name, value in call.kwargs.items()}
+                *decode(call.args, known), **{name: decode(value, known) for name, value in call.kwargs.items()}
             )
             arrays = [value] if len(made) == 1 and not isinstance(value, tuple | list) else list(value)
             for k, array in zip(refs(call.result), arrays, strict=True):
@@ -35,13 +34,3 @@ def fold_constants(plan: Plan) -> None:
         else:
             kept.append(call)
     plan.calls = kept
-
-
-def _filled(value: Any, plan: Plan) -> Any:
-    if isinstance(value, Ref):
-        return plan.slots[value.index].array
-    if isinstance(value, tuple | list):
-        return value.__class__([_filled(part, plan) for part in value])
-    if isinstance(value, slice):
-        return slice(_filled(value.start, plan), _filled(value.stop, plan), _filled(value.step, plan))
-    return value
