@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import autograd_core as ag
 import autograd_core.nn.functional as F
 from autograd_core import nn, optim
-from autograd_core.experiments.settings import Settings, figure, median, mnist_images, table
+from autograd_core.experiments.settings import Settings, figure, mnist_images, table
 
 TITLE = "Activations, their slopes, means and costs; ReLU against tanh in a CNN"
 ACTIVATIONS: dict[str, nn.Module] = {

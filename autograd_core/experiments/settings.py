@@ -82,10 +82,6 @@ def table(heads: Sequence[str], rows: Iterable[Sequence[object]]) -> list[str]:
     ]
 
 
-def median(values: Sequence[float]) -> float:
-    return sorted(values)[len(values) // 2]
-
-
 def mnist_images(settings: Settings, count: int, train: bool = True) -> tuple[ag.Tensor, ag.Tensor]:
     """The first `count` digits on the default device: images (N, 784) of 0..1, labels (N,)."""
     from autograd_core.utils.data import mnist

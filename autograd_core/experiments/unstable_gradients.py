@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import autograd_core as ag
 import autograd_core.nn.functional as F
 from autograd_core import nn, optim
-from autograd_core.experiments.settings import Settings, figure, median, mnist_images, table
+from autograd_core.experiments.settings import Settings, figure, mnist_images, table
 
 TITLE = "Unstable gradients: the speed of learning by layer"
 PUBLISHED = {2: [0.07, 0.31], 3: [0.012, 0.060, 0.283], 4: [0.003, 0.017, 0.070, 0.285]}
