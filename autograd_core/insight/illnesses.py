@@ -313,15 +313,14 @@ def _greatest_updates(samples: Sequence[Sample], zero: dict[str, float]) -> list
 
 
 def _lr_too_large(samples: Sequence[Sample]) -> Found:
-    sound = _sound(samples)
     cure = "a learning rate 3 to 10 times smaller, or a warm-up"
-    losses = [s.loss for s in sound if s.loss is not None]
+    losses = [s.loss for s in samples if s.loss is not None]
     third = len(losses) // 3
     if third >= 2:
         first, last = median(losses[:third]), median(losses[-third:])
         if first > 0 and last > LOSS_RISE * first:
             return [], f"the loss rose from {first:.3g} to {last:.3g}", cure
-    ratios = _greatest_updates(sound, _from_zero(sound))
+    ratios = _greatest_updates(samples, _from_zero(samples))
     # The first steps are often large; too large are those after which nothing of the start is left.
     early = max([ratio for _, ratio in ratios[:3]], default=0.0)
     typical = _middle([ratio for step, ratio in ratios if step >= FIRST_STEPS])
@@ -374,7 +373,7 @@ RULES: list[tuple[str, Callable[[Sequence[Sample]], Found], tuple[str, ...]]] = 
     ("exploding gradients", _before_trouble(_exploding_at_once), ("symmetric weights",)),
     (
         "learning rate too large",
-        _lr_too_large,
+        _before_trouble(_lr_too_large),
         ("not updated", "symmetric weights", "growing activations", "exploding gradients", "gradients not cleared"),
     ),
     (
