@@ -49,7 +49,7 @@ from autograd_core.ops import (
     sampling,
     selection,
     shape,
-    slopes,
+    sorting,
     special,
     special_more,
     statistics,
@@ -59,14 +59,13 @@ from autograd_core.ops import (
 from autograd_core.signal import windows
 from autograd_core.tensor import Tensor
 
-FAMILIES: tuple[Any, ...] = (elementwise, arithmetic, reductions, shape, joining, gathering, indexing, products)
-FAMILIES += (creation, linear, convolution, pooling, normalization, activations, losses, embedding)
-FURTHER: tuple[Any, ...] = (special, cumulative, statistics, selection, arrangement, contractions, sampling, linalg)
-FAMILIES += FURTHER
-FAMILIES += (distances, resampling, normalization_more, activations_more)
-FAMILIES += (padding, pooling_adaptive, pooling_more, unfolding)
-FAMILIES += (memory_format,)
-FAMILIES += (copies, special_more, counting, slopes, windows, strided, drawing, inspection, mapping, pinned)
+FAMILIES: tuple[Any, ...] = (
+    elementwise, arithmetic, reductions, shape, joining, gathering, sorting, indexing, products, creation, linear,
+    convolution, pooling, normalization, activations, losses, embedding, special, cumulative, statistics, selection,
+    arrangement, contractions, sampling, linalg, distances, resampling, normalization_more, activations_more, padding,
+    pooling_adaptive, pooling_more, unfolding, memory_format, copies, special_more, counting, windows, strided, drawing,
+    inspection, mapping, pinned,
+)  # fmt: skip
 
 
 def _collect() -> dict[str, Any]:

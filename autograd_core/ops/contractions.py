@@ -1,4 +1,4 @@
-"""Further products: with an added term, inner and outer ones over any dimensions, and distances between rows."""
+"""Products with an added term, inner and outer products over any dimensions, Kronecker's and the vector product."""
 
 from __future__ import annotations
 
@@ -6,10 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from autograd_core import dtypes
-from autograd_core.ops import elementwise as e
 from autograd_core.ops.joining import stack
 from autograd_core.ops.products import bmm, dot, matmul, mv, outer, scaled_sum
-from autograd_core.ops.reductions import norm
 from autograd_core.tensor import Tensor
 
 
@@ -201,49 +199,6 @@ def trace(input: Tensor) -> Tensor:
     return input.diagonal().sum()
 
 
-_MOST_DIFFERENCES = 1 << 24
-
-
-def cdist(x1: Tensor, x2: Tensor, p: float = 2.0, compute_mode: str = "use_mm_for_euclid_dist_if_necessary") -> Tensor:
-    """The p-norm distance between each row of `x1` (..., n, d) and each of `x2` (..., m, d): (..., n, m).
-
-    'use_mm_for_euclid_dist' computes p = 2 by |x|^2 + |y|^2 - 2 x.y, which is faster and less exact; the others sum the
-    differences themselves, which is exact also for rows that are close, unless it is necessary: where n m d is above
-    2^24 (64 MiB of differences in float32). Two equal rows pass no gradient to one another.
-
-    >>> import autograd_core as ag
-    >>> ag.cdist(ag.zeros(1, 2), ag.tensor([[3.0, 4.0]]))
-    tensor([[5.]])
-    """
-    modes = ("use_mm_for_euclid_dist_if_necessary", "use_mm_for_euclid_dist", "donot_use_mm_for_euclid_dist")
-    if compute_mode not in modes:
-        raise ValueError(f"{compute_mode} is not a valid value for compute_mode: expected one of {modes}")
-    if x1._data.ndim < 2 or x2._data.ndim < 2:
-        raise RuntimeError(
-            f"cdist only supports at least 2D tensors, got shapes {tuple(x1.shape)} and {tuple(x2.shape)}"
-        )
-    if x1._data.shape[-1] != x2._data.shape[-1]:
-        raise RuntimeError(
-            f"X1 and X2 must have the same number of columns. X1: {x1._data.shape[-1]} X2: {x2._data.shape[-1]}"
-        )
-    if x1._data.dtype.kind != "f" or x2._data.dtype.kind != "f":
-        raise RuntimeError(
-            f"cdist only supports floating-point dtypes, got {x1.dtype} and {x2.dtype}; convert with .float()"
-        )
-    if p < 0:
-        raise RuntimeError(f"cdist only supports non-negative p values, got {p}")
-    differences = x1.numel() * x2._data.shape[-2]
-    if p == 2 and (compute_mode == modes[1] or (compute_mode == modes[0] and differences > _MOST_DIFFERENCES)):
-        if x1._data.dtype.itemsize == 2 and x2._data.dtype.itemsize == 2:  # The square of a length may be beyond it.
-            return cdist(x1.float(), x2.float(), p, compute_mode).half()
-        squares = e.square(x1).sum(-1, True) + e.square(x2).sum(-1).unsqueeze(-2) - 2 * matmul(x1, x2.mT)
-        equal = e.le(squares, 0.0)
-        return e.where(equal, 0.0, e.sqrt(e.where(equal, 1.0, squares)))
-    if not x1._data.shape[-1]:
-        return (x1.unsqueeze(-2) - x2.unsqueeze(-3)).sum(-1)
-    return norm(x1.unsqueeze(-2) - x2.unsqueeze(-3), p, -1)
-
-
-FUNCTIONS = ("addmv", "addr", "addbmm", "vdot", "inner", "tensordot", "kron", "cross", "trace", "cdist")
-METHODS = ("addmv", "addr", "addbmm", "vdot", "inner", "kron", "cross", "trace")
+FUNCTIONS = ("addmv", "addr", "addbmm", "vdot", "inner", "tensordot", "kron", "cross", "trace")
+METHODS = tuple(name for name in FUNCTIONS if name != "tensordot")
 INPLACE = ("addmv", "addr", "addbmm")

@@ -1,4 +1,4 @@
-"""The most frequent value, histograms, runs of equal values, and indices into grids."""
+"""Counts and histograms; distinct values, runs of equal ones, and which values are among others."""
 
 from __future__ import annotations
 
@@ -7,15 +7,16 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from autograd_core import dtypes
+from autograd_core.operands import result_type
 from autograd_core.ops import elementwise as e
 from autograd_core.ops.creation import linspace
-from autograd_core.ops.cumulative import cummax
-from autograd_core.ops.gathering import argsort, gather, scatter_add
+from autograd_core.ops.cumulative import cumsum
+from autograd_core.ops.gathering import scatter_add
 from autograd_core.ops.indexing import nonzero
 from autograd_core.ops.joining import cat
-from autograd_core.ops.reductions import ValuesAndIndices, any, argmax, cumsum, picked_and_indices
-from autograd_core.ops.selection import searchsorted
-from autograd_core.tensor import Tensor
+from autograd_core.ops.reductions import any
+from autograd_core.ops.sorting import searchsorted
+from autograd_core.tensor import Tensor, wrap
 
 
 class HistogramAndEdges(NamedTuple):
@@ -25,33 +26,70 @@ class HistogramAndEdges(NamedTuple):
     bin_edges: Tensor
 
 
-def mode(input: Tensor, dim: int = -1, keepdim: bool = False) -> ValuesAndIndices:
-    """The most frequent value along `dim`, of several the least, and where it last stands.
+# -- counts and histograms --------------------------------------------------------------------------------
+
+
+def count_nonzero(input: Tensor, dim: Any = None) -> Tensor:
+    """How many elements are not zero.
 
     >>> import autograd_core as ag
-    >>> ag.mode(ag.tensor([2, 1, 2, 3, 3]))
-    ValuesAndIndices(values=tensor(2), indices=tensor(2))
+    >>> ag.count_nonzero(ag.tensor([0, 3, 4]))
+    tensor(2)
     """
-    axis = input._dim(dim)
-    if not input._data.ndim:
-        return ValuesAndIndices(input.clone(), input.new_zeros((), dtype=dtypes.int64))
-    n = input._data.shape[axis]
-    if not n:
-        raise IndexError(f"mode(): Expected reduction dim {dim} to have non-zero size, got {tuple(input.shape)}")
-    order = argsort(input.detach(), axis, stable=True)
-    values = gather(input.detach(), axis, order)
-    place = input.new_tensor(list(range(n)), dtype=dtypes.int64).reshape(
-        *[-1 if d == axis else 1 for d in range(input.ndim)]
-    )
-    first = e.ne(values, values.roll(1, axis)).logical_or(e.eq(place, 0))
-    # The place within the run of equal values; the first to be greatest is the end of the first longest run.
-    run = place - cummax(e.where(first, place, 0), axis).values
-    last = argmax(run, axis, keepdim=True)
-    indices = gather(order, axis, last)
-    return picked_and_indices(input, axis, indices, keepdim)
+    return e.ne(input, 0).sum(dim)
 
 
-# -- histograms -------------------------------------------------------------------------------------------
+def bincount(input: Tensor, weights: Tensor | None = None, minlength: int = 0) -> Tensor:
+    """How often each integer 0, 1, ... occurs in a vector; or the sum of the `weights` at its places.
+
+    >>> import autograd_core as ag
+    >>> ag.bincount(ag.tensor([1, 1, 3]))
+    tensor([0, 2, 0, 1])
+    """
+    if input._data.dtype.kind in "fb":
+        raise NotImplementedError(f"bincount is not implemented for {input.dtype}; convert with .long()")
+    if minlength < 0:
+        raise RuntimeError(f"bincount: minlength should be >= 0, got {minlength}")
+    if input._data.ndim != 1 or bool((input < 0).any()):
+        raise RuntimeError(f"bincount only supports 1-d non-negative integral inputs, got shape {tuple(input.shape)}")
+    if weights is not None and weights.shape != input.shape:
+        raise RuntimeError(
+            f"bincount: weights should be 1-d and have the same length as input, got {tuple(weights.shape)}"
+        )
+    backend = input._backend
+    index = input.to(dtypes.int64)._data
+    if weights is None:
+        return wrap(backend.bincount(index, None, minlength), backend)
+    w = weights.detach()
+    out = wrap(backend.bincount(index, w.to(dtypes.float64)._data, minlength), backend)
+    return out.to(w.dtype) if w.dtype is dtypes.float32 else out
+
+
+def histc(input: Tensor, bins: int = 100, min: float = 0, max: float = 0) -> Tensor:
+    """How many elements lie in each of `bins` equal intervals from `min` to `max` (both 0: of the data); others
+    are left out.
+
+    >>> import autograd_core as ag
+    >>> ag.histc(ag.tensor([1.0, 2.0, 1.0]), bins=4, min=0, max=3)
+    tensor([0., 2., 1., 0.])
+    """
+    e._need_float("histc", input)
+    if bins <= 0:
+        raise RuntimeError(f"histc: bins must be > 0, but got {bins}")
+    x = input.detach().reshape(-1)
+    low, high = float(min), float(max)
+    if low == high and x.numel():
+        low, high = x.min().item(), x.max().item()
+    if low == high:
+        low, high = low - 1, high + 1
+    if not (math.isfinite(low) and math.isfinite(high)):
+        raise RuntimeError(f"histc: range of [{low}, {high}] is not finite")
+    if low > high:
+        raise RuntimeError(f"histc: max must be larger than min, got {low} and {high}")
+    inside = e.logical_and(x >= low, x <= high)
+    place = e.clamp(e.floor((e.where(inside, x, x.new_full((), low)) - low) * bins / (high - low)), max=bins - 1)
+    counts = bincount(place.to(dtypes.int64), inside.to(dtypes.float64), bins)
+    return counts.to(input.dtype)
 
 
 def _edges(name: str, x: Tensor, bins: Any, bounds: Any) -> Tensor:
@@ -180,7 +218,29 @@ def _float(name: str, x: Tensor) -> None:
         raise NotImplementedError(f"{name} is not implemented for {x.dtype}; convert with .float()")
 
 
-# -- runs and indices -------------------------------------------------------------------------------------
+# -- equal values -----------------------------------------------------------------------------------------
+
+
+def unique(
+    input: Tensor,
+    sorted: bool = True,
+    return_inverse: bool = False,
+    return_counts: bool = False,
+    dim: int | None = None,
+) -> Any:
+    """The distinct elements (or slices along `dim`), in order in any case; on request where each element's equal stands
+    among them, and how often each occurs. The shape depends on the data: on CUDA this synchronises.
+
+    >>> import autograd_core as ag
+    >>> ag.unique(ag.tensor([3, 1, 3]), return_counts=True)
+    (tensor([1, 3]), tensor([1, 2]))
+    """
+    axis = None if dim is None else input._dim(dim)
+    backend = input._backend
+    values, inverse, counts = (wrap(a, backend) for a in backend.unique(input._data, axis))
+    inverse = inverse.reshape(input.shape if axis is None else (-1,))
+    found = (values, *((inverse,) if return_inverse else ()), *((counts,) if return_counts else ()))
+    return found if len(found) > 1 else values
 
 
 def unique_consecutive(
@@ -213,41 +273,28 @@ def unique_consecutive(
     return found[0] if len(found) == 1 else tuple(found)
 
 
-def nonzero_static(input: Tensor, *, size: int, fill_value: int = -1) -> Tensor:
-    """The first `size` rows of `nonzero(input)`; rows of `fill_value` where there are fewer.
+def isin(elements: Any, test_elements: Any, *, assume_unique: bool = False, invert: bool = False) -> Tensor:
+    """Whether each element is among `test_elements` (or is not, with `invert`). One of both may be a number.
+
+    `assume_unique` allows to leave out a search for duplicates; the result is the same.
 
     >>> import autograd_core as ag
-    >>> ag.nonzero_static(ag.tensor([0, 3]), size=2)
-    tensor([[ 1],
-            [-1]])
+    >>> ag.isin(ag.tensor([1, 2, 3]), ag.tensor([2, 5]))
+    tensor([False, True, False])
     """
-    if size < 0:
-        raise RuntimeError(f"nonzero_static: size must be non-negative, got {size}")
-    found = nonzero(input)[:size]
-    return cat([found, found.new_full((size - found.shape[0], input.ndim), fill_value)])
+    like = elements if isinstance(elements, Tensor) else test_elements
+    if not isinstance(like, Tensor):
+        raise TypeError("isin: expected at least one Tensor among elements and test_elements")
+    if like._data.dtype.kind == "b":
+        raise RuntimeError("isin: bool tensors are not supported; convert with .long()")
+    d = result_type(elements, test_elements)
+    x, y = (t.to(d) if isinstance(t, Tensor) else like.new_full((), t, dtype=d) for t in (elements, test_elements))
+    if x._backend is not y._backend:
+        raise RuntimeError(f"isin: expected both tensors on one device, got {x.device} and {y.device}; use .to()")
+    found = wrap(x._backend.as_array(x._backend.isin(x._data, y._data)), x._backend)
+    return e.logical_not(found) if invert else found
 
 
-def unravel_index(indices: Tensor, shape: Any) -> tuple[Tensor, ...]:
-    """The coordinates of flat `indices` in a tensor of `shape`, one tensor a dimension.
-
-    >>> import autograd_core as ag
-    >>> ag.unravel_index(ag.tensor([3, 5]), (2, 3))
-    (tensor([1, 1]), tensor([0, 2]))
-    """
-    if indices._data.dtype.kind not in "iu":
-        raise ValueError(f"unravel_index: expected integer indices, got {indices.dtype}; convert with .long()")
-    sizes = (shape,) if isinstance(shape, int) else tuple(shape)
-    if not all(isinstance(n, int) for n in sizes):
-        raise TypeError(f"unravel_index: shape must be an int or a sequence of ints, got {shape!r}")
-    if min(sizes, default=0) < 0:
-        raise ValueError(f"unravel_index: sizes must be non-negative, got {sizes}")
-    found, step, flat = [], 1, indices.long()
-    for size in reversed(sizes):
-        found.append((flat // step) % size)
-        step *= size
-    return tuple(reversed(found))
-
-
-FUNCTIONS = ("mode", "histogram", "histogramdd", "unique_consecutive", "nonzero_static", "unravel_index")
-METHODS = ("mode", "histogram", "unique_consecutive", "nonzero_static")
+METHODS = ("count_nonzero", "bincount", "histc", "histogram", "unique", "unique_consecutive")
+FUNCTIONS = (*METHODS, "histogramdd", "isin")
 INPLACE = ()

@@ -1,4 +1,4 @@
-"""Scans along a dimension: running products, extremes and log-sums, differences, and integrals by trapezoids.
+"""Along a dimension: running sums, products, extremes and log-sums; differences, gradients, integrals by trapezoids.
 
 A scan of an associative operation runs in log2(n) rounds (Hillis and Steele, "Data parallel algorithms", 1986):
 each round combines every element with the one `step` before it. Its gradients, of any order, are those of the rounds.
@@ -17,7 +17,10 @@ from autograd_core.ops.half import in_float32
 from autograd_core.ops.joining import cat
 from autograd_core.ops.reductions import ValuesAndIndices, _as_sum_dtype, _narrowed
 from autograd_core.ops.special import logaddexp
+from autograd_core.primitive import unary
 from autograd_core.tensor import Tensor, wrap
+
+cumsum_ = unary("cumsum", lambda F, g, ctx: (F.flip(F.cumsum(F.flip(g, ctx.params), ctx.params[0]), ctx.params),))
 
 
 @in_float32
@@ -28,6 +31,20 @@ def _scan(x: Tensor, axis: int, combine: Callable[[Tensor, Tensor], Tensor]) -> 
         x = cat((head, combine(x.narrow(axis, step, n - step), x.narrow(axis, 0, n - step))), axis)
         step *= 2
     return x
+
+
+def cumsum(input: Tensor, dim: int, *, dtype: dtypes.dtype | None = None) -> Tensor:
+    """The running sum along `dim`.
+
+    >>> import autograd_core as ag
+    >>> ag.cumsum(ag.tensor([1.0, 2.0, 3.0]), 0)
+    tensor([1., 3., 6.])
+    """
+    if dtype is not None and dtype is not dtypes.int64 and not dtypes.as_dtype(dtype).is_floating_point:
+        return _narrowed(input, dtype, lambda x: cumsum(x, dim))
+    x = _as_sum_dtype(input, dtype)
+    axis = x._dim(dim)
+    return cumsum_(x, axis) if x._data.ndim else x.clone()
 
 
 def cumprod(input: Tensor, dim: int, *, dtype: dtypes.dtype | None = None) -> Tensor:
@@ -117,6 +134,84 @@ def diff(
     return x
 
 
+def gradient(input: Tensor, *, spacing: Any = 1, dim: Any = None, edge_order: int = 1) -> tuple[Tensor, ...]:
+    """The partial derivatives of the function whose values on a grid are `input`, one tensor a dimension of `dim`.
+
+    Second-order central differences inside (Fornberg, "Generation of finite difference formulas on arbitrarily spaced
+    grids", 1988), differences of `edge_order` (1 or 2) at the ends. spacing: the distance of the points (of all
+    dimensions, or one each), or their coordinates, a vector a dimension.
+
+    >>> import autograd_core as ag
+    >>> ag.gradient(ag.tensor([1.0, 4.0, 9.0]))
+    (tensor([3., 4., 5.]),)
+    """
+    if edge_order not in (1, 2):
+        raise RuntimeError(f"gradient: edge_order must be 1 or 2, got {edge_order}")
+    spacing = 1 if spacing is None else spacing
+    if isinstance(dim, int):
+        axes = [input._dim(dim)]
+    elif dim is None:
+        several = isinstance(spacing, list | tuple)
+        if several and len(spacing) != input.ndim:
+            raise RuntimeError(
+                f"gradient: expected spacing for each of the {input.ndim} dimensions, got {len(spacing)}"
+            )
+        axes = list(range(input.ndim))
+    else:
+        axes = [input._dim(d) for d in dim]
+    if len(set(axes)) != len(axes):
+        raise RuntimeError(f"gradient: dim appears multiple times in {dim}")
+    spaces = list(spacing) if isinstance(spacing, list | tuple) else [spacing] * len(axes)
+    if len(spaces) != len(axes):
+        raise RuntimeError(f"gradient: expected {len(axes)} spacings, one a dimension, got {len(spaces)}")
+    if input._data.dtype.kind == "b":
+        raise NotImplementedError("gradient is not implemented for bool tensors; convert with .float()")
+    return tuple(_slope(input, axis, space, edge_order) for axis, space in zip(axes, spaces))
+
+
+def _slope(x: Tensor, axis: int, space: Any, edge_order: int) -> Tensor:
+    n = x.shape[axis]
+    if n <= edge_order:
+        raise RuntimeError(f"gradient: expected each dimension to have at least {edge_order + 1} points, got {n}")
+    shape = [1] * x.ndim
+    if isinstance(space, Tensor) and space.ndim:
+        if space.shape != (n,):
+            raise RuntimeError(f"gradient: expected {n} coordinates for dimension {axis}, got {tuple(space.shape)}")
+        shape[axis] = n - 1
+        steps = space.diff().reshape(*shape)
+    else:
+        shape[axis] = 1
+        d = x.dtype if x.is_floating_point() else dtypes.get_default_dtype()
+        steps = x.new_tensor([float(space)], dtype=d).reshape(*shape)
+        shape[axis] = n - 1
+        steps = steps.expand(*shape)
+
+    def part(t: Tensor, start: int, stop: int) -> Tensor:
+        return t.narrow(axis, start, stop - start)
+
+    a, b = part(steps, 0, n - 2), part(steps, 1, n - 1)
+    inner = (
+        part(x, 0, n - 2) * (-b / (a * (a + b)))
+        + part(x, 1, n - 1) * ((b - a) / (a * b))
+        + part(x, 2, n) * (a / (b * (a + b)))
+    )
+    ends = []
+    for place, direction in ((0, 1), (n - 1, -1)):
+        points = [part(x, place + direction * k, place + direction * k + 1) for k in range(edge_order + 1)]
+        near = [part(steps, k, k + 1) for k in ((0, 1) if direction > 0 else (n - 2, n - 3))[:edge_order]]
+        if edge_order == 1:
+            ends.append((points[1] - points[0]) / (near[0] * direction))
+        else:
+            h, k = near
+            slope = (
+                points[0] * (-(2 * h + k) / (h * (h + k)))
+                + points[1] * ((h + k) / (h * k))
+                - points[2] * (h / (k * (h + k)))
+            )
+            ends.append(slope * direction)
+    return cat([ends[0], inner, ends[1]], axis)
+
+
 def _slabs(name: str, y: Tensor, x: Tensor | None, dx: Any, dim: int) -> tuple[Tensor, int]:
     """Twice the areas between neighbouring points along an axis."""
     if x is not None and dx is not None:
@@ -165,6 +260,6 @@ def cumulative_trapezoid(y: Tensor, x: Tensor | None = None, *, dx: Any = None, 
 
 
 PUBLIC = {"trapz": trapezoid}
-FUNCTIONS = (*PUBLIC, "cumprod", "cummax", "cummin", "logcumsumexp", "diff", "trapezoid", "cumulative_trapezoid")
-METHODS = ("cumprod", "cummax", "cummin", "logcumsumexp", "diff")
-INPLACE = ("cumprod",)
+METHODS = ("cumsum", "cumprod", "cummax", "cummin", "logcumsumexp", "diff")
+FUNCTIONS = (*PUBLIC, *METHODS, "gradient", "trapezoid", "cumulative_trapezoid")
+INPLACE = ("cumsum", "cumprod")

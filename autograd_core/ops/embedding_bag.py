@@ -8,7 +8,7 @@ from typing import Any
 from autograd_core import dtypes
 from autograd_core.ops.creation import arange, zeros
 from autograd_core.ops.embedding import check_table, embedding
-from autograd_core.ops.selection import searchsorted
+from autograd_core.ops.sorting import searchsorted
 from autograd_core.primitive import V
 from autograd_core.tensor import Tensor
 

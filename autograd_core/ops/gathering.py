@@ -1,15 +1,15 @@
-"""Reading, writing and sorting along one dimension: gather and scatter, argsort, sort and topk."""
+"""Reading and writing along one dimension by an index for each element: gather and scatter."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from autograd_core import dtypes
+from autograd_core.ops import arithmetic
 from autograd_core.ops import elementwise as e
-from autograd_core.ops.reductions import ValuesAndIndices, picked_and_indices
 from autograd_core.ops.shape import broadcast_shapes
 from autograd_core.primitive import primitive
-from autograd_core.tensor import Tensor, wrap
+from autograd_core.tensor import Tensor
 
 _gather = primitive(
     "gather",
@@ -33,6 +33,54 @@ _scatter_add = primitive(
     lambda F, g, ctx: (g, None, None if ctx.inputs[2] is None else F.gather(g, ctx.saved[0], ctx.params[0])),
     inputs=3, saves=(1,),
 )  # fmt: skip
+
+
+def _scatter_extremum_rule(F: Any, g: Any, ctx: Any) -> tuple[Any, ...]:
+    """All elements that equal the result at their place share its gradient."""
+    x, index, source, y = ctx.saved
+    (axis,) = ctx.params
+    hit_x, hit_source = F.eq(x, y), F.eq(source, F.gather(y, index, axis))
+    one, zero = F.fill(source, 1.0), F.fill(source, 0.0)
+    count = F.scatter_add(F.where(hit_x, F.fill(x, 1.0), F.fill(x, 0.0)), index, F.where(hit_source, one, zero), axis)
+    share = F.div(g, count)
+    return F.where(hit_x, share, F.fill(x, 0.0)), None, F.where(hit_source, F.gather(share, index, axis), zero)
+
+
+def _scatter_prod_rule(F: Any, g: Any, ctx: Any) -> tuple[Any, ...]:
+    """Each factor's gradient is the product of the others: that of the nonzero ones, times the zeros among them.
+
+    If there is one such zero, it enters by a sum, so that the gradient of this gradient is right there, too.
+    """
+    x, index, source, _ = ctx.saved
+    (axis,) = ctx.params
+
+    def pieces(t: Any) -> tuple[Any, Any, Any]:
+        zero, one, nothing = F.eq(t, 0.0), F.fill(t, 1.0), F.fill(t, 0.0)
+        return F.where(zero, one, t), F.where(zero, one, nothing), F.where(zero, t, nothing)
+
+    of_x, of_source = pieces(x), pieces(source)
+    scatters = (F.scatter_prod, F.scatter_add, F.scatter_add)
+    totals = [scatter(a, index, b, axis) for scatter, a, b in zip(scatters, of_x, of_source)]
+
+    def others(own: Any, of_all: Any, g: Any) -> Any:
+        (factor, zero, value), (product, count, total) = own, of_all
+        zeros = F.sub(count, zero)
+        alone, pair = F.eq(zeros, 0.0), F.eq(zeros, 1.0)
+        nothing = F.fill(factor, 0.0)
+        rest = F.where(alone, F.fill(factor, 1.0), F.where(pair, F.sub(total, value), nothing))
+        return F.mul(F.div(F.mul(g, product), factor), rest)
+
+    picked = [F.gather(t, index, axis) for t in totals]
+    return others(of_x, totals, g), None, others(of_source, picked, F.gather(g, index, axis))
+
+
+_scatter_amax: Any = primitive("scatter_amax", _scatter_extremum_rule, inputs=3, saves=(0, 1, 2), saves_output=True)
+
+
+_scatter_amin: Any = primitive("scatter_amin", _scatter_extremum_rule, inputs=3, saves=(0, 1, 2), saves_output=True)
+
+
+_scatter_prod: Any = primitive("scatter_prod", _scatter_prod_rule, inputs=3, saves=(0, 1, 2), saves_output=True)
 
 
 def _check_index(name: str, x: Tensor, dim: int, index: Tensor) -> int:
@@ -116,8 +164,6 @@ def scatter(
     if reduce is not None:
         if reduce not in ("add", "multiply"):
             raise RuntimeError(f"scatter: reduce argument must be either add or multiply, got {reduce!r}")
-        from autograd_core.ops.selection import scatter_reduce
-
         src = src if isinstance(src, Tensor) else input.new_full(index._data.shape, src)
         return scatter_reduce(input, dim, index, src, "sum" if reduce == "add" else "prod")
     axis, src = _scatter_arguments("scatter", input, dim, index, src)
@@ -149,53 +195,59 @@ def scatter_add(input: Tensor, dim: int, index: Tensor, src: Tensor) -> Tensor:
     return _scatter_add(input, index, src, axis)
 
 
-# -- sorting ----------------------------------------------------------------------------------------------
+# -- scatters that reduce ---------------------------------------------------------------------------------
 
 
-def argsort(input: Tensor, dim: int = -1, descending: bool = False, stable: bool = False) -> Tensor:
-    """The indices that sort `input` along `dim` (always stable).
-
-    >>> import autograd_core as ag
-    >>> ag.argsort(ag.tensor([3, 1, 2]))
-    tensor([1, 2, 0])
-    """
-    axis = input._dim(dim)
-    backend = input._backend
-    if not input.ndim:
-        return input.new_zeros((), dtype=dtypes.int64)
-    return wrap(backend.argsort(input._data, axis, descending), backend)
+_START = {"sum": 0.0, "mean": 0.0, "prod": 1.0}
 
 
-def sort(input: Tensor, dim: int = -1, descending: bool = False, stable: bool = False) -> ValuesAndIndices:
-    """The elements in order along `dim`, and where they came from.
+def scatter_reduce(
+    input: Tensor, dim: int, index: Tensor, src: Tensor, reduce: str, *, include_self: bool = True
+) -> Tensor:
+    """A copy of `input` where each element is reduced with those of `src` that `index` sends there along `dim`.
+
+    `reduce`: 'sum', 'prod', 'mean', 'amax' or 'amin'. Without `include_self` the element itself takes part only where
+    `index` sends nothing. Gradients are of first order where a product has more than two zeros or extremes are tied.
 
     >>> import autograd_core as ag
-    >>> ag.sort(ag.tensor([3, 1, 2])).values
-    tensor([1, 2, 3])
+    >>> ag.scatter_reduce(ag.ones(2), 0, ag.tensor([0, 0, 1]), ag.tensor([2.0, 3.0, 4.0]), "sum")
+    tensor([6., 5.])
     """
-    indices = argsort(input, dim, descending)
-    return picked_and_indices(input, input._dim(dim), indices, True)
+    if reduce not in ("sum", "prod", "mean", "amax", "amin"):
+        raise RuntimeError(f"reduce argument must be either sum, prod, mean, amax or amin, got {reduce}")
+    if reduce == "mean" and input._data.dtype.kind == "b":
+        raise NotImplementedError("scatter_reduce: a mean of bool tensors is not implemented; convert with .float()")
+    axis, src = _scatter_arguments("scatter_reduce", input, dim, index, src)
+    if not input._data.ndim:
+        out = scatter_reduce(input.reshape(1), 0, index.reshape(-1), src.reshape(-1), reduce, include_self=include_self)
+        return out.reshape(())
+    x = input
+    if not include_self:
+        x = scatter(x, axis, index, input.new_full(index.shape, _neutral(reduce, input.dtype)))
+    if reduce in ("sum", "mean"):
+        out = scatter_add(x, axis, index, src)
+        if reduce == "sum":
+            return out
+        ones = input.new_ones(index.shape, dtype=dtypes.int64)
+        count = scatter_add(input.new_full(input.shape, int(include_self), dtype=dtypes.int64), axis, index, ones)
+        count = e.clamp(count, min=1)
+        return out / count if input._data.dtype.kind == "f" else arithmetic.floor_divide(out, count).to(input.dtype)
+    kernel = {"prod": _scatter_prod, "amax": _scatter_amax, "amin": _scatter_amin}[reduce]
+    return kernel(x, index, src, axis)
 
 
-def topk(input: Tensor, k: int, dim: int = -1, largest: bool = True, sorted: bool = True) -> ValuesAndIndices:
-    """The `k` greatest (or least) elements along `dim`, in order, and their indices.
-
-    >>> import autograd_core as ag
-    >>> ag.topk(ag.tensor([3, 1, 2]), 2).indices
-    tensor([0, 2])
-    """
-    axis = input._dim(dim)
-    if input._data.dtype.kind == "b":
-        raise NotImplementedError("topk is not implemented for bool tensors; convert with .long()")
-    n = input._data.shape[axis] if input.ndim else 1
-    if not 0 <= k <= n:
-        raise RuntimeError(f"topk: selected index k={k} out of range for dimension {dim} of size {n}")
-    if not input.ndim:
-        return ValuesAndIndices(input.clone(), input.new_zeros((), dtype=dtypes.int64))
-    indices = wrap(input._backend.first_sorted(input._data, axis, k, largest), input._backend)
-    return picked_and_indices(input, axis, indices, True)
+def _neutral(reduce: str, d: dtypes.dtype) -> Any:
+    """What changes nothing in the reduction."""
+    if reduce in _START:
+        return int(_START[reduce]) if d.category < 2 else _START[reduce]
+    if d is dtypes.bool_:
+        return reduce == "amin"
+    if d.is_floating_point:
+        return -float("inf") if reduce == "amax" else float("inf")
+    limits = dtypes.iinfo(d)
+    return limits.min if reduce == "amax" else limits.max
 
 
-FUNCTIONS = ("gather", "scatter", "scatter_add", "take_along_dim", "argsort", "sort", "topk")
+FUNCTIONS = ("gather", "scatter", "scatter_add", "scatter_reduce", "take_along_dim")
 METHODS = FUNCTIONS
-INPLACE = ("scatter", "scatter_add")
+INPLACE = ("scatter", "scatter_add", "scatter_reduce")

@@ -10,6 +10,7 @@ from autograd_core.inplace import check_writable, update, write
 from autograd_core.operands import constant_like
 from autograd_core.ops import elementwise as e
 from autograd_core.ops.gathering import _check_bounds
+from autograd_core.ops.joining import cat
 from autograd_core.ops.shape import _slice
 from autograd_core.primitive import primitive, unary
 from autograd_core.tensor import Tensor, wrap
@@ -375,7 +376,55 @@ def nonzero(input: Tensor, *, as_tuple: bool = False) -> Any:
     return tuple(e.clone(column) for column in found.unbind(1)) if as_tuple else found
 
 
-FUNCTIONS = ("index_select", "index_add", "index_put", "masked_fill", "masked_select", "nonzero")
-METHODS = (*FUNCTIONS, "copy_", "fill_", "zero_")
+def argwhere(input: Tensor) -> Tensor:
+    """The indices of the nonzero elements, one row each.
+
+    >>> import autograd_core as ag
+    >>> ag.argwhere(ag.tensor([0, 3]))
+    tensor([[1]])
+    """
+    return nonzero(input)
+
+
+def nonzero_static(input: Tensor, *, size: int, fill_value: int = -1) -> Tensor:
+    """The first `size` rows of `nonzero(input)`; rows of `fill_value` where there are fewer.
+
+    >>> import autograd_core as ag
+    >>> ag.nonzero_static(ag.tensor([0, 3]), size=2)
+    tensor([[ 1],
+            [-1]])
+    """
+    if size < 0:
+        raise RuntimeError(f"nonzero_static: size must be non-negative, got {size}")
+    found = nonzero(input)[:size]
+    return cat([found, found.new_full((size - found.shape[0], input.ndim), fill_value)])
+
+
+def unravel_index(indices: Tensor, shape: Any) -> tuple[Tensor, ...]:
+    """The coordinates of flat `indices` in a tensor of `shape`, one tensor a dimension.
+
+    >>> import autograd_core as ag
+    >>> ag.unravel_index(ag.tensor([3, 5]), (2, 3))
+    (tensor([1, 1]), tensor([0, 2]))
+    """
+    if indices._data.dtype.kind not in "iu":
+        raise ValueError(f"unravel_index: expected integer indices, got {indices.dtype}; convert with .long()")
+    sizes = (shape,) if isinstance(shape, int) else tuple(shape)
+    if not all(isinstance(n, int) for n in sizes):
+        raise TypeError(f"unravel_index: shape must be an int or a sequence of ints, got {shape!r}")
+    if min(sizes, default=0) < 0:
+        raise ValueError(f"unravel_index: sizes must be non-negative, got {sizes}")
+    found, step, flat = [], 1, indices.long()
+    for size in reversed(sizes):
+        found.append((flat // step) % size)
+        step *= size
+    return tuple(reversed(found))
+
+
+FUNCTIONS = (
+    "index_select", "index_add", "index_put", "masked_fill", "masked_select", "nonzero", "argwhere", "nonzero_static",
+    "unravel_index",
+)  # fmt: skip
+METHODS = (*(name for name in FUNCTIONS if name != "unravel_index"), "copy_", "fill_", "zero_")
 INPLACE = ("index_add", "index_put", "masked_fill")
 OPERATORS = {"__getitem__": getitem, "__setitem__": setitem}

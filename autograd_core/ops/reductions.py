@@ -1,4 +1,4 @@
-"""Reductions over some or all dimensions, cumulative sums, and statistics composed of them."""
+"""Reductions over some or all dimensions: sums, means, products, extremes, truth, norms."""
 
 from __future__ import annotations
 
@@ -20,6 +20,13 @@ class ValuesAndIndices(NamedTuple):
 
     values: Tensor
     indices: Tensor
+
+
+class MinAndMax(NamedTuple):
+    """What `aminmax` returns."""
+
+    min: Tensor
+    max: Tensor
 
 
 # -- primitives -------------------------------------------------------------------------------------------
@@ -81,9 +88,6 @@ amin_ = primitive("amin", _extremum_rule, inputs=1, saves=(0,), saves_output=Tru
 # `max()` and the infinite norms, whose gradient at a NaN is another than `amax`'s.
 _max_all, _min_all = (Primitive(name, even_rule, (0,), True) for name in ("amax", "amin"))
 norm2 = primitive("norm2", _norm2_rule, inputs=1, saves=(0,), saves_output=True)
-cumsum_ = unary("cumsum", lambda F, g, ctx: (F.flip(F.cumsum(F.flip(g, ctx.params), ctx.params[0]), ctx.params),))
-
-
 # -- helpers ----------------------------------------------------------------------------------------------
 
 
@@ -158,6 +162,17 @@ def sum(
     return sum_(_as_sum_dtype(input, dtype), axes_of(input, dim), keepdim)
 
 
+def nansum(input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: dtypes.dtype | None = None) -> Tensor:
+    """The sum with NaN counted as 0.
+
+    >>> import autograd_core as ag
+    >>> ag.nansum(ag.tensor([1.0, float("nan")]))
+    tensor(1.)
+    """
+    x = e.where(e.isnan(input), input.new_zeros(()), input) if input._data.dtype.kind == "f" else input
+    return x.sum(dim, keepdim, dtype=dtype)
+
+
 def mean(
     input: Tensor,
     dim: Any = None,
@@ -175,6 +190,21 @@ def mean(
     """
     axes = axes_of(input, axis if dim is None else dim)
     return mean_(_need_float("mean", input, dtype), axes, keepdim or keepdims)
+
+
+def nanmean(input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: dtypes.dtype | None = None) -> Tensor:
+    """The mean of the elements that are not NaN. Raises `RuntimeError` for integers.
+
+    >>> import autograd_core as ag
+    >>> ag.nanmean(ag.tensor([1.0, float("nan"), 3.0]))
+    tensor(2.)
+    """
+    if input._data.dtype.kind != "f":
+        raise RuntimeError(
+            f"nanmean(): expected input to have floating point dtype but got {input.dtype}; use .float()"
+        )
+    count = e.logical_not(e.isnan(input)).sum(dim, keepdim)
+    return nansum(input, dim, keepdim, dtype=dtype) / count
 
 
 @in_float32
@@ -239,6 +269,22 @@ def amin(input: Tensor, dim: Any = (), keepdim: bool = False) -> Tensor:
     """
     axes = _extremum_axes("amin", input, dim)
     return amin_(input, axes, keepdim)
+
+
+def aminmax(input: Tensor, *, dim: int | None = None, keepdim: bool = False) -> MinAndMax:
+    """The least and the greatest element, of all or along `dim`.
+
+    >>> import autograd_core as ag
+    >>> ag.aminmax(ag.tensor([2.0, 1.0, 3.0])).max
+    tensor(3.)
+    """
+    axes = axes_of(input, dim)
+    if axes is None and not input.numel():
+        raise RuntimeError(
+            "aminmax(): cannot compute aminmax over an empty dimension as the operation has no identity."
+        )
+    over = () if dim is None else dim
+    return MinAndMax(amin(input, over, keepdim), amax(input, over, keepdim))
 
 
 def _extremum(name: str, input: Tensor, dim: Any, keepdim: bool, pairwise: Any) -> Any:
@@ -353,57 +399,6 @@ def _truth(name: str, input: Tensor, dim: Any, keepdim: bool) -> Tensor:
     return e.cast(found, input._data.dtype) if input._data.dtype.char == "B" else found  # As PyTorch: uint8 stays so.
 
 
-def cumsum(input: Tensor, dim: int, *, dtype: dtypes.dtype | None = None) -> Tensor:
-    """The running sum along `dim`.
-
-    >>> import autograd_core as ag
-    >>> ag.cumsum(ag.tensor([1.0, 2.0, 3.0]), 0)
-    tensor([1., 3., 6.])
-    """
-    if dtype is not None and dtype is not dtypes.int64 and not dtypes.as_dtype(dtype).is_floating_point:
-        return _narrowed(input, dtype, lambda x: cumsum(x, dim))
-    x = _as_sum_dtype(input, dtype)
-    axis = x._dim(dim)
-    return cumsum_(x, axis) if x._data.ndim else x.clone()
-
-
-def var(
-    input: Tensor, dim: Any = None, unbiased: bool | None = None, keepdim: bool = False, *, correction: Any = None
-) -> Tensor:
-    """The variance over `dim`: sum((x - mean)^2) / (n - correction), correction 1 by default (`unbiased=False`: 0).
-
-    >>> import autograd_core as ag
-    >>> ag.tensor([1.0, 3.0]).var()
-    tensor(2.)
-    """
-    if isinstance(dim, bool):
-        dim, unbiased = None, dim
-    x = _need_float("var", input)
-    if x._data.dtype.itemsize == 2:
-        return var(x.float(), dim, unbiased, keepdim, correction=correction).to(x.dtype)
-    if correction is None:
-        correction = 0 if unbiased is False else 1
-    axes = axes_of(x, dim)
-    count = math.prod(n for i, n in enumerate(x._data.shape) if axes is None or i in axes)
-    total = sum_(e.square(e.sub(x, mean_(x, axes, True))), axes, keepdim)
-    divisor = count - correction
-    return e.div(total, float(divisor) if divisor > 0 else 0.0)
-
-
-def std(
-    input: Tensor, dim: Any = None, unbiased: bool | None = None, keepdim: bool = False, *, correction: Any = None
-) -> Tensor:
-    """The standard deviation over `dim`: the square root of `var`.
-
-    >>> import autograd_core as ag
-    >>> ag.tensor([1.0, 3.0]).std(correction=0)
-    tensor(1.)
-    """
-    if input._data.dtype.itemsize == 2 and input._data.dtype.kind == "f":  # Its square may be beyond float16.
-        return std(input.float(), dim, unbiased, keepdim, correction=correction).to(input.dtype)
-    return e.sqrt(var(input, dim, unbiased, keepdim, correction=correction))
-
-
 def logsumexp(input: Tensor, dim: Any, keepdim: bool = False) -> Tensor:
     """log(sum(exp(x))) over `dim`, computed from x - max(x), which cannot overflow.
 
@@ -468,9 +463,9 @@ def norm(
     return e.where(flat, 0.0, arithmetic.pow(e.where(flat, 1.0, total), 1.0 / p))
 
 
-PUBLIC = {"amax": amax, "amin": amin, "sum": sum, "mean": mean, "cumsum": cumsum}
 FUNCTIONS = (
-    *PUBLIC, "prod", "max", "min", "argmax", "argmin", "any", "all", "var", "std", "logsumexp", "norm",
+    "sum", "nansum", "mean", "nanmean", "prod", "amax", "amin", "aminmax", "max", "min", "argmax", "argmin", "any",
+    "all", "logsumexp", "norm",
 )  # fmt: skip
 METHODS = FUNCTIONS
-INPLACE = ("cumsum",)
+INPLACE = ()

@@ -1,4 +1,4 @@
-"""Further makers of tensors: numbers, logarithmic ranges, index pairs of triangles; and draws of categories."""
+"""Makers of tensors from others: numbers, logarithmic ranges, index pairs of triangles; and draws of categories."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ from autograd_core import dtypes
 from autograd_core.ops import arithmetic
 from autograd_core.ops import elementwise as e
 from autograd_core.ops.creation import arange, full, linspace
-from autograd_core.ops.gathering import topk
-from autograd_core.ops.selection import searchsorted
+from autograd_core.ops.sorting import searchsorted, topk
 from autograd_core.random import Generator, draw, randint
 from autograd_core.tensor import Tensor
 

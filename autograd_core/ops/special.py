@@ -13,9 +13,8 @@ from autograd_core.ops import arithmetic
 from autograd_core.ops import elementwise as e
 from autograd_core.ops.activations import erf as erf
 from autograd_core.ops.half import rule_in_float32
-from autograd_core.ops.reductions import norm
 from autograd_core.primitive import binary, predicate, unary
-from autograd_core.tensor import Tensor, wrap
+from autograd_core.tensor import Tensor
 
 Function = Callable[..., Tensor]
 _TWO_OVER_ROOT_PI = 2 / math.sqrt(math.pi)
@@ -365,38 +364,6 @@ def _float_power_in_place(self: Tensor, exponent: Any) -> Tensor:
     return inplace("float_power_", float_power)(self, exponent)
 
 
-def isin(elements: Any, test_elements: Any, *, assume_unique: bool = False, invert: bool = False) -> Tensor:
-    """Whether each element is among `test_elements` (or is not, with `invert`). One of both may be a number.
-
-    `assume_unique` allows to leave out a search for duplicates; the result is the same.
-
-    >>> import autograd_core as ag
-    >>> ag.isin(ag.tensor([1, 2, 3]), ag.tensor([2, 5]))
-    tensor([False, True, False])
-    """
-    like = elements if isinstance(elements, Tensor) else test_elements
-    if not isinstance(like, Tensor):
-        raise TypeError("isin: expected at least one Tensor among elements and test_elements")
-    if like._data.dtype.kind == "b":
-        raise RuntimeError("isin: bool tensors are not supported; convert with .long()")
-    d = result_type(elements, test_elements)
-    x, y = (t.to(d) if isinstance(t, Tensor) else like.new_full((), t, dtype=d) for t in (elements, test_elements))
-    if x._backend is not y._backend:
-        raise RuntimeError(f"isin: expected both tensors on one device, got {x.device} and {y.device}; use .to()")
-    found = wrap(x._backend.as_array(x._backend.isin(x._data, y._data)), x._backend)
-    return e.logical_not(found) if invert else found
-
-
-def dist(input: Tensor, other: Tensor, p: float = 2) -> Tensor:
-    """The p-norm of `input - other`.
-
-    >>> import autograd_core as ag
-    >>> ag.dist(ag.tensor([3.0, 0.0]), ag.tensor([0.0, 4.0]))
-    tensor(5.)
-    """
-    return norm(input - other, p)
-
-
 _ONE = (
     "exp2", "frac", "deg2rad", "rad2deg", "asinh", "acosh", "atanh", "sinc", "logit", "erfc", "erfinv", "lgamma",
     "digamma", "sgn", "nan_to_num",
@@ -413,9 +380,9 @@ for _function in (copysign, ldexp):
 FUNCTIONS = (
     *PUBLIC, *_ONE, *_TWO, "polygamma", "positive", "signbit", "isposinf", "isneginf", "isreal", "fmax",
     "fmin", "logaddexp",
-    "logaddexp2", "isin", "dist",
+    "logaddexp2",
 )  # fmt: skip
-METHODS = tuple(name for name in FUNCTIONS if name not in ("polygamma", "isin"))
+METHODS = tuple(name for name in FUNCTIONS if name != "polygamma")
 INPLACE = tuple(
     name for name in (*PUBLIC, *_ONE, *_TWO, "erf") if name not in ("fmax", "fmin", "logaddexp", "logaddexp2")
 )

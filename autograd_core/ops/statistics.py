@@ -1,35 +1,30 @@
-"""Order statistics, moments, counting and covariance."""
+"""Variance, standard deviation and covariance; medians, quantiles and the most frequent value."""
 
 from __future__ import annotations
 
 import builtins
 import math
-from typing import Any, NamedTuple
+from typing import Any
 
 from autograd_core import dtypes
 from autograd_core.ops import elementwise as e
-from autograd_core.ops.gathering import gather, sort
+from autograd_core.ops.cumulative import cummax
+from autograd_core.ops.gathering import gather
 from autograd_core.ops.reductions import (
     ValuesAndIndices,
     _need_elements,
-    amax,
-    amin,
+    _need_float,
+    argmax,
     axes_of,
     even_rule,
     mean,
+    mean_,
     picked_and_indices,
-    std,
-    var,
+    sum_,
 )
+from autograd_core.ops.sorting import argsort, sort
 from autograd_core.primitive import primitive
 from autograd_core.tensor import Tensor, wrap
-
-
-class MinAndMax(NamedTuple):
-    """What `aminmax` returns."""
-
-    min: Tensor
-    max: Tensor
 
 
 class _Reduced:
@@ -103,6 +98,32 @@ def nanmedian(input: Tensor, dim: int | None = None, keepdim: bool = False) -> A
     tensor(3.)
     """
     return _median("nanmedian", input, dim, keepdim, True)
+
+
+def mode(input: Tensor, dim: int = -1, keepdim: bool = False) -> ValuesAndIndices:
+    """The most frequent value along `dim`, of several the least, and where it last stands.
+
+    >>> import autograd_core as ag
+    >>> ag.mode(ag.tensor([2, 1, 2, 3, 3]))
+    ValuesAndIndices(values=tensor(2), indices=tensor(2))
+    """
+    axis = input._dim(dim)
+    if not input._data.ndim:
+        return ValuesAndIndices(input.clone(), input.new_zeros((), dtype=dtypes.int64))
+    n = input._data.shape[axis]
+    if not n:
+        raise IndexError(f"mode(): Expected reduction dim {dim} to have non-zero size, got {tuple(input.shape)}")
+    order = argsort(input.detach(), axis, stable=True)
+    values = gather(input.detach(), axis, order)
+    place = input.new_tensor(list(range(n)), dtype=dtypes.int64).reshape(
+        *[-1 if d == axis else 1 for d in range(input.ndim)]
+    )
+    first = e.ne(values, values.roll(1, axis)).logical_or(e.eq(place, 0))
+    # The place within the run of equal values; the first to be greatest is the end of the first longest run.
+    run = place - cummax(e.where(first, place, 0), axis).values
+    last = argmax(run, axis, keepdim=True)
+    indices = gather(order, axis, last)
+    return picked_and_indices(input, axis, indices, keepdim)
 
 
 def _quantile(
@@ -181,75 +202,44 @@ def nanquantile(
     return _quantile("nanquantile", input, q, dim, keepdim, interpolation, True)
 
 
-def msort(input: Tensor) -> Tensor:
-    """The elements in order along the first dimension.
+# -- moments ----------------------------------------------------------------------------------------------
+
+
+def var(
+    input: Tensor, dim: Any = None, unbiased: bool | None = None, keepdim: bool = False, *, correction: Any = None
+) -> Tensor:
+    """The variance over `dim`: sum((x - mean)^2) / (n - correction), correction 1 by default (`unbiased=False`: 0).
 
     >>> import autograd_core as ag
-    >>> ag.msort(ag.tensor([3, 1, 2]))
-    tensor([1, 2, 3])
-    """
-    return sort(input, 0).values
-
-
-def unique(
-    input: Tensor,
-    sorted: bool = True,
-    return_inverse: bool = False,
-    return_counts: bool = False,
-    dim: int | None = None,
-) -> Any:
-    """The distinct elements (or slices along `dim`), in order in any case; on request where each element's equal stands
-    among them, and how often each occurs. The shape depends on the data: on CUDA this synchronises.
-
-    >>> import autograd_core as ag
-    >>> ag.unique(ag.tensor([3, 1, 3]), return_counts=True)
-    (tensor([1, 3]), tensor([1, 2]))
-    """
-    axis = None if dim is None else input._dim(dim)
-    backend = input._backend
-    values, inverse, counts = (wrap(a, backend) for a in backend.unique(input._data, axis))
-    inverse = inverse.reshape(input.shape if axis is None else (-1,))
-    found = (values, *((inverse,) if return_inverse else ()), *((counts,) if return_counts else ()))
-    return found if len(found) > 1 else values
-
-
-# -- moments and counts -----------------------------------------------------------------------------------
-
-
-def nansum(input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: dtypes.dtype | None = None) -> Tensor:
-    """The sum with NaN counted as 0.
-
-    >>> import autograd_core as ag
-    >>> ag.nansum(ag.tensor([1.0, float("nan")]))
-    tensor(1.)
-    """
-    x = e.where(e.isnan(input), input.new_zeros(()), input) if input._data.dtype.kind == "f" else input
-    return x.sum(dim, keepdim, dtype=dtype)
-
-
-def nanmean(input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: dtypes.dtype | None = None) -> Tensor:
-    """The mean of the elements that are not NaN. Raises `RuntimeError` for integers.
-
-    >>> import autograd_core as ag
-    >>> ag.nanmean(ag.tensor([1.0, float("nan"), 3.0]))
+    >>> ag.tensor([1.0, 3.0]).var()
     tensor(2.)
     """
-    if input._data.dtype.kind != "f":
-        raise RuntimeError(
-            f"nanmean(): expected input to have floating point dtype but got {input.dtype}; use .float()"
-        )
-    count = e.logical_not(e.isnan(input)).sum(dim, keepdim)
-    return nansum(input, dim, keepdim, dtype=dtype) / count
+    if isinstance(dim, bool):
+        dim, unbiased = None, dim
+    x = _need_float("var", input)
+    if x._data.dtype.itemsize == 2:
+        return var(x.float(), dim, unbiased, keepdim, correction=correction).to(x.dtype)
+    if correction is None:
+        correction = 0 if unbiased is False else 1
+    axes = axes_of(x, dim)
+    count = math.prod(n for i, n in enumerate(x._data.shape) if axes is None or i in axes)
+    total = sum_(e.square(e.sub(x, mean_(x, axes, True))), axes, keepdim)
+    divisor = count - correction
+    return e.div(total, float(divisor) if divisor > 0 else 0.0)
 
 
-def count_nonzero(input: Tensor, dim: Any = None) -> Tensor:
-    """How many elements are not zero.
+def std(
+    input: Tensor, dim: Any = None, unbiased: bool | None = None, keepdim: bool = False, *, correction: Any = None
+) -> Tensor:
+    """The standard deviation over `dim`: the square root of `var`.
 
     >>> import autograd_core as ag
-    >>> ag.count_nonzero(ag.tensor([0, 3, 4]))
-    tensor(2)
+    >>> ag.tensor([1.0, 3.0]).std(correction=0)
+    tensor(1.)
     """
-    return e.ne(input, 0).sum(dim)
+    if input._data.dtype.itemsize == 2 and input._data.dtype.kind == "f":  # Its square may be beyond float16.
+        return std(input.float(), dim, unbiased, keepdim, correction=correction).to(input.dtype)
+    return e.sqrt(var(input, dim, unbiased, keepdim, correction=correction))
 
 
 def var_mean(
@@ -278,75 +268,6 @@ def std_mean(
     if isinstance(dim, bool):
         dim, unbiased = None, dim
     return std(input, dim, unbiased, keepdim, correction=correction), mean(input, dim, keepdim)
-
-
-def aminmax(input: Tensor, *, dim: int | None = None, keepdim: bool = False) -> MinAndMax:
-    """The least and the greatest element, of all or along `dim`.
-
-    >>> import autograd_core as ag
-    >>> ag.aminmax(ag.tensor([2.0, 1.0, 3.0])).max
-    tensor(3.)
-    """
-    axes = axes_of(input, dim)
-    if axes is None and not input.numel():
-        raise RuntimeError(
-            "aminmax(): cannot compute aminmax over an empty dimension as the operation has no identity."
-        )
-    over = () if dim is None else dim
-    return MinAndMax(amin(input, over, keepdim), amax(input, over, keepdim))
-
-
-def bincount(input: Tensor, weights: Tensor | None = None, minlength: int = 0) -> Tensor:
-    """How often each integer 0, 1, ... occurs in a vector; or the sum of the `weights` at its places.
-
-    >>> import autograd_core as ag
-    >>> ag.bincount(ag.tensor([1, 1, 3]))
-    tensor([0, 2, 0, 1])
-    """
-    if input._data.dtype.kind in "fb":
-        raise NotImplementedError(f"bincount is not implemented for {input.dtype}; convert with .long()")
-    if minlength < 0:
-        raise RuntimeError(f"bincount: minlength should be >= 0, got {minlength}")
-    if input._data.ndim != 1 or bool((input < 0).any()):
-        raise RuntimeError(f"bincount only supports 1-d non-negative integral inputs, got shape {tuple(input.shape)}")
-    if weights is not None and weights.shape != input.shape:
-        raise RuntimeError(
-            f"bincount: weights should be 1-d and have the same length as input, got {tuple(weights.shape)}"
-        )
-    backend = input._backend
-    index = input.to(dtypes.int64)._data
-    if weights is None:
-        return wrap(backend.bincount(index, None, minlength), backend)
-    w = weights.detach()
-    out = wrap(backend.bincount(index, w.to(dtypes.float64)._data, minlength), backend)
-    return out.to(w.dtype) if w.dtype is dtypes.float32 else out
-
-
-def histc(input: Tensor, bins: int = 100, min: float = 0, max: float = 0) -> Tensor:
-    """How many elements lie in each of `bins` equal intervals from `min` to `max` (both 0: of the data); others
-    are left out.
-
-    >>> import autograd_core as ag
-    >>> ag.histc(ag.tensor([1.0, 2.0, 1.0]), bins=4, min=0, max=3)
-    tensor([0., 2., 1., 0.])
-    """
-    e._need_float("histc", input)
-    if bins <= 0:
-        raise RuntimeError(f"histc: bins must be > 0, but got {bins}")
-    x = input.detach().reshape(-1)
-    low, high = float(min), float(max)
-    if low == high and x.numel():
-        low, high = x.min().item(), x.max().item()
-    if low == high:
-        low, high = low - 1, high + 1
-    if not (math.isfinite(low) and math.isfinite(high)):
-        raise RuntimeError(f"histc: range of [{low}, {high}] is not finite")
-    if low > high:
-        raise RuntimeError(f"histc: max must be larger than min, got {low} and {high}")
-    inside = e.logical_and(x >= low, x <= high)
-    place = e.clamp(e.floor((e.where(inside, x, x.new_full((), low)) - low) * bins / (high - low)), max=bins - 1)
-    counts = bincount(place.to(dtypes.int64), inside.to(dtypes.float64), bins)
-    return counts.to(input.dtype)
 
 
 def cov(
@@ -421,9 +342,8 @@ def corrcoef(input: Tensor) -> Tensor:
 
 
 FUNCTIONS = (
-    "kthvalue", "median", "nanmedian", "quantile", "nanquantile", "msort", "unique", "nansum", "nanmean",
-    "count_nonzero",
-    "var_mean", "std_mean", "aminmax", "bincount", "histc", "cov", "corrcoef",
+    "kthvalue", "median", "nanmedian", "mode", "quantile", "nanquantile", "var", "std", "var_mean", "std_mean", "cov",
+    "corrcoef",
 )  # fmt: skip
 METHODS = tuple(name for name in FUNCTIONS if name not in ("var_mean", "std_mean"))
 INPLACE = ()

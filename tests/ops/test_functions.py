@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import autograd_core as ag
-from autograd_core.ops import contractions
+from autograd_core.ops import distances
 
 try:
     import torch
@@ -151,7 +151,7 @@ def test_inplace_forms_of_the_selections() -> None:
 
 @pytest.mark.parametrize("mode", ["use_mm_for_euclid_dist", "use_mm_for_euclid_dist_if_necessary"])
 def test_distances_by_a_product_have_gradients_at_equal_rows(mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(contractions, "_MOST_DIFFERENCES", 0)  # Then the product is necessary.
+    monkeypatch.setattr(distances, "_MOST_DIFFERENCES", 0)  # Then the product is necessary.
     rows = ag.tensor([[1.0, 2.0], [1.0, 2.0], [4.0, 6.0]])
     x, y = (rows.clone().requires_grad_() for _ in range(2))
     by_product = ag.cdist(x, x, compute_mode=mode)
@@ -164,7 +164,7 @@ def test_distances_by_a_product_have_gradients_at_equal_rows(mode: str, monkeypa
 
 
 def test_distances_by_a_product_keep_what_is_no_number(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(contractions, "_MOST_DIFFERENCES", 0)
+    monkeypatch.setattr(distances, "_MOST_DIFFERENCES", 0)
     x, y = ag.tensor([[math.nan, 1.0], [3.0, 0.0]]), ag.tensor([[0.0, 4.0], [1.0, 1.0]])
     found = ag.cdist(x, y)
     assert found[0].isnan().all() and found[1, 0] == 5

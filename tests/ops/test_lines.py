@@ -98,6 +98,9 @@ t.ones(2, 3)[None, t.newaxis].shape
 t.ones(2) == None, t.ones(2) != None, None == t.ones(2), t.ones(2) == "a", t.ones(2) == 1, 0 != t.ones(2)
 t.ones(2) < None
 t.unsafe_chunk(t.arange(5), 2), t.arange(5).unsafe_split(2), t.unsafe_split_with_sizes(t.arange(5), [2, 3])
+t.detach_copy(t.ones(2)), t.split_with_sizes_copy(t.arange(4), [1, 3]), t.as_strided_copy(t.arange(6), (2, 2), (2, 1), 1)
+t.as_strided_scatter(t.zeros(6), t.ones(2, 2), (2, 2), (2, 1), 1)
+t.ones(2).get_device(), t.get_device(t.ones(2)), t.ones(2).is_distributed(), t.is_distributed(t.ones(2)), t.typename(3), t.typename([])
 t.split_copy(t.arange(4), 2), t.unbind_copy(t.arange(2)), t.slice_copy(t.arange(5), 0, 1, 4, 2), t.select_copy(t.ones(2, 3), 0, 1)
 t.histogramdd(t.tensor([[0.0, 1.0], [1.0, 0.0], [1.0, 3.0], [5.0, 5.0]]), bins=[2, 3], range=[0.0, 1.0, 0.0, 3.0])[0]
 t.histogramdd(t.tensor([[0.0, 1.0], [1.0, 0.0], [1.0, 3.0]]), bins=2, density=True, weight=t.tensor([1.0, 2.0, 3.0]))
@@ -236,6 +239,11 @@ def test_an_out_of_another_shape_is_an_error() -> None:
     """PyTorch resizes it, with a warning."""
     with pytest.raises(RuntimeError, match="shape"):
         ag.add(ag.ones(2), ag.ones(2), out=ag.zeros(3))
+
+
+def test_a_dense_tensor_is_not_coalesced() -> None:
+    """PyTorch raises, since it is not sparse."""
+    assert not ag.ones(2).is_coalesced()
 
 
 def test_functions_that_take_out_are_pickled_by_name_and_are_not_the_line_of_an_anomaly() -> None:
