@@ -26,7 +26,6 @@ from typing import Any
 
 from autograd_core.backends.elementwise import ElementwiseKernels
 from autograd_core.backends.functions import FunctionKernels
-from autograd_core.backends.functions_more import FurtherFunctionKernels
 from autograd_core.backends.matrices import MatrixKernels
 from autograd_core.backends.neural import NeuralKernels
 from autograd_core.backends.optimizers import OptimizerKernels
@@ -41,7 +40,6 @@ class Backend(
     OptimizerKernels,
     ElementwiseKernels,
     FunctionKernels,
-    FurtherFunctionKernels,
     MatrixKernels,
     StructureKernels,
     RandomKernels,

@@ -67,23 +67,23 @@ from autograd_core.nn.loss import (
     BCELoss,
     BCEWithLogitsLoss,
     CrossEntropyLoss,
+    CTCLoss,
+    GaussianNLLLoss,
     HuberLoss,
     KLDivLoss,
     L1Loss,
     MSELoss,
     NLLLoss,
+    PoissonNLLLoss,
     SmoothL1Loss,
 )
 from autograd_core.nn.loss_margin import (
     CosineEmbeddingLoss,
-    CTCLoss,
-    GaussianNLLLoss,
     HingeEmbeddingLoss,
     MarginRankingLoss,
     MultiLabelMarginLoss,
     MultiLabelSoftMarginLoss,
     MultiMarginLoss,
-    PoissonNLLLoss,
     SoftMarginLoss,
     TripletMarginLoss,
     TripletMarginWithDistanceLoss,
@@ -129,25 +129,25 @@ from autograd_core.nn.pooling import (
     AvgPool1d,
     AvgPool2d,
     AvgPool3d,
-    MaxPool1d,
-    MaxPool2d,
-    MaxPool3d,
-)
-from autograd_core.nn.pooling_more import (
-    ChannelShuffle,
-    Fold,
     FractionalMaxPool2d,
     FractionalMaxPool3d,
     LPPool1d,
     LPPool2d,
     LPPool3d,
+    MaxPool1d,
+    MaxPool2d,
+    MaxPool3d,
     MaxUnpool1d,
     MaxUnpool2d,
     MaxUnpool3d,
-    Unfold,
 )
 from autograd_core.nn.recurrent import GRU, LSTM, RNN, GRUCell, LSTMCell, RNNBase, RNNCell, RNNCellBase
 from autograd_core.nn.sparse import Embedding, EmbeddingBag
+from autograd_core.nn.unfolding import (
+    ChannelShuffle,
+    Fold,
+    Unfold,
+)
 from autograd_core.nn.upsampling import (
     CosineSimilarity,
     PairwiseDistance,

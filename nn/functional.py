@@ -9,31 +9,23 @@ from typing import Any
 from autograd_core import Tensor
 from autograd_core.ops.activations import (
     celu,
-    dropout,
     elu,
     gelu,
-    hardtanh,
-    leaky_relu,
-    logsigmoid,
-    prelu,
-    relu6,
-    selu,
-    silu,
-    softplus,
-)
-from autograd_core.ops.activations_more import (
-    alpha_dropout,
-    dropout1d,
-    dropout2d,
-    dropout3d,
-    feature_alpha_dropout,
     glu,
     gumbel_softmax,
     hardshrink,
     hardsigmoid,
     hardswish,
+    hardtanh,
+    leaky_relu,
+    logsigmoid,
     mish,
+    prelu,
+    relu6,
     rrelu,
+    selu,
+    silu,
+    softplus,
     softshrink,
     softsign,
     tanhshrink,
@@ -42,6 +34,7 @@ from autograd_core.ops.activations_more import (
 from autograd_core.ops.attention import multi_head_attention_forward, scaled_dot_product_attention
 from autograd_core.ops.convolution import conv1d, conv2d, conv3d, conv_transpose1d, conv_transpose2d, conv_transpose3d
 from autograd_core.ops.distances import cosine_similarity, normalize, pairwise_distance, pdist
+from autograd_core.ops.dropout import alpha_dropout, dropout, dropout1d, dropout2d, dropout3d, feature_alpha_dropout
 from autograd_core.ops.elementwise import relu as _relu
 from autograd_core.ops.elementwise import sigmoid, tanh
 from autograd_core.ops.embedding import embedding, one_hot
@@ -58,17 +51,19 @@ from autograd_core.ops.losses import (
     nll_loss,
     smooth_l1_loss,
 )
+from autograd_core.ops.losses_ctc import ctc_loss
 from autograd_core.ops.losses_distribution import gaussian_nll_loss, kl_div, poisson_nll_loss
 from autograd_core.ops.losses_margin import (
     cosine_embedding_loss,
     hinge_embedding_loss,
     margin_ranking_loss,
     multi_margin_loss,
+    multilabel_margin_loss,
     multilabel_soft_margin_loss,
     soft_margin_loss,
     triplet_margin_loss,
+    triplet_margin_with_distance_loss,
 )
-from autograd_core.ops.losses_more import ctc_loss, multilabel_margin_loss, triplet_margin_with_distance_loss
 from autograd_core.ops.normalization import (
     batch_norm,
     group_norm,
@@ -78,9 +73,19 @@ from autograd_core.ops.normalization import (
     softmax,
     softmin,
 )
-from autograd_core.ops.normalization_more import local_response_norm, rms_norm
+from autograd_core.ops.normalization_rms import local_response_norm, rms_norm
 from autograd_core.ops.padding import pad
-from autograd_core.ops.pooling import avg_pool1d, avg_pool2d, avg_pool3d, max_pool1d, max_pool2d, max_pool3d
+from autograd_core.ops.pooling import (
+    avg_pool1d,
+    avg_pool2d,
+    avg_pool3d,
+    lp_pool1d,
+    lp_pool2d,
+    lp_pool3d,
+    max_pool1d,
+    max_pool2d,
+    max_pool3d,
+)
 from autograd_core.ops.pooling_adaptive import (
     adaptive_avg_pool1d,
     adaptive_avg_pool2d,
@@ -90,7 +95,6 @@ from autograd_core.ops.pooling_adaptive import (
     adaptive_max_pool3d,
 )
 from autograd_core.ops.pooling_fractional import fractional_max_pool2d, fractional_max_pool3d
-from autograd_core.ops.pooling_more import lp_pool1d, lp_pool2d, lp_pool3d, max_unpool1d, max_unpool2d, max_unpool3d
 from autograd_core.ops.resampling import (
     interpolate,
     pixel_shuffle,
@@ -100,6 +104,7 @@ from autograd_core.ops.resampling import (
     upsample_nearest,
 )
 from autograd_core.ops.unfolding import channel_shuffle, fold, unfold
+from autograd_core.ops.unpooling import max_unpool1d, max_unpool2d, max_unpool3d
 
 __all__ = [
     "adaptive_avg_pool1d",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from autograd_core import Tensor
 from autograd_core.nn import functional as F
 from autograd_core.nn.module import Module
@@ -231,3 +233,71 @@ class KLDivLoss(_Loss):
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
         return F.kl_div(input, target, reduction=self.reduction, log_target=self.log_target)
+
+
+class PoissonNLLLoss(_Loss):
+    """exp(input) - target input, averaged; without `log_input` input - target log(input + eps). `full` adds Stirling's
+    approximation of log(target!).
+
+    >>> import autograd_core as ag
+    >>> ag.nn.PoissonNLLLoss()(ag.zeros(2), ag.ones(2))
+    tensor(1.)
+    """
+
+    def __init__(
+        self,
+        log_input: bool = True,
+        full: bool = False,
+        size_average: bool | None = None,
+        eps: float = 1e-8,
+        reduce: bool | None = None,
+        reduction: str = "mean",
+    ) -> None:
+        super().__init__(size_average, reduce, reduction)
+        self.log_input = log_input
+        self.full = full
+        self.eps = eps
+
+    def forward(self, input: Tensor, target: Tensor) -> Tensor:
+        return F.poisson_nll_loss(
+            input, target, log_input=self.log_input, full=self.full, eps=self.eps, reduction=self.reduction
+        )
+
+
+class GaussianNLLLoss(_Loss):
+    """(log var + (input - target)^2 / var) / 2, averaged, with var at least eps; `full` adds log(2 pi) / 2.
+
+    >>> import autograd_core as ag
+    >>> ag.nn.GaussianNLLLoss()(ag.zeros(2), ag.ones(2), ag.ones(2))
+    tensor(0.5000)
+    """
+
+    def __init__(self, *, full: bool = False, eps: float = 1e-6, reduction: str = "mean") -> None:
+        super().__init__(reduction=reduction)
+        self.full = full
+        self.eps = eps
+
+    def forward(self, input: Tensor, target: Tensor, var: Tensor | float) -> Tensor:
+        return F.gaussian_nll_loss(input, target, var, full=self.full, eps=self.eps, reduction=self.reduction)
+
+
+class CTCLoss(_Loss):
+    """-log of the probability of a target over all its alignments with the outputs: see `functional.ctc_loss`.
+
+    blank: the class that stands for no label. 'mean' divides by the target's length, then averages. zero_infinity:
+    targets that cannot be aligned count 0.
+
+    >>> import autograd_core as ag
+    >>> ag.nn.CTCLoss()(ag.zeros(2, 1, 2), ag.tensor([[1]]), [2], [1]).exp()  # 1 / 3
+    tensor(0.3333)
+    """
+
+    def __init__(self, blank: int = 0, reduction: str = "mean", zero_infinity: bool = False) -> None:
+        super().__init__(reduction=reduction)
+        self.blank = blank
+        self.zero_infinity = zero_infinity
+
+    def forward(self, log_probs: Tensor, targets: Tensor, input_lengths: Any, target_lengths: Any) -> Tensor:
+        return F.ctc_loss(
+            log_probs, targets, input_lengths, target_lengths, self.blank, self.reduction, self.zero_infinity
+        )

@@ -1,11 +1,14 @@
-"""Arithmetic: the public forms of sums, products, quotients and powers, and the operators of Tensor."""
+"""Arithmetic: the public forms of sums, products, quotients and powers, of what else takes two numbers (lengths,
+divisors, shifts), and the operators of Tensor."""
 
 from __future__ import annotations
 
 import builtins
+import math
 from typing import Any
 
 from autograd_core import dtypes
+from autograd_core.inplace import inplace
 from autograd_core.operands import result_type
 from autograd_core.ops.elementwise import (
     _floor_divide,
@@ -38,6 +41,8 @@ from autograd_core.ops.elementwise import (
     trunc,
     where,
 )
+from autograd_core.ops.half import rule_in_float32
+from autograd_core.primitive import binary, predicate
 from autograd_core.tensor import Tensor
 
 
@@ -267,6 +272,120 @@ def rsub(input: Tensor, other: Any, *, alpha: Any = 1) -> Tensor:
     return sub(other, input if alpha == 1 else _scaled("rsub", other, input, alpha))
 
 
+# -- the lesser and the greater, lengths, divisors, shifts ------------------------------------------------
+
+
+def _nan_ignoring_rule(compare: str) -> Any:
+    def rule(F: Any, g: Any, ctx: Any) -> tuple[Any, ...]:
+        x, y = ctx.saved
+        first = F.logical_or(getattr(F, compare)(x, y), F.isnan(y))
+        zero = F.fill(g, 0.0)
+        return F.where(first, g, zero), F.where(first, zero, g)
+
+    return rule
+
+
+@rule_in_float32
+def _hypot_rule(F: Any, g: Any, ctx: Any) -> tuple[Any, ...]:
+    x, y = ctx.saved
+    r = F.hypot(x, y)
+    scale = F.where(F.eq(r, 0.0), F.fill(r, 0.0), F.div(g, r))  # The subgradient 0 at the origin.
+    return F.mul(scale, x), F.mul(scale, y)
+
+
+def _logaddexp_rule(base: float) -> Any:
+    def rule(F: Any, g: Any, ctx: Any) -> tuple[Any, ...]:
+        x, y = ctx.saved
+        difference = F.sub(x, y)
+        # Equal infinities share the gradient.
+        same = F.logical_and(F.eq(x, y), F.isinf(x))
+        difference = F.mul(F.where(same, F.fill(difference, 0.0), difference), math.log(base))
+        return F.mul(g, F.sigmoid(difference)), F.mul(g, F.sigmoid(F.neg(difference)))
+
+    return rule
+
+
+_fmax: Any = binary("fmax", _nan_ignoring_rule("ge"), saves=(0, 1))
+_fmin: Any = binary("fmin", _nan_ignoring_rule("le"), saves=(0, 1))
+_hypot: Any = binary("hypot", _hypot_rule, saves=(0, 1))
+_logaddexp: Any = binary("logaddexp", _logaddexp_rule(math.e), saves=(0, 1))
+_logaddexp2: Any = binary("logaddexp2", _logaddexp_rule(2.0), saves=(0, 1))
+_gcd, _lcm, _left_shift, _right_shift = map(predicate, ("gcd", "lcm", "left_shift", "right_shift"))
+
+
+def _floats(name: str, function: Any) -> Any:
+    def call(input: Any, other: Any) -> Tensor:
+        d = result_type(input, other)
+        if not d.is_floating_point:
+            raise NotImplementedError(f"{name} is not implemented for {d}; convert with .float()")
+        return function(input, other)
+
+    call.__name__ = call.__qualname__ = name
+    return call
+
+
+def _integers(name: str, function: Any, doc: str) -> Any:
+    def call(input: Any, other: Any) -> Tensor:
+        d = result_type(input, other)
+        if d.category != 1:
+            raise NotImplementedError(f"{name} is for integer tensors, got {d}; convert with .long()")
+        return function(input, other)
+
+    call.__name__ = call.__qualname__ = name
+    call.__doc__ = doc
+    return call
+
+
+fmax, fmin = _fmax, _fmin
+hypot = _floats("hypot", _hypot)
+hypot.__doc__ = "sqrt(input^2 + other^2), without overflow on the way."
+logaddexp = _floats("logaddexp", _logaddexp)
+logaddexp.__doc__ = "log(exp(input) + exp(other)), without overflow on the way."
+logaddexp2 = _floats("logaddexp2", _logaddexp2)
+logaddexp2.__doc__ = "log2(2^input + 2^other), without overflow on the way."
+fmax.__doc__ = "The greater of two elements; a NaN loses against a number."
+fmin.__doc__ = "The lesser of two elements; a NaN loses against a number."
+gcd = _integers("gcd", _gcd, "The greatest common divisor of two integer tensors.")
+lcm = _integers("lcm", _lcm, "The least common multiple of two integer tensors.")
+bitwise_left_shift = _integers(
+    "bitwise_left_shift", _left_shift, "input * 2^other by shifting bits, of integer tensors."
+)
+bitwise_right_shift = _integers(
+    "bitwise_right_shift", _right_shift, "input / 2^other rounded down by shifting bits, of integer tensors."
+)
+
+
+def heaviside(input: Tensor, values: Tensor) -> Tensor:
+    """0 below 0, 1 above, `values` at 0; both of one dtype. It has no gradient.
+
+    >>> import autograd_core as ag
+    >>> ag.heaviside(ag.tensor([-1.0, 0.0, 2.0]), ag.tensor(0.5))
+    tensor([0.0000, 0.5000, 1.0000])
+    """
+    if input.dtype is not values.dtype:
+        raise RuntimeError(f"heaviside: expected tensors of one dtype, got {input.dtype} and {values.dtype}")
+    x, at_zero = input.detach(), values.detach()
+    return where(eq(x, 0), at_zero, (x > 0).to(x.dtype))
+
+
+def float_power(input: Any, exponent: Any) -> Tensor:
+    """input ** exponent, computed in float64.
+
+    >>> import autograd_core as ag
+    >>> ag.float_power(ag.tensor([2]), 0.5).dtype
+    ag.float64
+    """
+    x, y = (t.to(dtypes.float64) if isinstance(t, Tensor) else float(t) for t in (input, exponent))
+    return pow(x, y)
+
+
+def _float_power_in_place(self: Tensor, exponent: Any) -> Tensor:
+    """`float_power` written into this tensor, which must be float64."""
+    if self.dtype is not dtypes.float64:
+        raise RuntimeError(f"float_power_: the result is float64 and cannot be written into {self.dtype}")
+    return inplace("float_power_", float_power)(self, exponent)
+
+
 def _reflected(function: Any) -> Any:
     """The operator of a number on the left."""
 
@@ -282,9 +401,13 @@ def _reflected(function: Any) -> Any:
 PUBLIC = {
     "add": _add, "sub": _sub, "subtract": _sub, "div": _div, "divide": _div, "true_divide": div, "multiply": mul,
     "remainder": _remainder, "fmod": of_tensors(_fmod, 1), "square": _square,
+    **{function.__name__: of_tensors(function) for function in (hypot, gcd, lcm, heaviside)},
 }  # fmt: skip
-INPLACE = (*PUBLIC, "mul", "pow", "floor_divide", "lerp", "addcmul", "addcdiv")
-FUNCTIONS = (*INPLACE, "rsub")
+INPLACE: tuple[str, ...] = (
+    *PUBLIC, "mul", "pow", "floor_divide", "lerp", "addcmul", "addcdiv", "bitwise_left_shift", "bitwise_right_shift",
+)  # fmt: skip
+PUBLIC |= {function.__name__: of_tensors(function) for function in (fmax, fmin, logaddexp, logaddexp2)}
+FUNCTIONS = (*INPLACE, "rsub", "float_power", "fmax", "fmin", "logaddexp", "logaddexp2")
 METHODS = FUNCTIONS
 
 
@@ -318,6 +441,11 @@ OPERATORS = {
     "__invert__": _invert, "__and__": bitwise_and, "__or__": bitwise_or, "__xor__": bitwise_xor,
     "__rand__": of_tensors(bitwise_and, 1), "__ror__": of_tensors(bitwise_or, 1),
     "__rxor__": of_tensors(bitwise_xor, 1),
+    "__lshift__": bitwise_left_shift,
+    "__rlshift__": lambda self, other: bitwise_left_shift(self.new_full((), other), self),
+    "__rshift__": bitwise_right_shift,
+    "__rrshift__": lambda self, other: bitwise_right_shift(self.new_full((), other), self),
+    "__rdiv__": lambda self, other: mul(self.reciprocal(), other), "float_power_": _float_power_in_place,
     "where": lambda self, condition, other: where(condition, self, other),
     "__eq__": _or_identity(eq), "__ne__": _or_identity(ne), "__lt__": lt, "__le__": le, "__gt__": gt, "__ge__": ge,
 }  # fmt: skip

@@ -7,9 +7,9 @@ from itertools import zip_longest
 from typing import Any
 
 from autograd_core import dtypes
-from autograd_core.ops.activations import dropout
 from autograd_core.ops.checks import composite, require_same
 from autograd_core.ops.creation import ones, zeros
+from autograd_core.ops.dropout import dropout
 from autograd_core.ops.joining import cat, chunk
 from autograd_core.ops.linear import linear
 from autograd_core.ops.padding import pad

@@ -12,11 +12,11 @@ from typing import Any
 
 from autograd_core import dtypes
 from autograd_core.ops import elementwise as e
+from autograd_core.ops.arithmetic import logaddexp
 from autograd_core.ops.gathering import gather
 from autograd_core.ops.half import in_float32
 from autograd_core.ops.joining import cat
 from autograd_core.ops.reductions import ValuesAndIndices, _as_sum_dtype, _narrowed
-from autograd_core.ops.special import logaddexp
 from autograd_core.primitive import unary
 from autograd_core.tensor import Tensor, wrap
 

@@ -1,7 +1,8 @@
-"""Losses that ask for a margin: between a pair, a triplet, or the right class and the others."""
+"""Losses that ask for a margin: between a pair, a triplet, or the right classes and the others."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from autograd_core.ops import elementwise as e
@@ -142,6 +143,42 @@ def triplet_margin_loss(
     return _reduced(_positive(_F.add(_F.sub(pairwise_distance(anchor, positive, p, eps), far), margin)), reduction)
 
 
+def triplet_margin_with_distance_loss(
+    anchor: Tensor,
+    positive: Tensor,
+    negative: Tensor,
+    *,
+    distance_function: Callable[[Tensor, Tensor], Tensor] | None = None,
+    margin: float = 1.0,
+    swap: bool = False,
+    reduction: str = "mean",
+) -> Tensor:
+    """max(0, d(a, p) - d(a, n) + margin), d a function of two tensors, `pairwise_distance` unless given.
+
+    `swap` takes d(p, n) for d(a, n) where it is less (Balntas et al., 2016). Raises `ValueError` for margin <= 0,
+    `RuntimeError` for different numbers of dimensions.
+
+    >>> import autograd_core as ag
+    >>> far = lambda a, b: (a - b).abs().sum(-1)
+    >>> ag.nn.functional.triplet_margin_with_distance_loss(
+    ...     ag.zeros(1, 2), ag.zeros(1, 2), ag.tensor([[0.25, 0.5]]), distance_function=far)
+    tensor(0.2500)
+    """
+    name = "triplet_margin_with_distance_loss"
+    reduction = _reduction(name, None, None, reduction)
+    if margin <= 0:
+        raise ValueError(f"{name}: margin must be greater than 0, got {margin}")
+    require_tensors(name, anchor=anchor, positive=positive, negative=negative)
+    if not anchor.ndim == positive.ndim == negative.ndim:
+        shapes = ", ".join(str(tuple(t.shape)) for t in (anchor, positive, negative))
+        raise RuntimeError(f"{name}: expected tensors of the same number of dimensions, got shapes {shapes}")
+    distance = distance_function or pairwise_distance
+    near, far = distance(anchor, positive), distance(anchor, negative)
+    if swap:
+        far = _F.minimum(far, distance(positive, negative))
+    return _reduced(_F.add(_F.sub(near, far), margin).clamp_min(0), reduction)
+
+
 def soft_margin_loss(
     input: Tensor,
     target: Tensor,
@@ -237,6 +274,47 @@ def multi_margin_loss(
     others = _F.ne(t, arange(classes, device=t.device))
     loss = _F.mean(_F.where(others, short, _F.fill(short, 0.0)), (1,), False)
     return _reduced(loss.reshape(()) if single else loss, reduction)
+
+
+def multilabel_margin_loss(
+    input: Tensor,
+    target: Tensor,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+) -> Tensor:
+    """The sum of max(0, 1 - x[y] + x[i]) over the labels y and the other classes i, divided by the classes.
+
+    input: (N, C) or (C,); target: int64 of the same shape, the labels of each row before the first -1. Raises
+    `RuntimeError` for shapes, dtypes or labels that do not fit.
+
+    >>> import autograd_core as ag
+    >>> ag.nn.functional.multilabel_margin_loss(ag.tensor([0.5, 0.25]), ag.tensor([0, -1]))
+    tensor(0.3750)
+    """
+    name = "multilabel_margin_loss"
+    reduction = _reduction(name, size_average, reduce, reduction)
+    require_tensors(name, input=input, target=target)
+    require_float(name, input)
+    if input.ndim > 2 or 0 in input.shape[input.ndim - 1 :]:
+        raise RuntimeError(f"{name}: expected a non-empty vector or matrix, got shape {tuple(input.shape)}")
+    if target.shape != input.shape:
+        raise RuntimeError(
+            f"{name}: inconsistent target size {tuple(target.shape)} for input of size {tuple(input.shape)}"
+        )
+    if target._data.dtype.name != "int64":
+        raise RuntimeError(f"{name}: expected target of dtype ag.int64, got {target.dtype}; use target.long()")
+    classes = input.shape[-1] if input.ndim else 1
+    x, labels = input.reshape(-1, classes), target.reshape(-1, classes)
+    given = _F.eq(_F.cumsum(_F.cast(_F.lt(labels, 0), labels._data.dtype), 1), 0)
+    labels = _F.where(given, labels, _F.fill(labels, 0))
+    backend: Any = labels._backend
+    backend.check_none(_F.ge(labels, classes)._data, RuntimeError, f"{name}: labels must be below {classes}, or -1")
+    counts = _F.scatter_add(_F.fill(labels, 0), labels, _F.cast(given, labels._data.dtype), 1)
+    short = _F.relu(_F.add(_F.sub(x.unsqueeze(1), _F.gather(x, labels, 1).unsqueeze(2)), 1.0))
+    pairs = _F.logical_and(given.unsqueeze(2), _F.eq(counts, 0).unsqueeze(1))
+    loss = _F.div(_F.sum(_F.where(pairs, short, _F.fill(short, 0.0)), (1, 2), False), float(classes))
+    return _reduced(loss.reshape(()) if input.ndim < 2 else loss, reduction)
 
 
 FUNCTIONS: tuple[str, ...] = ()

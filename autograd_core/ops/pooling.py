@@ -1,4 +1,4 @@
-"""Pooling: maxima and means over windows of signals, images and volumes.
+"""Pooling: maxima, means and power averages over windows of signals, images and volumes.
 
 A maximum's place in its window is found once, in forward; gradients of any order then are linear maps that read
 and write at those places. One-dimensional pooling is the two-dimensional one on images of height 1.
@@ -13,8 +13,10 @@ from typing import Any
 from autograd_core import dtypes
 from autograd_core.ops.checks import pair, require_float, require_tensors
 from autograd_core.ops.convolution import SIZES
-from autograd_core.primitive import primitive, unary
+from autograd_core.primitive import V, primitive, unary
 from autograd_core.tensor import Tensor, wrap
+
+_F: Any = V
 
 
 def _declare_max(name: str) -> Any:
@@ -299,6 +301,73 @@ def _avg(
         whole = all((size[a] - 1) * s[a] + k[a] <= n[a] + 2 * p[a] for a in range(len(k)))
         divisor = math.prod(k) if whole and (count_pad or not any(p)) else "padded" if count_pad else "inside"
     return _restored((_avg_pool3d if dims == 3 else _avg_pool2d)(images, k, s, p, size, divisor), x, dims)
+
+
+def lp_pool1d(
+    input: Tensor,
+    norm_type: float,
+    kernel_size: int | tuple[int],
+    stride: int | tuple[int] | None = None,
+    ceil_mode: bool = False,
+) -> Tensor:
+    """y[n, c, i] = (sum over k of x[n, c, i s + k]^p)^(1 / p), p = norm_type; see `lp_pool2d`.
+
+    >>> import autograd_core as ag
+    >>> ag.nn.functional.lp_pool1d(ag.tensor([[3.0, 4.0, 0.0, 2.0]]), 2, 2)
+    tensor([[5., 2.]])
+    """
+    return _power("lp_pool1d", 1, input, norm_type, kernel_size, stride, ceil_mode)
+
+
+def lp_pool2d(
+    input: Tensor,
+    norm_type: float,
+    kernel_size: int | tuple[int, int],
+    stride: int | tuple[int, int] | None = None,
+    ceil_mode: bool = False,
+) -> Tensor:
+    """y[n, c, i, j] = (sum over k, l of x[n, c, i s + k, j s + l]^p)^(1 / p), p = norm_type.
+
+    input: (N, C, H, W) or (C, H, W); `stride` is `kernel_size` unless given; `ceil_mode` lets the last window hang over
+    the edge, its sum being scaled up to that of a whole window. p = 2 is the pooling of Sermanet, Chintala and LeCun,
+    "Convolutional neural networks applied to house numbers digit classification", 2012. Where the sum is 0 so is the
+    gradient. Raises `RuntimeError` where no window fits.
+
+    >>> import autograd_core as ag
+    >>> ag.nn.functional.lp_pool2d(ag.full((1, 2, 2), 3.0), 2, 2)
+    tensor([[[6.]]])
+    """
+    return _power("lp_pool2d", 2, input, norm_type, kernel_size, stride, ceil_mode)
+
+
+def lp_pool3d(
+    input: Tensor,
+    norm_type: float,
+    kernel_size: int | tuple[int, int, int],
+    stride: int | tuple[int, int, int] | None = None,
+    ceil_mode: bool = False,
+) -> Tensor:
+    """`lp_pool2d` with a depth: input (N, C, D, H, W) or (C, D, H, W).
+
+    >>> import autograd_core as ag
+    >>> ag.nn.functional.lp_pool3d(ag.ones(1, 2, 2, 2), 3, 2)
+    tensor([[[[2.]]]])
+    """
+    return _power("lp_pool3d", 3, input, norm_type, kernel_size, stride, ceil_mode)
+
+
+def _power(name: str, dims: int, x: Tensor, p: float, kernel_size: Any, stride: Any, ceil_mode: bool) -> Tensor:
+    require_float(name, x)
+    if not isinstance(p, int | float) or p == 0:
+        raise RuntimeError(f"{name}: norm_type must be a nonzero number, got {p!r}")
+    count = 1
+    for k in pair(name, "kernel_size", kernel_size, 1, dims):
+        count *= k
+    mean = _avg(name, dims, _F.pow(x, p), kernel_size, stride, 0, ceil_mode, True, None)
+    # The root has no derivative at 0.
+    zero = _F.eq(mean, 0)
+    root = _F.pow(_F.mul(_F.where(zero, mean.new_ones(()), mean), count), 1 / p)
+    return _F.where(zero, mean.new_zeros(()), root)
 
 
 FUNCTIONS: tuple[str, ...] = ("max_pool1d", "max_pool2d", "max_pool3d", "avg_pool1d")

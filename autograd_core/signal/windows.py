@@ -12,9 +12,9 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from autograd_core import dtypes
+from autograd_core.ops.bessel import i0
 from autograd_core.ops.creation import linspace
 from autograd_core.ops.elementwise import cos, exp, sin, sqrt
-from autograd_core.ops.special_more import i0
 from autograd_core.tensor import Tensor
 
 __all__ = [

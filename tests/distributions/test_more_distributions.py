@@ -1,4 +1,4 @@
-"""Further distributions against PyTorch: densities, moments, entropies, divergences, and gradients of draws."""
+"""Distributions against PyTorch: densities, moments, entropies, divergences, and gradients of draws."""
 
 from __future__ import annotations
 

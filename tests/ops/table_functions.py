@@ -1,4 +1,4 @@
-"""More rows of the table of operations: special functions, scans, statistics, selection, arrangement, products."""
+"""Rows of the table of operations: special functions, scans, statistics, selection, arrangement, products."""
 
 # ruff: noqa: E501 - a row of the table stands on one line.
 
@@ -307,7 +307,7 @@ def _norms(p: float) -> Any:
     return lambda x, y: np.linalg.norm(x[..., :, None, :] - y[..., None, :, :], p, -1)
 
 
-FURTHER_PRODUCTS = (
+CONTRACTIONS = (
     _op("addmv", lambda t, c, x, y: t.addmv(c, x, y, beta=2, alpha=3), lambda c, x, y: 2 * c + 3 * x @ y, (real(2), A, real(3)), (real(1), A, real(3)), kinds="if"),
     _op("addr", lambda t, c, x, y: t.addr(c, x, y, alpha=3), lambda c, x, y: c + 3 * np.outer(x, y), (A, real(2), real(3)), (real(3), real(2), real(3)), kinds="if"),
     _op("addr.zero", lambda t, c, x, y: t.addr(c, x, y, beta=0), lambda c, x, y: np.outer(x, y), (np.full((2, 3), np.nan), real(2), real(3)), differentiable=False),
@@ -343,7 +343,7 @@ FUNCTION_OPS: tuple[Op, ...] = (
     *STATISTICS,
     *SELECTION,
     *ARRANGEMENT,
-    *FURTHER_PRODUCTS,
+    *CONTRACTIONS,
     *MAKERS,
     *LINALG_OPS,
 )

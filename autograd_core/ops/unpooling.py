@@ -1,4 +1,4 @@
-"""Pooling by a power average, and the way back from maxima to their places."""
+"""Max pooling undone: maxima back to their places."""
 
 from __future__ import annotations
 
@@ -10,83 +10,10 @@ from autograd_core.operands import device_error
 from autograd_core.ops.checks import pair, require_float, require_tensors
 from autograd_core.ops.convolution import SIZES
 from autograd_core.ops.creation import zeros
-from autograd_core.ops.pooling import _avg
 from autograd_core.primitive import V
 from autograd_core.tensor import Tensor
 
 _F: Any = V
-
-# -- power averages ---------------------------------------------------------------------------------------
-
-
-def lp_pool1d(
-    input: Tensor,
-    norm_type: float,
-    kernel_size: int | tuple[int],
-    stride: int | tuple[int] | None = None,
-    ceil_mode: bool = False,
-) -> Tensor:
-    """y[n, c, i] = (sum over k of x[n, c, i s + k]^p)^(1 / p), p = norm_type; see `lp_pool2d`.
-
-    >>> import autograd_core as ag
-    >>> ag.nn.functional.lp_pool1d(ag.tensor([[3.0, 4.0, 0.0, 2.0]]), 2, 2)
-    tensor([[5., 2.]])
-    """
-    return _power("lp_pool1d", 1, input, norm_type, kernel_size, stride, ceil_mode)
-
-
-def lp_pool2d(
-    input: Tensor,
-    norm_type: float,
-    kernel_size: int | tuple[int, int],
-    stride: int | tuple[int, int] | None = None,
-    ceil_mode: bool = False,
-) -> Tensor:
-    """y[n, c, i, j] = (sum over k, l of x[n, c, i s + k, j s + l]^p)^(1 / p), p = norm_type.
-
-    input: (N, C, H, W) or (C, H, W); `stride` is `kernel_size` unless given; `ceil_mode` lets the last window hang over
-    the edge, its sum being scaled up to that of a whole window. p = 2 is the pooling of Sermanet, Chintala and LeCun,
-    "Convolutional neural networks applied to house numbers digit classification", 2012. Where the sum is 0 so is the
-    gradient. Raises `RuntimeError` where no window fits.
-
-    >>> import autograd_core as ag
-    >>> ag.nn.functional.lp_pool2d(ag.full((1, 2, 2), 3.0), 2, 2)
-    tensor([[[6.]]])
-    """
-    return _power("lp_pool2d", 2, input, norm_type, kernel_size, stride, ceil_mode)
-
-
-def lp_pool3d(
-    input: Tensor,
-    norm_type: float,
-    kernel_size: int | tuple[int, int, int],
-    stride: int | tuple[int, int, int] | None = None,
-    ceil_mode: bool = False,
-) -> Tensor:
-    """`lp_pool2d` with a depth: input (N, C, D, H, W) or (C, D, H, W).
-
-    >>> import autograd_core as ag
-    >>> ag.nn.functional.lp_pool3d(ag.ones(1, 2, 2, 2), 3, 2)
-    tensor([[[[2.]]]])
-    """
-    return _power("lp_pool3d", 3, input, norm_type, kernel_size, stride, ceil_mode)
-
-
-def _power(name: str, dims: int, x: Tensor, p: float, kernel_size: Any, stride: Any, ceil_mode: bool) -> Tensor:
-    require_float(name, x)
-    if not isinstance(p, int | float) or p == 0:
-        raise RuntimeError(f"{name}: norm_type must be a nonzero number, got {p!r}")
-    count = 1
-    for k in pair(name, "kernel_size", kernel_size, 1, dims):
-        count *= k
-    mean = _avg(name, dims, _F.pow(x, p), kernel_size, stride, 0, ceil_mode, True, None)
-    # The root has no derivative at 0.
-    zero = _F.eq(mean, 0)
-    root = _F.pow(_F.mul(_F.where(zero, mean.new_ones(()), mean), count), 1 / p)
-    return _F.where(zero, mean.new_zeros(()), root)
-
-
-# -- maxima back to their places --------------------------------------------------------------------------
 
 
 def max_unpool1d(
