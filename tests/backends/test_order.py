@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from portable_backend import PORTABLE
+from same_bits import same_bits
 
 import autograd_core as ag
 from autograd_core.backends.cpu import order_kernels, philox_kernels, threads
@@ -10,11 +11,6 @@ from autograd_core.backends.cpu import order_kernels, philox_kernels, threads
 BACKEND = ag.tensor(0.0, device="cpu")._backend
 pytestmark = pytest.mark.skipif(not BACKEND.can_fuse, reason="needs Numba's kernels")
 SHAPES = [(2000,), (5, 700), (40, 50), (3, 50, 17), (300, 200), (20_000, 2), (7, 5)]
-
-
-def same(found, expected):
-    assert found.dtype == expected.dtype and found.shape == expected.shape and found.flags.c_contiguous
-    np.testing.assert_array_equal(found, expected)
 
 
 def samples(shape, dtype):
@@ -41,15 +37,15 @@ def test_places(shape, dtype):
     for x in samples(shape, dtype):
         for axis, n in enumerate(shape):
             for descending in (False, True):
-                same(BACKEND.argsort(x, axis, descending), PORTABLE.argsort(x, axis, descending))
+                same_bits(BACKEND.argsort(x, axis, descending), PORTABLE.argsort(x, axis, descending))
             for k in {1, 2, n // 8, n // 4, n // 4 + 1, n} - {0}:
                 for descending in (False, True):
                     args = (x, axis, k, descending)
-                    same(BACKEND.first_sorted(*args), PORTABLE.first_sorted(*args))
-                same(BACKEND.nth_sorted(x, axis, k - 1), PORTABLE.nth_sorted(x, axis, k - 1))
+                    same_bits(BACKEND.first_sorted(*args), PORTABLE.first_sorted(*args))
+                same_bits(BACKEND.nth_sorted(x, axis, k - 1), PORTABLE.nth_sorted(x, axis, k - 1))
             for smallest in (False, True):
-                same(BACKEND.median_place(x, axis, smallest), PORTABLE.median_place(x, axis, smallest))
-                same(BACKEND.running_argmax(x, axis, smallest), PORTABLE.running_argmax(x, axis, smallest))
+                same_bits(BACKEND.median_place(x, axis, smallest), PORTABLE.median_place(x, axis, smallest))
+                same_bits(BACKEND.running_argmax(x, axis, smallest), PORTABLE.running_argmax(x, axis, smallest))
 
 
 @pytest.mark.parametrize("name", ["cumsum", "cumprod"])
@@ -88,7 +84,7 @@ def test_no_result_depends_on_the_number_of_threads(axis):
     try:
         threads.set_num_threads(1)
         for a, b in zip(results(), several, strict=True):
-            same(a, b)
+            same_bits(a, b)
     finally:
         threads.set_num_threads(count)
 
@@ -97,7 +93,7 @@ def test_no_result_depends_on_the_number_of_threads(axis):
 def test_permutations_are_stable_argsorts(n):
     keys = np.random.default_rng(n).integers(0, 2**64, n, dtype=np.uint64)
     for k in (keys, keys // np.uint64(2**50), keys % np.uint64(max(n // 4, 1)), keys | np.uint64(2**64 - 1)):
-        same(philox_kernels._places_in_order(k), np.argsort(k, kind="stable"))
+        same_bits(philox_kernels._places_in_order(k), np.argsort(k, kind="stable"))
 
 
 def test_the_whole_is_not_sorted(monkeypatch):

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from portable_backend import PORTABLE
+from same_bits import same_bits
 
 import autograd_core as ag
 from autograd_core.backends.cpu import index_kernels, selection, threads
@@ -18,11 +19,6 @@ def numbers(shape, dtype, seed=0):
         return x.astype(dtype)
 
 
-def same(found, expected):
-    assert found.dtype == expected.dtype and found.shape == expected.shape
-    assert found.tobytes() == expected.tobytes()
-
-
 @pytest.mark.parametrize("dtype", ["f", "d", "e", "q", "i", "h", "B", "?"])
 @pytest.mark.parametrize("shape", SHAPES)
 def test_where(shape, dtype):
@@ -34,15 +30,15 @@ def test_where(shape, dtype):
     spread = np.broadcast_to(one, shape)  # As the gradient of a sum.
     row = x[..., :1, :] if x.ndim > 1 else x[:1]
     for a, b in [(x, y), (x, one), (other, y), (one, other), (spread, y), (x, spread), (spread, spread), (row, y)]:
-        same(BACKEND.where(condition, a, b), np.where(condition, a, b))
-    same(BACKEND.where(condition.T, x.T, y.T), np.where(condition.T, x.T, y.T))
-    same(BACKEND.where(condition, x[..., ::-1], y), np.where(condition, x[..., ::-1], y))
-    same(BACKEND.where(condition[..., :1], x, y), np.where(condition[..., :1], x, y))
+        same_bits(BACKEND.where(condition, a, b), np.where(condition, a, b))
+    same_bits(BACKEND.where(condition.T, x.T, y.T), np.where(condition.T, x.T, y.T))
+    same_bits(BACKEND.where(condition, x[..., ::-1], y), np.where(condition, x[..., ::-1], y))
+    same_bits(BACKEND.where(condition[..., :1], x, y), np.where(condition[..., :1], x, y))
 
 
 def test_where_of_two_dtypes_is_numpys():
     x, y = numbers((3000,), "f"), numbers((3000,), "d")
-    same(BACKEND.where(x > 0, x, y), np.where(x > 0, x, y))
+    same_bits(BACKEND.where(x > 0, x, y), np.where(x > 0, x, y))
 
 
 @pytest.mark.parametrize("dtype", ["f", "d", "q", "i", "e", "B"])
@@ -59,12 +55,12 @@ def test_along_an_axis(shape, dtype):
                 ("gather", (x, index, axis)), ("scatter", (x, index, source, axis)),
                 ("scatter_add", (x, index, source, axis)), ("gather_backward", (source, index, shape, axis)),
             ]:  # fmt: skip
-                same(getattr(BACKEND, name)(*args), np.ascontiguousarray(getattr(PORTABLE, name)(*args)))
+                same_bits(getattr(BACKEND, name)(*args), np.ascontiguousarray(getattr(PORTABLE, name)(*args)))
         fewer = index[tuple(slice(None) if d == axis else slice(max(k - 1, 1)) for d, k in enumerate(indexed))]
-        same(BACKEND.gather(x, fewer, axis), PORTABLE.gather(x, fewer, axis))
+        same_bits(BACKEND.gather(x, fewer, axis), PORTABLE.gather(x, fewer, axis))
         cut = source[tuple(slice(k) for k in fewer.shape)]
-        same(BACKEND.scatter_add(x, fewer, cut, axis), PORTABLE.scatter_add(x, fewer, cut, axis))
-        same(BACKEND.scatter(x, fewer, cut, axis), PORTABLE.scatter(x, fewer, cut, axis))
+        same_bits(BACKEND.scatter_add(x, fewer, cut, axis), PORTABLE.scatter_add(x, fewer, cut, axis))
+        same_bits(BACKEND.scatter(x, fewer, cut, axis), PORTABLE.scatter(x, fewer, cut, axis))
 
 
 ROWS = {
@@ -96,13 +92,13 @@ def test_add_at(name, dtype):
     value = numbers(expected[indices].shape, dtype, 6)
     BACKEND.add_at(found, indices, value)
     PORTABLE.add_at(expected, indices, value)
-    same(found, expected)
+    same_bits(found, expected)
     turned = np.asfortranarray(numbers(shape, dtype))
     BACKEND.add_at(turned, indices, value)
-    same(np.ascontiguousarray(turned), expected)
+    same_bits(np.ascontiguousarray(turned), expected)
     BACKEND.add_at(found, indices, value[:1])  # Broadcast.
     PORTABLE.add_at(expected, indices, value[:1])
-    same(found, expected)
+    same_bits(found, expected)
 
 
 @pytest.mark.parametrize("wrong", [60, -61])
@@ -141,7 +137,7 @@ def test_no_result_depends_on_the_number_of_threads(axis):
     try:
         threads.set_num_threads(1)
         for a, b in zip(results(), several, strict=True):
-            same(a, b)
+            same_bits(a, b)
     finally:
         threads.set_num_threads(count)
 
