@@ -4,19 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+from autograd_core.ops.checks import require_float
 from autograd_core.primitive import V
 from autograd_core.tensor import Tensor
 
 
 def floating(name: str, *tensors: Tensor) -> None:
-    """Raise `RuntimeError` unless all have one dtype and lie on one device; `NotImplementedError`, which is one, for
-    integers and bools."""
+    """Raise `RuntimeError` unless all have one floating-point dtype and lie on one device."""
+    require_float(name, *tensors)
     for x in tensors:
-        if not isinstance(x, Tensor):
-            raise TypeError(f"{name}: expected a Tensor, got {type(x).__name__}")
-    for x in tensors:
-        if x._data.dtype.kind != "f":
-            raise NotImplementedError(f"{name}: expected a floating-point dtype, got {x.dtype}; use .to(dtype)")
         if x._data.dtype != tensors[0]._data.dtype:
             found = ", ".join(str(m.dtype) for m in tensors)
             raise RuntimeError(f"{name}: expected one floating-point dtype, got {found}; use .to(dtype)")

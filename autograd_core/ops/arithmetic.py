@@ -1,5 +1,5 @@
 """Arithmetic: the public forms of sums, products, quotients and powers, of what else takes two numbers (lengths,
-divisors, shifts), and the operators of Tensor."""
+divisors, bits), and the operators of Tensor."""
 
 from __future__ import annotations
 
@@ -10,16 +10,12 @@ from typing import Any
 from autograd_core import dtypes
 from autograd_core.inplace import inplace
 from autograd_core.operands import result_type
+from autograd_core.ops.checks import require_float
 from autograd_core.ops.elementwise import (
     _floor_divide,
-    _need_float,
     _pow,
     abs,
     add,
-    bitwise_and,
-    bitwise_not,
-    bitwise_or,
-    bitwise_xor,
     bool_difference,
     cast,
     div,
@@ -35,6 +31,7 @@ from autograd_core.ops.elementwise import (
     neg,
     of_tensors,
     pow_number,
+    question,
     remainder,
     square,
     sub,
@@ -225,7 +222,7 @@ def lerp(input: Tensor, end: Tensor, weight: Any) -> Tensor:
     >>> ag.lerp(ag.zeros(1), ag.ones(1), 0.25)
     tensor([0.2500])
     """
-    _need_float("lerp", input, end)
+    require_float("lerp", input, end)
     if input._data.dtype.itemsize == end._data.dtype.itemsize == 2:  # Rounded once.
         return lerp(input.float(), end.float(), weight.float() if isinstance(weight, Tensor) else weight).half()
     return add(input, mul(sub(end, input), weight))
@@ -272,7 +269,7 @@ def rsub(input: Tensor, other: Any, *, alpha: Any = 1) -> Tensor:
     return sub(other, input if alpha == 1 else _scaled("rsub", other, input, alpha))
 
 
-# -- the lesser and the greater, lengths, divisors, shifts ------------------------------------------------
+# -- the lesser and the greater, lengths, divisors, bits --------------------------------------------------
 
 
 def _nan_ignoring_rule(compare: str) -> Any:
@@ -311,6 +308,8 @@ _hypot: Any = binary("hypot", _hypot_rule, saves=(0, 1))
 _logaddexp: Any = binary("logaddexp", _logaddexp_rule(math.e), saves=(0, 1))
 _logaddexp2: Any = binary("logaddexp2", _logaddexp_rule(2.0), saves=(0, 1))
 _gcd, _lcm, _left_shift, _right_shift = map(predicate, ("gcd", "lcm", "left_shift", "right_shift"))
+_bitwise_and, _bitwise_or, _bitwise_xor = map(predicate, ("bitwise_and", "bitwise_or", "bitwise_xor"))
+_bitwise_not = question("bitwise_not")
 
 
 def _floats(name: str, function: Any) -> Any:
@@ -353,6 +352,38 @@ bitwise_left_shift = _integers(
 bitwise_right_shift = _integers(
     "bitwise_right_shift", _right_shift, "input / 2^other rounded down by shifting bits, of integer tensors."
 )
+
+
+def _bitwise(name: str, function: Any) -> Any:
+    def call(input: Any, other: Any) -> Tensor:
+        for x in (input, other):
+            if isinstance(x, float) or (isinstance(x, Tensor) and x._data.dtype.kind == "f"):
+                raise NotImplementedError(
+                    f"{name} is for bool and integer tensors, got {getattr(x, 'dtype', 'a float')}; use "
+                    f"logical_{name[8:]}"
+                )
+        return function(input, other)
+
+    call.__name__ = call.__qualname__ = name
+    call.__doc__ = f"The bits of both operands combined ({name.removeprefix('bitwise_')}); logical for bool tensors."
+    return call
+
+
+bitwise_and = _bitwise("bitwise_and", _bitwise_and)
+bitwise_or = _bitwise("bitwise_or", _bitwise_or)
+bitwise_xor = _bitwise("bitwise_xor", _bitwise_xor)
+
+
+def bitwise_not(input: Tensor) -> Tensor:
+    """All bits inverted; logical not for bool tensors. Raises `NotImplementedError` for floating-point tensors.
+
+    >>> import autograd_core as ag
+    >>> ag.bitwise_not(ag.tensor([True, False]))
+    tensor([False,  True])
+    """
+    if input._data.dtype.kind == "f":
+        raise NotImplementedError(f"bitwise_not is for bool and integer tensors, got {input.dtype}; use logical_not")
+    return _bitwise_not(input)
 
 
 def heaviside(input: Tensor, values: Tensor) -> Tensor:
@@ -404,7 +435,8 @@ PUBLIC = {
     **{function.__name__: of_tensors(function) for function in (hypot, gcd, lcm, heaviside)},
 }  # fmt: skip
 INPLACE: tuple[str, ...] = (
-    *PUBLIC, "mul", "pow", "floor_divide", "lerp", "addcmul", "addcdiv", "bitwise_left_shift", "bitwise_right_shift",
+    *PUBLIC, "mul", "pow", "floor_divide", "lerp", "addcmul", "addcdiv", "bitwise_and", "bitwise_or", "bitwise_xor",
+    "bitwise_not", "bitwise_left_shift", "bitwise_right_shift",
 )  # fmt: skip
 PUBLIC |= {function.__name__: of_tensors(function) for function in (fmax, fmin, logaddexp, logaddexp2)}
 FUNCTIONS = (*INPLACE, "rsub", "float_power", "fmax", "fmin", "logaddexp", "logaddexp2")

@@ -68,11 +68,21 @@ def require_alike(operation: str, **tensors: Tensor | None) -> Tensor:
     return first
 
 
-def require_float(operation: str, x: Tensor) -> None:
-    """Raise `NotImplementedError` (a `RuntimeError`) unless `x` is a Tensor of floating-point numbers."""
-    require_tensors(operation, input=x)
-    if x._data.dtype.kind != "f":
-        raise NotImplementedError(f"{operation} is not implemented for {x.dtype}; convert the input with .float()")
+def require_float(operation: str, *tensors: Tensor) -> None:
+    """Raise `TypeError` for what is no Tensor, `NotImplementedError` (a `RuntimeError`) for integers and bools."""
+    for x in tensors:
+        if not isinstance(x, Tensor):
+            require_tensors(operation, input=x)
+        if x._data.dtype.kind != "f":
+            raise NotImplementedError(
+                f"{operation} is not implemented for {x.dtype}, for floating point alone; convert with .float()"
+            )
+
+
+def refuse_bool(operation: str, x: Tensor) -> None:
+    """Raise `NotImplementedError` (a `RuntimeError`) for bools."""
+    if x._data.dtype.kind == "b":
+        raise NotImplementedError(f"{operation} is not implemented for bool tensors; convert with .long()")
 
 
 def pair(operation: str, name: str, value: Any, least: int, count: int = 2) -> tuple[int, ...]:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from autograd_core import dtypes
+from autograd_core.ops.checks import refuse_bool
 from autograd_core.ops.joining import stack
 from autograd_core.ops.products import bmm, dot, matmul, mv, outer, scaled_sum
 from autograd_core.tensor import Tensor
@@ -179,8 +180,7 @@ def cross(input: Tensor, other: Tensor, dim: int | None = None) -> Tensor:
             f"cross: inputs dimension {dim} must have length 3. Got {input._data.shape[axis]} and "
             f"{other._data.shape[axis]}"
         )
-    if input._data.dtype.kind == "b":
-        raise NotImplementedError("cross is not implemented for bool tensors; convert with .long()")
+    refuse_bool("cross", input)
     x, y = input.unbind(axis), other.unbind(axis)
     return stack([x[1] * y[2] - x[2] * y[1], x[2] * y[0] - x[0] * y[2], x[0] * y[1] - x[1] * y[0]], axis)
 
@@ -194,8 +194,7 @@ def trace(input: Tensor) -> Tensor:
     """
     if input._data.ndim != 2:
         raise RuntimeError(f"trace: expected a matrix, but got tensor with dim {input._data.ndim}")
-    if input._data.dtype.kind == "b":
-        raise NotImplementedError("trace is not implemented for bool tensors; convert with .long()")
+    refuse_bool("trace", input)
     return input.diagonal().sum()
 
 

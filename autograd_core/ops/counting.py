@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from autograd_core import dtypes
 from autograd_core.operands import result_type
 from autograd_core.ops import elementwise as e
+from autograd_core.ops.checks import require_float
 from autograd_core.ops.creation import linspace
 from autograd_core.ops.cumulative import cumsum
 from autograd_core.ops.gathering import scatter_add
@@ -73,7 +74,7 @@ def histc(input: Tensor, bins: int = 100, min: float = 0, max: float = 0) -> Ten
     >>> ag.histc(ag.tensor([1.0, 2.0, 1.0]), bins=4, min=0, max=3)
     tensor([0., 2., 1., 0.])
     """
-    e._need_float("histc", input)
+    require_float("histc", input)
     if bins <= 0:
         raise RuntimeError(f"histc: bins must be > 0, but got {bins}")
     x = input.detach().reshape(-1)
@@ -159,7 +160,7 @@ def histogram(
     >>> ag.histogram(ag.tensor([1.0, 2.0, 1.0]), 2, range=(0.0, 2.0)).hist
     tensor([0., 3.])
     """
-    _float("histogram", input)
+    require_float("histogram", input)
     if range is not None and isinstance(bins, Tensor):
         raise TypeError("histogram: range belongs to a number of bins, not to given edges")
     _checked_weight("histogram", weight, input.shape, input)
@@ -189,7 +190,7 @@ def histogramdd(
     tensor([[0., 1.],
             [2., 0.]])
     """
-    _float("histogramdd", input)
+    require_float("histogramdd", input)
     if input.ndim < 2:
         raise RuntimeError(f"histogramdd: expected points of shape (..., D), got shape {tuple(input.shape)}")
     _checked_weight("histogramdd", weight, input.shape[:-1], input)
@@ -211,11 +212,6 @@ def histogramdd(
         for d, edge in enumerate(edges):
             hist = hist / edge.diff().reshape(*[-1 if i == d else 1 for i, _ in enumerate(sizes)])
     return HistogramAndEdges(hist, tuple(edges))  # type: ignore[arg-type]
-
-
-def _float(name: str, x: Tensor) -> None:
-    if x._data.dtype.kind != "f":
-        raise NotImplementedError(f"{name} is not implemented for {x.dtype}; convert with .float()")
 
 
 # -- equal values -----------------------------------------------------------------------------------------

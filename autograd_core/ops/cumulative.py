@@ -13,6 +13,7 @@ from typing import Any
 from autograd_core import dtypes
 from autograd_core.ops import elementwise as e
 from autograd_core.ops.arithmetic import logaddexp
+from autograd_core.ops.checks import refuse_bool, require_float
 from autograd_core.ops.gathering import gather
 from autograd_core.ops.half import in_float32
 from autograd_core.ops.joining import cat
@@ -102,7 +103,7 @@ def logcumsumexp(input: Tensor, dim: int) -> Tensor:
     >>> ag.logcumsumexp(ag.tensor([100.0, 100.0]), 0)
     tensor([100.0000, 100.6931])
     """
-    e._need_float("logcumsumexp", input)
+    require_float("logcumsumexp", input)
     axis = input._dim(dim)
     if not input._data.ndim or input._data.shape[axis] < 2:
         return input.clone()
@@ -164,8 +165,7 @@ def gradient(input: Tensor, *, spacing: Any = 1, dim: Any = None, edge_order: in
     spaces = list(spacing) if isinstance(spacing, list | tuple) else [spacing] * len(axes)
     if len(spaces) != len(axes):
         raise RuntimeError(f"gradient: expected {len(axes)} spacings, one a dimension, got {len(spaces)}")
-    if input._data.dtype.kind == "b":
-        raise NotImplementedError("gradient is not implemented for bool tensors; convert with .float()")
+    refuse_bool("gradient", input)
     return tuple(_slope(input, axis, space, edge_order) for axis, space in zip(axes, spaces))
 
 

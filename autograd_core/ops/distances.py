@@ -42,8 +42,7 @@ def renorm(input: Tensor, p: float, dim: int, maxnorm: float) -> Tensor:
     tensor([[0.6000, 0.8000],
             [0.0000, 1.0000]])
     """
-    if not input.is_floating_point():
-        raise NotImplementedError(f"renorm is not implemented for {input.dtype}; convert with .float()")
+    require_float("renorm", input)
     if p <= 0:
         raise RuntimeError(f"renorm: non-positive-norm not supported, got p={p}")
     if maxnorm < 0:

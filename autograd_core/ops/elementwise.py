@@ -12,6 +12,7 @@ from typing import Any
 
 from autograd_core import dtypes, modes
 from autograd_core.operands import broadcast_error, constant_like, promote_operands, result_type
+from autograd_core.ops.checks import refuse_bool, require_float
 from autograd_core.ops.half import rule_in_float32
 from autograd_core.primitive import Primitive, V, binary, predicate, primitive, unary
 from autograd_core.tensor import Tensor, wrap
@@ -233,11 +234,8 @@ def question(name: str) -> Any:
 _where = primitive("where", _where_rule, inputs=3, saves=(0,))
 
 eq, ne, lt, le, gt, ge = map(predicate, ("eq", "ne", "lt", "le", "gt", "ge"))
-_bitwise_and, _bitwise_or, _bitwise_xor = map(predicate, ("bitwise_and", "bitwise_or", "bitwise_xor"))
 logical_and, logical_or, logical_xor = map(predicate, ("logical_and", "logical_or", "logical_xor"))
-logical_not, _bitwise_not, _isnan, _isinf, _isfinite = map(
-    question, ("logical_not", "bitwise_not", "isnan", "isinf", "isfinite")
-)
+logical_not, _isnan, _isinf, _isfinite = map(question, ("logical_not", "isnan", "isinf", "isfinite"))
 
 
 # -- the public forms -------------------------------------------------------------------------------------
@@ -254,21 +252,14 @@ def round(input: Tensor, *, decimals: int = 0) -> Tensor:
         return _of_integers("round", input)
     if not decimals:
         return _round(input)
-    _need_float("round with decimals", input)
+    require_float("round with decimals", input)
     scale = 10.0 ** builtins.abs(decimals)
     return div(_round(mul(input, scale)), scale) if decimals > 0 else mul(_round(div(input, scale)), scale)
 
 
-def _need_float(name: str, *tensors: Tensor) -> None:
-    for x in tensors:
-        if x._data.dtype.kind != "f":
-            raise NotImplementedError(f"{name} is not implemented for {x.dtype}; convert with .float()")
-
-
 def _of_integers(name: str, input: Tensor) -> Tensor:
     """Integers are round already; a bool is no number to round."""
-    if input._data.dtype.kind == "b":
-        raise NotImplementedError(f"{name} is not implemented for bool tensors; convert with .long() or .float()")
+    refuse_bool(name, input)
     return clone(input)
 
 
@@ -380,38 +371,6 @@ def clamp_max(input: Tensor, max: Any) -> Tensor:
     return clamp(input, max=max)
 
 
-def _bitwise(name: str, function: Any) -> Any:
-    def call(input: Any, other: Any) -> Tensor:
-        for x in (input, other):
-            if isinstance(x, float) or (isinstance(x, Tensor) and x._data.dtype.kind == "f"):
-                raise NotImplementedError(
-                    f"{name} is for bool and integer tensors, got {getattr(x, 'dtype', 'a float')}; use "
-                    f"logical_{name[8:]}"
-                )
-        return function(input, other)
-
-    call.__name__ = call.__qualname__ = name
-    call.__doc__ = f"The bits of both operands combined ({name.removeprefix('bitwise_')}); logical for bool tensors."
-    return call
-
-
-bitwise_and = _bitwise("bitwise_and", _bitwise_and)
-bitwise_or = _bitwise("bitwise_or", _bitwise_or)
-bitwise_xor = _bitwise("bitwise_xor", _bitwise_xor)
-
-
-def bitwise_not(input: Tensor) -> Tensor:
-    """All bits inverted; logical not for bool tensors. Raises `NotImplementedError` for floating-point tensors.
-
-    >>> import autograd_core as ag
-    >>> ag.bitwise_not(ag.tensor([True, False]))
-    tensor([False,  True])
-    """
-    if input._data.dtype.kind == "f":
-        raise NotImplementedError(f"bitwise_not is for bool and integer tensors, got {input.dtype}; use logical_not")
-    return _bitwise_not(input)
-
-
 def _float_test(function: Any, of_integer: bool) -> Any:
     def call(input: Tensor) -> Tensor:
         if input._data.dtype.kind != "f":
@@ -486,11 +445,11 @@ for _names in ("eq", "ne not_equal", "gt greater", "ge greater_equal", "lt less"
 _UNARY = (
     "neg", "abs", "sign", "reciprocal", "sqrt", "rsqrt", "exp", "expm1", "log", "log2", "log10", "log1p",
     "sin", "cos", "tan", "asin", "acos", "atan", "sinh", "cosh", "tanh", "sigmoid", "relu",
-    "round", "bitwise_not", "logical_not", "clamp", "clamp_min", "clamp_max",
+    "round", "logical_not", "clamp", "clamp_min", "clamp_max",
 )  # fmt: skip
 _BINARY = (
-    "maximum", "minimum", "atan2", "eq", "ne", "lt", "le", "gt", "ge", "bitwise_and", "bitwise_or", "bitwise_xor",
-    "logical_and", "logical_or", "logical_xor",
+    "maximum", "minimum", "atan2", "eq", "ne", "lt", "le", "gt", "ge", "logical_and", "logical_or",
+    "logical_xor",
 )  # fmt: skip
 FUNCTIONS = (
     *PUBLIC,

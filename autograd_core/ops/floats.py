@@ -9,7 +9,7 @@ from autograd_core import dtypes
 from autograd_core.operands import result_type
 from autograd_core.ops import arithmetic
 from autograd_core.ops import elementwise as e
-from autograd_core.ops.checks import require_tensors
+from autograd_core.ops.checks import require_float, require_tensors
 from autograd_core.ops.special import as_float
 from autograd_core.primitive import apply_many, binary, primitive, unary
 from autograd_core.tensor import Tensor
@@ -92,7 +92,7 @@ def frac(input: Tensor) -> Tensor:
     >>> ag.frac(ag.tensor([1.5, -2.25]))
     tensor([ 0.5000, -0.2500])
     """
-    e._need_float("frac", input)
+    require_float("frac", input)
     return input - e.trunc(input)
 
 

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from autograd_core import dtypes
 from autograd_core.ops import arithmetic
 from autograd_core.ops import elementwise as e
+from autograd_core.ops.checks import refuse_bool, require_float
 from autograd_core.ops.half import in_float32, rule_in_float32
 from autograd_core.primitive import Primitive, V, apply, primitive, unary
 from autograd_core.tensor import Tensor, wrap
@@ -117,14 +118,6 @@ def _narrowed(input: Tensor, dtype: dtypes.dtype, run: Callable[[Tensor], Tensor
     return e.cast(run(e.cast(e.cast(input, native), dtypes.int64.native)), native)
 
 
-def _need_float(name: str, x: Tensor, dtype: dtypes.dtype | None = None) -> Tensor:
-    if dtype is not None and x.dtype is not dtype:
-        x = e.cast(x, dtype.native)
-    if x._data.dtype.kind != "f":
-        raise RuntimeError(f"{name}(): input dtype should be floating point, got {x.dtype}; use .float() first")
-    return x
-
-
 def _need_elements(name: str, x: Tensor, axes: tuple[int, ...] | None) -> None:
     shape = x._data.shape
     if 0 in (shape if axes is None else [shape[a] for a in axes]):
@@ -188,8 +181,11 @@ def mean(
     >>> ag.tensor([1.0, 2.0]).mean()
     tensor(1.5000)
     """
-    axes = axes_of(input, axis if dim is None else dim)
-    return mean_(_need_float("mean", input, dtype), axes, keepdim or keepdims)
+    x = input if dtype is None else _as_sum_dtype(input, dtype)
+    if x._data.dtype.kind != "f":  # The quicker question.
+        require_float("mean", x)
+    dim = axis if dim is None else dim
+    return mean_(x, None if dim is None else axes_of(x, dim), keepdim or keepdims)
 
 
 def nanmean(input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: dtypes.dtype | None = None) -> Tensor:
@@ -335,12 +331,6 @@ def min(input: Tensor, dim: Any = None, keepdim: bool = False, *, other: Tensor 
     return _extremum("min", input, other if other is not None else dim, keepdim, e.minimum)
 
 
-def _not_bool(name: str, input: Tensor) -> Tensor:
-    if input._data.dtype.kind == "b":
-        raise NotImplementedError(f"{name} is not implemented for bool tensors; convert with .long()")
-    return input
-
-
 def _arg(name: str, input: Tensor, dim: int | None, keepdim: bool) -> Tensor:
     axis = None if dim is None else input._dim(dim)
     _need_elements(name, input, None if axis is None or not input._data.ndim else (axis,))
@@ -357,7 +347,8 @@ def argmax(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tens
     >>> ag.argmax(ag.tensor([1.0, 5.0, 2.0]))
     tensor(1)
     """
-    return _arg("argmax", _not_bool("argmax", input), dim, keepdim)
+    refuse_bool("argmax", input)
+    return _arg("argmax", input, dim, keepdim)
 
 
 def argmin(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor:
@@ -367,7 +358,8 @@ def argmin(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tens
     >>> ag.argmin(ag.tensor([1.0, 5.0, 2.0]))
     tensor(0)
     """
-    return _arg("argmin", _not_bool("argmin", input), dim, keepdim)
+    refuse_bool("argmin", input)
+    return _arg("argmin", input, dim, keepdim)
 
 
 def any(input: Tensor, dim: Any = None, keepdim: bool = False) -> Tensor:
@@ -426,7 +418,8 @@ def norm(
     >>> ag.norm(ag.tensor([3.0, 4.0]))
     tensor(5.)
     """
-    x = _need_float("norm", input, dtype)
+    x = input if dtype is None else _as_sum_dtype(input, dtype)
+    require_float("norm", x)
     axes = axes_of(x, dim)
     if p in ("fro", None, 2, 2.0):
         return norm2(x, axes, keepdim)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from autograd_core import dtypes
+from autograd_core.ops.checks import refuse_bool
 from autograd_core.ops.gathering import gather
 from autograd_core.ops.reductions import ValuesAndIndices, picked_and_indices
 from autograd_core.tensor import Tensor, wrap
@@ -53,8 +54,7 @@ def topk(input: Tensor, k: int, dim: int = -1, largest: bool = True, sorted: boo
     tensor([0, 2])
     """
     axis = input._dim(dim)
-    if input._data.dtype.kind == "b":
-        raise NotImplementedError("topk is not implemented for bool tensors; convert with .long()")
+    refuse_bool("topk", input)
     n = input._data.shape[axis] if input.ndim else 1
     if not 0 <= k <= n:
         raise RuntimeError(f"topk: selected index k={k} out of range for dimension {dim} of size {n}")
@@ -107,8 +107,8 @@ def searchsorted(
             "searchsorted(): boundaries tensor should be 1 dimension or the first N-1 dimensions of "
             f"boundaries tensor and input value tensor must match, but got {tuple(seq.shape)} and {tuple(input.shape)}"
         )
-    if seq._data.dtype.kind == "b" or input._data.dtype.kind == "b":
-        raise NotImplementedError("searchsorted is not implemented for bool tensors; convert with .long()")
+    refuse_bool("searchsorted", seq)
+    refuse_bool("searchsorted", input)
     if sorter is not None:
         if sorter.dtype is not dtypes.int64 or sorter.shape != seq.shape:
             raise RuntimeError(

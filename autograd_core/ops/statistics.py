@@ -8,12 +8,12 @@ from typing import Any
 
 from autograd_core import dtypes
 from autograd_core.ops import elementwise as e
+from autograd_core.ops.checks import refuse_bool, require_float
 from autograd_core.ops.cumulative import cummax
 from autograd_core.ops.gathering import gather
 from autograd_core.ops.reductions import (
     ValuesAndIndices,
     _need_elements,
-    _need_float,
     argmax,
     axes_of,
     even_rule,
@@ -41,11 +41,6 @@ def _order_rule(F: Any, g: Any, ctx: Any) -> tuple[Any, ...]:
 _median_value: Any = primitive("median_value", _order_rule, inputs=1, saves=(0,), saves_output=True)
 
 
-def _numbers(name: str, input: Tensor) -> None:
-    if input._data.dtype.kind == "b":
-        raise NotImplementedError(f"{name} is not implemented for bool tensors; convert with .long()")
-
-
 def kthvalue(input: Tensor, k: int, dim: int = -1, keepdim: bool = False) -> ValuesAndIndices:
     """The `k`-th least element along `dim` (counted from 1), and where it stands.
 
@@ -53,7 +48,7 @@ def kthvalue(input: Tensor, k: int, dim: int = -1, keepdim: bool = False) -> Val
     >>> ag.kthvalue(ag.tensor([3.0, 1.0, 2.0]), 2).values
     tensor(2.)
     """
-    _numbers("kthvalue", input)
+    refuse_bool("kthvalue", input)
     axis = input._dim(dim)
     n = input._data.shape[axis] if input._data.ndim else 1
     if not n:
@@ -67,7 +62,7 @@ def kthvalue(input: Tensor, k: int, dim: int = -1, keepdim: bool = False) -> Val
 
 
 def _median(name: str, input: Tensor, dim: int | None, keepdim: bool, skip_nan: bool) -> Any:
-    _numbers(name, input)
+    refuse_bool(name, input)
     if dim is None:
         if not input.numel():
             return input.new_full((), math.nan)
@@ -216,14 +211,14 @@ def var(
     """
     if isinstance(dim, bool):
         dim, unbiased = None, dim
-    x = _need_float("var", input)
-    if x._data.dtype.itemsize == 2:
-        return var(x.float(), dim, unbiased, keepdim, correction=correction).to(x.dtype)
+    require_float("var", input)
+    if input._data.dtype.itemsize == 2:
+        return var(input.float(), dim, unbiased, keepdim, correction=correction).to(input.dtype)
     if correction is None:
         correction = 0 if unbiased is False else 1
-    axes = axes_of(x, dim)
-    count = math.prod(n for i, n in enumerate(x._data.shape) if axes is None or i in axes)
-    total = sum_(e.square(e.sub(x, mean_(x, axes, True))), axes, keepdim)
+    axes = axes_of(input, dim)
+    count = math.prod(n for i, n in enumerate(input._data.shape) if axes is None or i in axes)
+    total = sum_(e.square(e.sub(input, mean_(input, axes, True))), axes, keepdim)
     divisor = count - correction
     return e.div(total, float(divisor) if divisor > 0 else 0.0)
 
