@@ -14,7 +14,7 @@ functions on Tensors. `ctx` has `saved`, `params`, `inputs` (a None edge means: 
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from heapq import heappop, heappush, heapreplace
 from typing import TYPE_CHECKING, Any
 
@@ -283,21 +283,30 @@ def run_backward(
     return results
 
 
-def _on_a_path(roots: Sequence[Edge], wanted: dict[Edge, int]) -> set[Edge]:
-    """The nodes from which a wanted edge can be reached: no other needs its rule run."""
-    consumers: dict[Edge, list[Node]] = {}
-    stack: list[Any] = [edge for edge in roots if edge.__class__ is Node]
+def nodes_behind(roots: Iterable[Edge], since: int = 0) -> Iterator[Node]:
+    """Each node that `roots` lead to, once; not those with a stamp before `since`, nor what is behind them."""
+    stack: list[Any] = list(dict.fromkeys(edge for edge in roots if edge.__class__ is Node))
     seen = set(stack)
     while stack:
         node = stack.pop()
+        if node.stamp < since:
+            continue
+        yield node
+        for edge in node.inputs:
+            if edge.__class__ is Node and edge not in seen:
+                seen.add(edge)
+                stack.append(edge)
+
+
+def _on_a_path(roots: Sequence[Edge], wanted: dict[Edge, int]) -> set[Edge]:
+    """The nodes from which a wanted edge can be reached: no other needs its rule run."""
+    consumers: dict[Edge, list[Node]] = {}
+    for node in nodes_behind(roots):
         for edge in node.inputs:
             if edge is not None:
                 consumers.setdefault(edge, []).append(node)
-                if edge.__class__ is Node and edge not in seen:
-                    seen.add(edge)
-                    stack.append(edge)
     needed: set[Edge] = set()
-    stack = list(wanted)
+    stack: list[Any] = list(wanted)
     while stack:
         for node in consumers.get(stack.pop(), ()):
             if node not in needed:
@@ -427,16 +436,11 @@ def _raise_nan(node: Node, position: int) -> None:
     assert node.extra is not None and node.extra.trace is not None
     trace = node.extra.trace
     text = f"backward of {trace.operation} returned NaN for its input {position}; recorded at {trace.line}"
-    first, oldest, stack, seen = None, 0, [node], {node}
-    while stack:  # The NaN may be older: look for the first forward result that held one.
-        current = stack.pop()
+    first, oldest = None, 0
+    for current in nodes_behind([node]):  # The NaN may be older: look for the first forward result that held one.
         found = current.extra.trace if current.extra is not None else None
         if found is not None and found.nan_in_forward and (first is None or current.stamp < oldest):
             first, oldest = found, current.stamp
-        for edge in current.inputs:
-            if edge.__class__ is Node and edge not in seen:
-                seen.add(edge)
-                stack.append(edge)
     if first is not None:
         text += f"\nthe first NaN appeared in forward, in the result of {first.operation} at {first.line}"
     raise RuntimeError(text)

@@ -8,12 +8,13 @@ derivative. Transforms nest, and their results can be differentiated with respec
 from __future__ import annotations
 
 import functools
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from autograd_core import modes, trees
 from autograd_core.autograd.functional import _columns, _filled, _fresh, _pull, _push, _require_history, _rows
-from autograd_core.engine import Node
+from autograd_core.engine import nodes_behind
 from autograd_core.mapping import vmap
 from autograd_core.primitive import edge_of
 from autograd_core.tensor import Tensor
@@ -95,18 +96,9 @@ def _places(argnums: Any, count: int) -> list[int]:
 def _depends_on_others(outputs: Tensors, inputs: Tensors) -> bool:
     """Whether the graph of `outputs` ends in leaves that are not among `inputs`."""
     own = {id(edge_of(x)) for x in inputs if x.is_leaf}
-    stack = [edge_of(y) for y in outputs]
-    seen: set[int] = set()
-    while stack:
-        edge = stack.pop()
-        if edge is None or id(edge) in seen:
-            continue
-        seen.add(id(edge))
-        if isinstance(edge, Node):
-            stack.extend(edge.inputs)
-        elif id(edge) not in own:
-            return True
-    return False
+    roots = [edge_of(y) for y in outputs]
+    edges = itertools.chain(roots, *(node.inputs for node in nodes_behind(roots)))
+    return any(isinstance(edge, Tensor) and id(edge) not in own for edge in edges)
 
 
 # -- the transforms ---------------------------------------------------------------------------------------

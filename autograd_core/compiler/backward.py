@@ -10,7 +10,7 @@ inputs, so that gradients of gradients are those of eager mode.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from autograd_core import engine
@@ -44,7 +44,7 @@ class Template:
         self._tape = tape
         self._kept: dict[int, int] = {}  # slot -> its position in `keep`.
         roots = [t.grad_fn for t in outputs]
-        own = sorted(_nodes(roots, start), key=lambda node: node.stamp)
+        own = sorted(engine.nodes_behind(roots, start), key=lambda node: node.stamp)
         numbers = {node: i for i, node in enumerate(own)}
         self._nodes = [self._entry(node, numbers) for node in own]
         self.roots = [numbers[root] for root in roots]
@@ -191,24 +191,9 @@ def shape_of(edge: Any) -> tuple[int, ...]:
 
 def is_spent(t: Tensor, start: int) -> bool:
     """Whether backward has already freed a part of the history of `t` that is younger than `start`."""
-    return any(node.saved is engine._FREED for node in _nodes([t.grad_fn], start))
+    return any(node.saved is engine._FREED for node in engine.nodes_behind([t.grad_fn], start))
 
 
 def dead_node(backend: Any, name: str, shape: tuple[int, ...]) -> Node:
     """The history of a result whose backward ran in the compiled step: a second one is an error, as in eager mode."""
     return make_node(Primitive(f"compiled_{name}", lambda F, g, ctx: ()), backend, (), engine._FREED, (), shape)
-
-
-def _nodes(roots: Sequence[Any], start: int) -> Iterator[Node]:
-    """The nodes that `roots` lead to and that were made after `start`."""
-    stack = [root for root in roots if root.__class__ is Node]
-    seen = set(stack)
-    while stack:
-        node = stack.pop()
-        if node.stamp < start:
-            continue
-        yield node
-        for edge in node.inputs:
-            if edge.__class__ is Node and edge not in seen:
-                seen.add(edge)
-                stack.append(edge)

@@ -15,7 +15,6 @@ from typing import Any
 from autograd_core import devices, dtypes, engine, modes, storage
 from autograd_core.compiler.calls import reads, refs, results, written_by
 from autograd_core.compiler.plan import ARGUMENT, LIVE, MADE, Plan, Slot
-from autograd_core.engine import Node
 from autograd_core.live import LiveScalar
 from autograd_core.recorder import Call, Recorder, Ref
 from autograd_core.tensor import Tensor
@@ -307,19 +306,7 @@ def _noting_gradients(found: Recording) -> Iterator[None]:
 def _leads_outside(roots: Sequence[Any], wanted: Any, start: int) -> bool:
     """Whether backward from `roots` comes to a node that was made before `start`."""
     needed = None if wanted is None else engine._on_a_path(roots, wanted)
-    stack = [root for root in roots if root.__class__ is Node]
-    seen = set(stack)
-    while stack:
-        node = stack.pop()
-        if needed is not None and node not in needed:
-            continue
-        if node.stamp < start:
-            return True
-        for edge in node.inputs:
-            if edge.__class__ is Node and edge not in seen:
-                seen.add(edge)
-                stack.append(edge)
-    return False
+    return any(node.stamp < start and (needed is None or node in needed) for node in engine.nodes_behind(roots))
 
 
 def plan_of(tape: Tape, arguments: list[Array], outputs: list[int], name: str) -> Plan:

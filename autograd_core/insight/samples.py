@@ -8,7 +8,7 @@ from math import isfinite
 from typing import Any
 
 import autograd_core as ag
-from autograd_core.engine import Node
+from autograd_core.engine import Node, nodes_behind
 from autograd_core.nn import Module
 from autograd_core.tensor import Tensor
 from autograd_core.trees import tensors_in
@@ -98,13 +98,7 @@ def layers_of(model: Module) -> dict[Module, str]:
 
 def forward_graph(output: Any) -> list[Node]:
     """The nodes of the graph behind the tensors in `output`, the youngest first: each before those it reads."""
-    stack: list[Any] = [t.grad_fn for t in tensors_in(output)]
-    nodes: set[Node] = set()
-    while stack:
-        node = stack.pop()
-        if isinstance(node, Node) and node not in nodes:
-            nodes.add(node)
-            stack.extend(node.inputs)
+    nodes = nodes_behind(t.grad_fn for t in tensors_in(output))
     return sorted(nodes, key=lambda node: node.stamp, reverse=True)
 
 

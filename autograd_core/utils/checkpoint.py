@@ -16,7 +16,7 @@ from typing import Any
 import autograd_core as ag
 from autograd_core import devices, modes, random, storage
 from autograd_core.amp.autocast_mode import autocast_again
-from autograd_core.engine import Node, _check_saved
+from autograd_core.engine import Node, _check_saved, nodes_behind
 from autograd_core.primitive import V, edge_of
 from autograd_core.random import default_generator
 from autograd_core.trees import tensors_in
@@ -226,15 +226,8 @@ def _nodes(outputs: Any, begun: int) -> list[Node]:
 
     A custom `Function` keeps what it saved: its context belongs to the user.
     """
-    stack: list[Any] = [edge_of(tensor) for tensor in tensors_in(outputs)]
-    seen: set[Any] = set()
     found = []
-    while stack:
-        node = stack.pop()
-        if node.__class__ is not Node or node in seen or node.stamp <= begun:
-            continue
-        seen.add(node)
-        stack.extend(node.inputs)
+    for node in nodes_behind(map(edge_of, tensors_in(outputs)), begun + 1):
         declared = V.__dict__.get(node.primitive.name)
         if node.saved and declared is not None and declared.primitive is node.primitive:
             found.append(node)
