@@ -30,7 +30,7 @@ _STYLE = """
 :root { color-scheme: light dark; --ink: #1d2430; --soft: #667085; --line: #d0d5dd; --ground: #fff; --card: #f6f7f9; }
 @media (prefers-color-scheme: dark) {
   :root { --ink: #e6e9ef; --soft: #98a2b3; --line: #3a4250; --ground: #14171c; --card: #1d222a; } }
-body { font: 15px/1.5 system-ui, sans-serif; color: var(--ink); background: var(--ground); max-width: 1100px;
+body { font: 15px/1.5 system-ui, sans-serif; color: var(--ink); background: var(--ground); max-width: 1200px;
   margin: 2rem auto; padding: 0 1rem; }
 h1 { font-size: 1.5rem; } h2 { font-size: 1.1rem; margin-top: 2rem; }
 .charts { display: grid; grid-template-columns: repeat(auto-fit, minmax(320px, 1fr)); gap: 1rem; }
@@ -80,7 +80,8 @@ def html(samples: Sequence[Sample], found: Diagnosis, title: str, note: str = ""
         for i, name in enumerate(names)
     )
     body += ["<h2>Curves by layer</h2>", f"<p>{keys}</p>", '<div class="charts">', *_figures(samples, names)]
-    body += ["</div>", f"<h2>Figures of step {samples[-1].step}</h2>", _table(samples[-1])]
+    last = samples[-1]
+    body += ["</div>", f"<h2>Figures of step {last.step}</h2>", f"<p>{escape(_of_the_step(last))}</p>", _table(last)]
     return (
         f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><meta name="viewport" '
         f'content="width=device-width"><title>{escape(title)}</title><style>{_STYLE}</style></head>\n<body>\n'
@@ -182,6 +183,7 @@ COLUMNS = (
     ("update / weights", lambda r: figure(r.update_ratio)),
     ("mean", lambda r: figure(r.mean)),
     ("variance", lambda r: figure(r.variance)),
+    ("signal", lambda r: figure(r.signal)),
     ("activation", lambda r: r.activation or ""),
     ("saturated", lambda r: share(r.saturated)),
     ("dead", lambda r: share(r.dead)),
@@ -199,6 +201,15 @@ def figure(value: float | None) -> str:
 
 def share(value: float | None) -> str:
     return "" if value is None else f"{value:.0%}"
+
+
+def _of_the_step(sample: Sample) -> str:
+    """What concerns no single layer."""
+    figures = (
+        ("loss", sample.loss), ("speed ratio, first layer's gradient over the last's", sample.speed_ratio),
+        ("root mean square of the largest input feature", sample.input_rms),
+    )  # fmt: skip
+    return "; ".join(f"{name} {figure(value)}" for name, value in figures if value is not None)
 
 
 def _table(sample: Sample) -> str:

@@ -63,7 +63,9 @@ class Summary:
         ran = self.multiply_adds is not None
         rows = [("layer", "kind", "output shape", "parameters", "multiply-adds")]
         for layer in self.layers:
-            shape = "not called" if not layer.calls else "" if layer.output_shape is None else str(layer.output_shape)
+            within = layer.kind == "NonDynamicallyQuantizableLinear"  # Attention uses its weights without a call.
+            idle = "within attention" if within else "not called"
+            shape = idle if not layer.calls else "" if layer.output_shape is None else str(layer.output_shape)
             times = f" ({layer.calls} calls)" if layer.calls > 1 else ""
             kind = f"{layer.kind}, its own" if layer.holds_others else layer.kind
             rows.append((layer.name, kind, shape + times, f"{layer.parameters:,}", f"{layer.multiply_adds or 0:,}"))
@@ -119,8 +121,15 @@ def summary(model: Module, *inputs: Any, **kwargs: Any) -> Summary:
     if not result.call:
         try:
             output = _run(model, inputs, kwargs, rows, result, given)
-            result.kept_for_backward = _kept_bytes(output, list(model.parameters()))
+            result.kept_for_backward = _kept_bytes(output, list(model.parameters()), given)
         except Exception:
+            shape = next((v for v in (*inputs, *kwargs.values()) if _is_shape(v)), None)
+            if shape is not None:
+                wanted = ", ".join(map(str, shape))
+                raise TypeError(
+                    f"insight.summary: expected what the model takes, got the shape ({wanted}); give a batch of that "
+                    f"shape: summary(model, ag.zeros({wanted}))"
+                ) from None
             if inputs or kwargs:
                 raise
             result.call = _wanted(model, True) or "summary(model, input)"  # Its forward has defaults that do not do.
@@ -250,8 +259,19 @@ _WORK: dict[str, Any] = {
 }
 
 
-def _kept_bytes(output: Any, parameters: list[Any]) -> int:
-    """The memory that the graph behind `output` holds beside the parameters, each storage once."""
+def _is_shape(value: Any) -> bool:
+    return isinstance(value, tuple | list) and len(value) > 0 and all(type(n) is int for n in value)
+
+
+def _kept_bytes(output: Any, parameters: list[Any], given: list[Tensor]) -> int:
+    """The memory that the graph behind `output` holds beside the parameters, each storage once.
+
+    Of an input that is a part of something larger, as a batch of a data set, the part alone counts.
+    """
+    parts: dict[int, int] = {}
+    for t in given:
+        key = id(t._backend.storage_key(t._data))
+        parts[key] = parts.get(key, 0) + t.nbytes
     owners: dict[int, Any] = {}
     for node in forward_graph(output):
         for array in node.saved or ():
@@ -260,7 +280,7 @@ def _kept_bytes(output: Any, parameters: list[Any]) -> int:
                 owners[id(owner)] = owner
     for p in parameters:
         owners.pop(id(p._backend.storage_key(p._data)), None)
-    return sum(int(owner.nbytes) for owner in owners.values())
+    return sum(min(int(owner.nbytes), parts.get(key, int(owner.nbytes))) for key, owner in owners.items())
 
 
 def size_text(n: float) -> str:

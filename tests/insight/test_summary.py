@@ -1,5 +1,6 @@
 """`insight.summary` against counts made by hand."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -207,3 +208,20 @@ def test_a_compiled_model_has_its_layers() -> None:
     assert str(ag.insight.summary(compiled, x)) == plain
     inside = ag.insight.summary(nn.Sequential(ag.compile(nn.Linear(4, 2))), x)
     assert [(row.name, row.kind, row.calls) for row in inside.layers] == [("0", "Linear", 1)]
+
+
+def test_a_batch_of_a_data_set_counts_alone() -> None:
+    data = ag.randn(6000, 64)
+    for batch in (data[:2], data[:2].clone()):
+        assert ag.insight.summary(nn.Linear(64, 5), batch).kept_for_backward == 512
+
+
+@pytest.mark.parametrize("call", [lambda m: ag.insight.summary(m, (4, 64)), lambda m: ag.insight.summary(m, x=[4, 64])])
+def test_a_shape_is_no_input(call: Callable[[Any], Any]) -> None:
+    with pytest.raises(TypeError, match=r"got the shape \(4, 64\).*summary\(model, ag.zeros\(4, 64\)\)"):
+        call(nn.Linear(64, 5))
+
+
+def test_the_projection_of_attention_is_used_without_a_call() -> None:
+    text = str(ag.insight.summary(nn.TransformerEncoderLayer(8, 2, 8, batch_first=True), ag.ones(1, 3, 8)))
+    assert "within attention" in text and "not called" not in text
