@@ -34,7 +34,6 @@ __all__ = ["Event", "Row", "profile"]
 
 _lock = threading.Lock()
 _active: profile | None = None
-_PHASES = ("forward", "backward", "update")
 
 
 @dataclass(frozen=True, slots=True)

@@ -254,10 +254,6 @@ class Tensor:
         return tuple(reversed(steps))
 
     @property
-    def _is_view(self) -> bool:
-        return self._base is not None
-
-    @property
     def grad(self) -> Tensor | None:
         """The gradient that `backward` has accumulated here, or None."""
         if self._grad is None and self._node is not None and not self.retains_grad:

@@ -19,7 +19,6 @@ from autograd_core.benchmarks.workloads import Workload
 _CHILD = str(Path(__file__).with_name("child.py"))
 # What the libraries import at first use, so that it counts as import and not as memory of the workload.
 _PRELOAD = {"autograd_core": ["autograd_core.nn", "autograd_core.optim", "numba"], "torch": [], "jax": ["jax.numpy"]}
-PEERS = ("torch", "torch.compile", "jax")
 
 
 class Missing(Exception):

@@ -37,7 +37,6 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--device",
         default="cpu",
         choices=("cpu", "simulated", "cuda"),
-        type=lambda name: "simulated" if name == "strict" else name,
         help="the default device of all tests (cpu); cuda: a GPU, or where there is none the simulated device",
     )
 
