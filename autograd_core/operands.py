@@ -80,9 +80,8 @@ def _beyond(name: str, value: int, tensor: Tensor, native: Any, last: bool) -> T
     if name in ("maximum", "minimum") or (name == "pow" and last):  # Bounds and exponents are not wrapped.
         return tensor.new_full((), value)
     low = 0 if native.kind == "u" else -1 << native.itemsize * 8 - 1
-    return number_like(
-        (value - low) % (1 << native.itemsize * 8) + low, tensor._backend, native
-    )  # As PyTorch: wrapped.
+    # As PyTorch: wrapped.
+    return number_like((value - low) % (1 << native.itemsize * 8) + low, tensor._backend, native)
 
 
 def array_operand(x: Tensor, other: Any) -> Tensor | None:

@@ -73,9 +73,8 @@ class Tensor:
     _requires_grad: bool
     _base: Tensor | None  # Of a view: the tensor that owns the memory. The next three are set on views only.
     _source: Tensor  # The tensor that the view was taken of.
-    _step: (
-        tuple[str, tuple[Any, ...]] | None
-    )  # The kernel and parameters that took it; None: not to be changed in place.
+    # The kernel and parameters that took it; None: not to be changed in place.
+    _step: tuple[str, tuple[Any, ...]] | None
     _seen: int  # The last change of any storage when `_node` was known to be current.
 
     # The rare ones: the default lies on the class.

@@ -176,9 +176,9 @@ class Recording:
         self.problems: list[str] = []
         self.start = 0  # The clock when the step began: older graph nodes are not its own.
         self.grads: dict[Tensor, Tensor | None] = {}  # Leaves whose .grad the step changed -> what it was.
+        self.cleared: set[Tensor] = set()  # Of these, the ones whose .grad the step forgot first.
         self.looked_at: dict[Tensor, None] = {}  # Leaves whose .grad it read before it changed it.
         self.made: list[Any] = []  # Optimisers that the step itself made.
-        self.cleared: set[Tensor] = set()  # Of these, the ones whose .grad the step forgot first.
 
     @property
     def tape(self) -> Tape | None:

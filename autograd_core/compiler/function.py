@@ -174,9 +174,8 @@ class Compiled:
         function = self.function
         with self._lock:
             if autocast():
-                sys.modules[
-                    "autograd_core.amp.state"
-                ].clear_autocast_cache()  # Casts of weights belong to the recording.
+                # Casts of weights belong to the recording.
+                sys.modules["autograd_core.amp.state"].clear_autocast_cache()
             names = Names()
             before = Walk(function, names)
             failed = self._why(args, kwargs)

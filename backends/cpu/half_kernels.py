@@ -50,9 +50,8 @@ def _narrow(x, out, worker, workers):
         small = kept + np.uint32((rest > half) | ((rest == half) & ((kept & one) == one)))
         small = small if exponent > np.uint32(101) else np.uint32(0)
         found = small if exponent < np.uint32(113) else normal
-        found = (
-            np.uint32(0x7C00) if size >= np.uint32(0x477FF000) else found
-        )  # 65520, where rounding leads to infinity.
+        # 0x477FF000 is 65520, where rounding leads to infinity.
+        found = np.uint32(0x7C00) if size >= np.uint32(0x477FF000) else found
         found = np.uint32(0x7E00) if size > np.uint32(0x7F800000) else found
         out[i] = np.uint16(sign | found)
 
