@@ -194,7 +194,7 @@ def run_backward(
             waiting[root.stamp] = (root, g)
             heap.append(-root.stamp)
         else:
-            deliver(root, g, vocabulary or (root.backend if root.__class__ is Node else root._backend))
+            deliver(root, g, vocabulary or _backend_of(root))
     heap.sort()  # What is sorted is a heap.
     if heap:
         youngest = -heap[0]
@@ -363,14 +363,14 @@ def _pick(node: Node, g: Any, waiting: dict[int, tuple[Node, Any]], deliver: Cal
     waiting[parent.stamp][1][position] = g
 
 
-def _wrap(node_or_leaf: Any, g: Any, vocabulary: Any) -> Any:
+def _backend_of(edge: Edge) -> Any:
+    return edge.backend if edge.__class__ is Node else edge._backend
+
+
+def _wrap(edge: Edge, g: Any, vocabulary: Any) -> Any:
     from autograd_core.tensor import wrap
 
-    return (
-        g
-        if vocabulary is not None or g is None
-        else wrap(g, getattr(node_or_leaf, "backend", None) or node_or_leaf._backend)
-    )
+    return g if vocabulary is not None or g is None else wrap(g, _backend_of(edge))
 
 
 def _run_hooks(owner: Any, hooks: dict[int, Any], g: Any, vocabulary: Any) -> Any:
@@ -385,7 +385,7 @@ def _run_hooks(owner: Any, hooks: dict[int, Any], g: Any, vocabulary: Any) -> An
                 )
             g = changed if vocabulary is not None else changed._data
     # A hook may keep what it saw or returned: as a view, it is never taken over as somebody's `.grad`.
-    return g if vocabulary is not None else (getattr(owner, "backend", None) or owner._backend).slice(g, (Ellipsis,))
+    return g if vocabulary is not None else _backend_of(owner).slice(g, (Ellipsis,))
 
 
 def _before_rule(node: Node, g: Any, vocabulary: Any) -> Any:

@@ -142,7 +142,10 @@ class Hooked:
         except Exception:
             for key, (hook, with_kwargs, always_call) in list(hooks.forward.items()):
                 if always_call and key not in called:
-                    hook(self, args, kwargs, None) if with_kwargs else hook(self, args, None)
+                    if with_kwargs:
+                        hook(self, args, kwargs, None)
+                    else:
+                        hook(self, args, None)
             raise
 
 

@@ -122,7 +122,10 @@ def run(settings: Settings) -> dict[str, Any]:
             row = settings.part(key, partial(climb, key, rung, data, epochs[name], settings), epochs[name])
             if row is not None:
                 rows.append(row)
-                answers.append(row.pop("answers")) if rung.networks > 1 else row.pop("answers", None)
+                if rung.networks > 1:
+                    answers.append(row.pop("answers"))
+                else:
+                    row.pop("answers", None)
     result: dict[str, Any] = {"rows": rows}
     if len(answers) == 5:
         result["ensemble"] = vote(answers, tests[1].tolist())
@@ -224,7 +227,8 @@ def draw(result: dict[str, Any], folder: Path) -> list[Path]:
     places = range(len(names))
     steps.barh(places, ours, label="ours")
     known = [(value, place) for value, place in zip(published, places) if value is not None]
-    steps.plot(*zip(*known), "k|", markersize=18, label="published") if known else None
+    if known:
+        steps.plot(*zip(*known), "k|", markersize=18, label="published")
     steps.set_yticks(places, names)
     steps.invert_yaxis()
     steps.set(xlabel="test error, %")

@@ -100,7 +100,10 @@ def closer(average: list[ag.Tensor], value: list[ag.Tensor], count: Any) -> None
     """The average of the last 500 values or so, of fewer at the beginning: a sum with falling weights."""
     keep = min(0.998, (1 + int(count)) / (10 + int(count)))
     for mean, x in zip(average, value, strict=True):
-        mean.lerp_(x, 1 - keep) if x.is_floating_point() else mean.copy_(x)  # How many batches a norm has seen.
+        if x.is_floating_point():
+            mean.lerp_(x, 1 - keep)
+        else:  # How many batches a norm has seen.
+            mean.copy_(x)
 
 
 def learn(name: str, epochs: int, data: Any, settings: Settings) -> dict[str, Any]:
