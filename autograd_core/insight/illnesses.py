@@ -56,6 +56,15 @@ NEAR_CHANCE = 0.02
 CHANCE_STEPS = 100
 # Weights that have shrunk to this part of what they were.
 SHRUNK = 0.01
+# Weights that began as zeros are near them until their norm is the latest one over this. No source gives a number: from
+# there on the layers behind get gradients of the size that they keep.
+OUTGROWN = 10.0
+# The samples that show the start: unless all steps are measured, those of steps 0, 1, 4, 16 and 64. Later the gradients
+# of a training that goes well are small, too.
+START_SAMPLES = 5
+# And those of the first steps, 0, 1 and 4: one update that is too large shows at once, and later ones belong to what a
+# typical step does.
+EARLY_SAMPLES = 3
 
 
 def _sound(samples: Sequence[Sample]) -> list[Sample]:
@@ -74,7 +83,7 @@ def _from_zero(samples: Sequence[Sample]) -> dict[str, float]:
     That is good practice for an output layer or a residual branch; until it has grown, what is behind learns slowly.
     """
     zeros = [r for s in samples[:1] for r in weighted(s.layers) if r.weight_norm == 0]
-    return {r.layer: (history(samples, r.layer)[-1].weight_norm or 0.0) / 10 for r in zeros}
+    return {r.layer: (history(samples, r.layer)[-1].weight_norm or 0.0) / OUTGROWN for r in zeros}
 
 
 def _grown(samples: Sequence[Sample]) -> list[Sample]:
@@ -186,7 +195,7 @@ def _unnormalised(samples: Sequence[Sample]) -> Found:
 def _vanishing(samples: Sequence[Sample]) -> Found:
     # At the start, or all along: on its plateau a network fits its last biases, and then that gradient is small, too.
     grown = _grown(samples)
-    ratios = [_middle([s.speed_ratio for s in part]) for part in (grown[:5], _learning(grown))]
+    ratios = [_middle([s.speed_ratio for s in part]) for part in (grown[:START_SAMPLES], _learning(grown))]
     ratio = min([r for r in ratios if r is not None], default=1.0)
     if ratio * VANISHING_RATIO >= 1:
         return None
@@ -322,7 +331,7 @@ def _lr_too_large(samples: Sequence[Sample]) -> Found:
             return [], f"the loss rose from {first:.3g} to {last:.3g}", cure
     ratios = _greatest_updates(samples, _from_zero(samples))
     # The first steps are often large; too large are those after which nothing of the start is left.
-    early = max([ratio for _, ratio in ratios[:3]], default=0.0)
+    early = max([ratio for _, ratio in ratios[:EARLY_SAMPLES]], default=0.0)
     typical = _middle([ratio for step, ratio in ratios if step >= FIRST_STEPS])
     if early > EARLY_UPDATE_TOO_LARGE:
         return [], f"one of the first steps changes the weights of a layer by {_part(early)} their norm", cure
@@ -337,7 +346,7 @@ def _lr_too_large(samples: Sequence[Sample]) -> Found:
 
 def _lr_too_small(samples: Sequence[Sample]) -> Found:
     # Of the first samples only: near the end of a good training, updates are small, too.
-    most = max([ratio for _, ratio in _greatest_updates(samples, {})[:5]], default=UPDATE_TOO_SMALL)
+    most = max([ratio for _, ratio in _greatest_updates(samples, {})[:START_SAMPLES]], default=UPDATE_TOO_SMALL)
     if most >= UPDATE_TOO_SMALL or not any(r.grad_norm for s in samples for r in s.layers):
         return None
     evidence = f"even the layer that moves most changes by {most:.1g} of its weights a step"

@@ -9,6 +9,9 @@ from autograd_core.insight.samples import LayerSample, Sample, weighted
 
 # Passes without a step from which on it was forgotten, rather than gradients accumulated.
 PASSES_WITHOUT_STEP = 10
+# The greatest difference between the weights of two units over the norm of all. float32 rounds by 6e-8 of a number:
+# what is no further apart began equal.
+ALIKE = 1e-7
 
 Found = tuple[list[str], str, str] | None
 
@@ -183,7 +186,9 @@ def symmetric(samples: Sequence[Sample]) -> Found:
     if not late:
         return None
     rows = [r for r in weighted(late[-1].layers) if r.spread is not None and r.reached and r.used]
-    alike = [r for r in rows if r.spread is not None and r.weight_norm is not None and r.spread <= 1e-7 * r.weight_norm]
+    alike = [
+        r for r in rows if r.spread is not None and r.weight_norm is not None and r.spread <= ALIKE * r.weight_norm
+    ]
     if not alike:
         return None
     return (
