@@ -105,9 +105,10 @@ class _BatchNorm(Module):
             self.eps,
         )
         if averaging and input.numel():
+            assert self.running_mean is not None and self.running_var is not None
             with ag.no_grad():  # The count stays on the device.
-                for running, batch in ((self.running_mean, mean), (self.running_var, var)):
-                    running.add_((batch - running) / count)
+                self.running_mean.add_((mean - self.running_mean) / count)
+                self.running_var.add_((var - self.running_var) / count)
         return out
 
     def _load_from_state_dict(

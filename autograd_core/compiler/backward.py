@@ -43,7 +43,7 @@ class Template:
         self.keep: list[int] = []
         self._tape = tape
         self._kept: dict[int, int] = {}  # slot -> its position in `keep`.
-        roots = [t.grad_fn for t in outputs]
+        roots: list[Any] = [t.grad_fn for t in outputs]
         own = sorted(engine.nodes_behind(roots, start), key=lambda node: node.stamp)
         numbers = {node: i for i, node in enumerate(own)}
         self._nodes = [self._entry(node, numbers) for node in own]
