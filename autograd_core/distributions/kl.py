@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import autograd_core as ag
 from autograd_core.distributions.bernoulli import Bernoulli
 from autograd_core.distributions.categorical import Categorical
@@ -28,58 +31,96 @@ def kl_divergence(p: Distribution, q: Distribution) -> Tensor:
     >>> ag.distributions.kl_divergence(ag.distributions.Normal(0.0, 1.0), ag.distributions.Normal(1.0, 1.0))
     tensor(0.5000)
     """
-    if isinstance(p, Normal) and isinstance(q, Normal):
-        ratio = (p.scale / q.scale).square()
-        return 0.5 * (ratio + ((p.loc - q.loc) / q.scale).square() - 1 - ratio.log())
-    if isinstance(p, Uniform) and isinstance(q, Uniform):
-        within = (q.low <= p.low).logical_and(p.high <= q.high)
-        result = ((q.high - q.low) / (p.high - p.low)).log()
-        return ag.where(within, result, ag.zeros_like(result) + float("inf"))
-    if isinstance(p, Bernoulli) and isinstance(q, Bernoulli):
-        # log(p) and log(1 - p), the latter by the mirrored logit, weighted by their probabilities.
-        yes = logsigmoid(p.logits) - logsigmoid(q.logits)
-        no = logsigmoid(-p.logits) - logsigmoid(-q.logits)
-        result = p.probs * yes + (1 - p.probs) * no
-        never = (q.probs == 0).logical_and(p.probs > 0).logical_or((q.probs == 1).logical_and(p.probs < 1))
-        return ag.where(never, ag.zeros_like(result) + float("inf"), result)
-    if isinstance(p, Categorical) and isinstance(q, Categorical):
-        terms = p.probs * (p.logits - q.logits)
-        terms = ag.where((q.probs == 0).expand(terms.shape), ag.zeros_like(terms) + float("inf"), terms)
-        terms = ag.where((p.probs == 0).expand(terms.shape), ag.zeros_like(terms), terms)
-        return terms.sum(-1)
-    if isinstance(p, OneHotCategorical) and isinstance(q, OneHotCategorical):
-        return kl_divergence(p._categorical, q._categorical)
-    if isinstance(p, LogNormal) and isinstance(q, LogNormal):
-        return kl_divergence(p._normal, q._normal)
-    if isinstance(p, Exponential) and isinstance(q, Exponential):
-        ratio = q.rate / p.rate
-        return ratio - 1 - ratio.log()
-    if isinstance(p, Gamma) and isinstance(q, Gamma):
-        a, b = p.concentration, q.concentration
-        rates = b * (p.rate.log() - q.rate.log()) + (q.rate - p.rate) * (a / p.rate)
-        return rates + b.lgamma() - a.lgamma() + (a - b) * a.digamma()
-    if isinstance(p, Beta) and isinstance(q, Beta):
-        return kl_divergence(p._dirichlet, q._dirichlet)
-    if isinstance(p, Dirichlet) and isinstance(q, Dirichlet):
-        a, b = p.concentration, q.concentration
-        slopes = a.digamma() - a.sum(-1, True).digamma()
-        return q._log_norm() - p._log_norm() + ((a - b) * slopes).sum(-1)
-    if isinstance(p, Laplace) and isinstance(q, Laplace):
-        ratio, away = p.scale / q.scale, (p.loc - q.loc).abs()
-        return -ratio.log() + ratio * (-away / p.scale).exp() + away / q.scale - 1
-    if isinstance(p, Poisson) and isinstance(q, Poisson):
-        return p.rate * (p.rate.log() - q.rate.log()) - (p.rate - q.rate)
-    if isinstance(p, Geometric) and isinstance(q, Geometric):
-        return -p.entropy() - (-q.probs).log1p() / p.probs - q.logits
-    if isinstance(p, Independent) and isinstance(q, Independent):
-        if p.reinterpreted_batch_ndims == q.reinterpreted_batch_ndims:
-            return p._summed(kl_divergence(p.base_dist, q.base_dist))
-    if isinstance(p, MultivariateNormal) and isinstance(q, MultivariateNormal):
-        n = p.loc.shape[-1]
-        if q.loc.shape[-1] != n:
-            raise ValueError(f"kl_divergence: KL between normal vectors of {n} and {q.loc.shape[-1]} numbers")
-        inner = ag.linalg.solve_triangular(q.scale_tril, p.scale_tril, upper=False)
-        away = ag.linalg.solve_triangular(q.scale_tril, (q.loc - p.loc).unsqueeze(-1), upper=False)
-        squares = inner.square().sum((-2, -1)) + away.square().sum((-2, -1))
-        return q._half_log_det() - p._half_log_det() + 0.5 * (squares - n)
-    raise NotImplementedError(f"kl_divergence: no formula for {type(p).__name__} and {type(q).__name__}")
+    for kind, formula in _FORMULAS.items():
+        if isinstance(p, kind) and isinstance(q, kind):
+            return formula(p, q)
+    raise _missing(p, q)
+
+
+def _missing(p: Distribution, q: Distribution) -> NotImplementedError:
+    return NotImplementedError(f"kl_divergence: no formula for {type(p).__name__} and {type(q).__name__}")
+
+
+def _normal(p: Normal, q: Normal) -> Tensor:
+    ratio = (p.scale / q.scale).square()
+    return 0.5 * (ratio + ((p.loc - q.loc) / q.scale).square() - 1 - ratio.log())
+
+
+def _uniform(p: Uniform, q: Uniform) -> Tensor:
+    within = (q.low <= p.low).logical_and(p.high <= q.high)
+    result = ((q.high - q.low) / (p.high - p.low)).log()
+    return ag.where(within, result, ag.zeros_like(result) + float("inf"))
+
+
+def _bernoulli(p: Bernoulli, q: Bernoulli) -> Tensor:
+    # log(p) and log(1 - p), the latter by the mirrored logit, weighted by their probabilities.
+    yes = logsigmoid(p.logits) - logsigmoid(q.logits)
+    no = logsigmoid(-p.logits) - logsigmoid(-q.logits)
+    result = p.probs * yes + (1 - p.probs) * no
+    never = (q.probs == 0).logical_and(p.probs > 0).logical_or((q.probs == 1).logical_and(p.probs < 1))
+    return ag.where(never, ag.zeros_like(result) + float("inf"), result)
+
+
+def _categorical(p: Categorical, q: Categorical) -> Tensor:
+    terms = p.probs * (p.logits - q.logits)
+    terms = ag.where((q.probs == 0).expand(terms.shape), ag.zeros_like(terms) + float("inf"), terms)
+    terms = ag.where((p.probs == 0).expand(terms.shape), ag.zeros_like(terms), terms)
+    return terms.sum(-1)
+
+
+def _exponential(p: Exponential, q: Exponential) -> Tensor:
+    ratio = q.rate / p.rate
+    return ratio - 1 - ratio.log()
+
+
+def _gamma(p: Gamma, q: Gamma) -> Tensor:
+    a, b = p.concentration, q.concentration
+    rates = b * (p.rate.log() - q.rate.log()) + (q.rate - p.rate) * (a / p.rate)
+    return rates + b.lgamma() - a.lgamma() + (a - b) * a.digamma()
+
+
+def _dirichlet(p: Dirichlet, q: Dirichlet) -> Tensor:
+    a, b = p.concentration, q.concentration
+    slopes = a.digamma() - a.sum(-1, True).digamma()
+    return q._log_norm() - p._log_norm() + ((a - b) * slopes).sum(-1)
+
+
+def _laplace(p: Laplace, q: Laplace) -> Tensor:
+    ratio, away = p.scale / q.scale, (p.loc - q.loc).abs()
+    return -ratio.log() + ratio * (-away / p.scale).exp() + away / q.scale - 1
+
+
+def _independent(p: Independent, q: Independent) -> Tensor:
+    if p.reinterpreted_batch_ndims != q.reinterpreted_batch_ndims:
+        raise _missing(p, q)
+    return p._summed(kl_divergence(p.base_dist, q.base_dist))
+
+
+def _multivariate_normal(p: MultivariateNormal, q: MultivariateNormal) -> Tensor:
+    n = p.loc.shape[-1]
+    if q.loc.shape[-1] != n:
+        raise ValueError(f"kl_divergence: KL between normal vectors of {n} and {q.loc.shape[-1]} numbers")
+    inner = ag.linalg.solve_triangular(q.scale_tril, p.scale_tril, upper=False)
+    away = ag.linalg.solve_triangular(q.scale_tril, (q.loc - p.loc).unsqueeze(-1), upper=False)
+    squares = inner.square().sum((-2, -1)) + away.square().sum((-2, -1))
+    return q._half_log_det() - p._half_log_det() + 0.5 * (squares - n)
+
+
+# For two of a class, or of those derived from it. The first that fits counts.
+_FORMULAS: dict[type[Distribution], Callable[[Any, Any], Tensor]] = {
+    Normal: _normal,
+    Uniform: _uniform,
+    Bernoulli: _bernoulli,
+    Categorical: _categorical,
+    OneHotCategorical: lambda p, q: kl_divergence(p._categorical, q._categorical),
+    LogNormal: lambda p, q: kl_divergence(p._normal, q._normal),
+    Exponential: _exponential,
+    Gamma: _gamma,
+    Beta: lambda p, q: kl_divergence(p._dirichlet, q._dirichlet),
+    Dirichlet: _dirichlet,
+    Laplace: _laplace,
+    Poisson: lambda p, q: p.rate * (p.rate.log() - q.rate.log()) - (p.rate - q.rate),
+    Geometric: lambda p, q: -p.entropy() - (-q.probs).log1p() / p.probs - q.logits,
+    Independent: _independent,
+    MultivariateNormal: _multivariate_normal,
+}
