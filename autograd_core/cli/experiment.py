@@ -64,7 +64,7 @@ def run(arguments: argparse.Namespace) -> int:
         print(
             "\nThe second column: the folder below --data (default: data) with what it reads. "
             "`autograd-core train mnist\n--download` fetches mnist; tinyshakespeare/input.txt may be any text. "
-            "--quick is a small form of each."
+            "--quick is a small form of each;\nthe full forms take seconds to hours, which docs/experiments.md tells."
         )
         return 0
     if arguments.name is None:

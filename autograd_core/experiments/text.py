@@ -33,7 +33,8 @@ def read(settings: Settings) -> Text:
     """`input.txt` of the folder tinyshakespeare, or of `--data` itself. Raises FileNotFoundError or InputError."""
     path = settings.folder("tinyshakespeare") / "input.txt"
     if not path.is_file():
-        raise FileNotFoundError(f"there is no {path}: any text will do; tiny Shakespeare is {SOURCE}")
+        wanted = Path(settings.data, "tinyshakespeare", "input.txt")
+        raise FileNotFoundError(f"there is no {wanted}: any text will do; tiny Shakespeare is {SOURCE}")
     try:
         text = path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
