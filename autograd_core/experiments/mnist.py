@@ -20,7 +20,7 @@ from autograd_core import nn, optim
 from autograd_core.experiments.resume import Training
 from autograd_core.experiments.settings import Settings, figure, mnist_images, plain_ticks, table
 
-TITLE = "The ladder to 99.67 % on MNIST"
+TITLE = "Nielsen's ladder on MNIST, 97.8 % to 99.6 %"
 BATCH = 10
 
 
