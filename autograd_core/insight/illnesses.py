@@ -54,6 +54,8 @@ LOSS_RISE = 1.5
 # A loss so near to that of guessing (ln of the number of classes) after so many steps.
 NEAR_CHANCE = 0.02
 CHANCE_STEPS = 100
+# A loss that has fallen to this part of what it was: the network learns.
+LEARNT = 0.75
 # Weights that have shrunk to this part of what they were.
 SHRUNK = 0.01
 # Weights that began as zeros are near them until their norm is the latest one over this. No source gives a number: from
@@ -201,6 +203,8 @@ def _vanishing(samples: Sequence[Sample]) -> Found:
         return None
     if _dead(samples) is not None and _fading(samples) is None:
         return None  # The dead units are why.
+    if _learns(samples) and _keeps_pace(samples):
+        return None
     rows = weighted(samples[-1].layers)
     saturated = [
         (share, r) for r in _hidden(samples[-1]) if (share := _middle([h.saturated for h in history(samples, r.layer)]))
@@ -229,9 +233,16 @@ def _learning(samples: Sequence[Sample]) -> list[Sample]:
 
 
 def _learns(samples: Sequence[Sample]) -> bool:
-    """Whether the loss has fallen to less than half: large gradients, as of a sum over the batch, did no harm then."""
+    """Whether the loss has fallen so far that what looks ill in the gradients did no harm."""
     losses = [s.loss for s in samples if s.loss is not None]
-    return len(losses) >= 4 and 0 <= median(losses[-(len(losses) // 3) :]) < losses[0] / 2
+    return len(losses) >= 4 and 0 <= median(losses[-(len(losses) // 3) :]) < LEARNT * losses[0]
+
+
+def _keeps_pace(samples: Sequence[Sample]) -> bool:
+    """Whether the first layer's weights change as much as the last's, as an optimiser like Adam has them do."""
+    ends = [(rows[0].update_ratio, rows[-1].update_ratio) for s in samples if (rows := weighted(s.layers))]
+    ratio = _middle([first / last for first, last in ends if first is not None and last])
+    return ratio is not None and ratio * VANISHING_RATIO >= 1
 
 
 def _exploding(samples: Sequence[Sample]) -> Found:

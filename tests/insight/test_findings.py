@@ -9,6 +9,8 @@ from networks import LowRank, Model, Task, adam, classes, mlp, sgd, train
 import autograd_core as ag
 import autograd_core.nn.functional as F
 from autograd_core import nn, optim
+from autograd_core.insight.diagnosis import diagnose
+from autograd_core.insight.samples import Ending, LayerSample, Sample
 
 
 class Half(nn.Module):
@@ -240,3 +242,20 @@ def test_the_loss_is_a_tensor(loss: Any) -> None:
         pytest.raises(TypeError, match="w.loss: expected the loss as a tensor"),
     ):
         w.loss(loss)
+
+
+@pytest.mark.parametrize(
+    ("last_loss", "first_update", "found"), [(0.9, 1e-3, False), (2.2, 1e-3, True), (0.9, 1e-6, True)]
+)
+def test_small_first_gradients_are_ill_unless_adam_evens_them_out(
+    last_loss: float, first_update: float, found: bool
+) -> None:
+    def row(layer: str, grad: float, update: float) -> LayerSample:
+        return LayerSample(layer, "Linear", grad, 1.0, update, 1.0, 0.0, 1.0, 1.0, reached=True, changed=True)
+
+    samples = [
+        Sample(step, [row("0", 0.001, first_update), row("2", 0.2, 1e-3)], loss, 1.0, 0.0, stepped=True)
+        for step, loss in [(0, 2.3), (1, 2.3), (4, 2.2), (16, 2.2), (64, last_loss), (200, last_loss)]
+    ]
+    diagnosis = diagnose(samples, Ending(300, last_loss, [], True))
+    assert diagnosis.illnesses == ["vanishing gradients"] * found
