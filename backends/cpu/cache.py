@@ -29,8 +29,11 @@ from typing import Any, overload
 from autograd_core.backends.cpu import launch, threads
 
 _decorating = threading.RLock()
-# Elements from which a compiled loop is faster than NumPy's calls, and from which all threads are faster than one.
+# Elements from which a compiled loop is faster than what stands in for it on small arrays. Its call takes 1.7 us; the
+# ufunc of a sigmoid takes that for some 2,000 elements, that of GELU or softplus for 100.
 LOOP_FROM = 1 << 10
+# Elements from which all threads are faster than one. Starting two takes 2 us: at this size GELU takes 13 us in place
+# of 19, exp the same with both, and a sum, which loses, 3.3 in place of 1.5.
 PARALLEL_FROM = 1 << 15
 _QUIET = 2.0  # seconds of compiling before a word is said about it
 
