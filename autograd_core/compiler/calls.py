@@ -23,6 +23,8 @@ _WRITES: dict[str, tuple[int, ...]] = {
     "adamax_": (0, 2, 3, 4),
     "asgd_": (0, 2, 3, 4, 5),
     "rprop_": (0, 2, 3, 4),
+    "unscale_": (0, 1),
+    "update_scale_": (0, 1),
     "add": (2,),  # With a third argument, `out`.
     "add_at": (0,),
     "recurrent_backward_": (12,),

@@ -308,8 +308,8 @@ def test_the_table_of_writes_is_complete() -> None:
 class Watching(recorder.Recorder):
     """Compares every argument before and after each call with what `written_by` says."""
 
-    def __init__(self, backend: Any) -> None:
-        super().__init__(backend)
+    def __init__(self, backend: Any, allow_reads: bool = False) -> None:
+        super().__init__(backend, allow_reads)
         self.changed: set[str] = set()
         self.unlisted: set[tuple[str, int]] = set()
 
@@ -340,6 +340,18 @@ class Watching(recorder.Recorder):
             return result
 
         return call
+
+
+@pytest.mark.parametrize("value", [1.0, float("inf")])
+def test_what_a_scaled_step_writes_to_is_listed(value: float) -> None:
+    model = nn.Linear(3, 2)
+    optimizer = ag.optim.SGD(model.parameters(), lr=0.1)
+    scaler = ag.amp.GradScaler("cpu", init_scale=4.0, growth_interval=1)
+    with Watching(ones(1)._backend, allow_reads=True) as tape:
+        scaler.scale(model(noise(0, 5, 3)).sum() * value).backward()
+        scaler.step(optimizer)
+        scaler.update()
+    assert {"unscale_", "update_scale_"} <= tape.changed and not tape.unlisted, tape.unlisted
 
 
 def test_scalars_of_numpy_have_slots_of_their_own() -> None:
