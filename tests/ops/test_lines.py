@@ -100,7 +100,7 @@ t.ones(2) < None
 t.unsafe_chunk(t.arange(5), 2), t.arange(5).unsafe_split(2), t.unsafe_split_with_sizes(t.arange(5), [2, 3])
 t.detach_copy(t.ones(2)), t.split_with_sizes_copy(t.arange(4), [1, 3]), t.as_strided_copy(t.arange(6), (2, 2), (2, 1), 1)
 t.as_strided_scatter(t.zeros(6), t.ones(2, 2), (2, 2), (2, 1), 1)
-t.ones(2).get_device(), t.get_device(t.ones(2)), t.ones(2).is_distributed(), t.is_distributed(t.ones(2)), t.typename(3), t.typename([])
+t.ones(2, device="cpu").get_device(), t.get_device(t.ones(2, device="cpu")), t.ones(2).is_distributed(), t.is_distributed(t.ones(2)), t.typename(3), t.typename([])
 t.split_copy(t.arange(4), 2), t.unbind_copy(t.arange(2)), t.slice_copy(t.arange(5), 0, 1, 4, 2), t.select_copy(t.ones(2, 3), 0, 1)
 t.histogramdd(t.tensor([[0.0, 1.0], [1.0, 0.0], [1.0, 3.0], [5.0, 5.0]]), bins=[2, 3], range=[0.0, 1.0, 0.0, 3.0])[0]
 t.histogramdd(t.tensor([[0.0, 1.0], [1.0, 0.0], [1.0, 3.0]]), bins=2, density=True, weight=t.tensor([1.0, 2.0, 3.0]))
