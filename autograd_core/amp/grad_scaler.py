@@ -73,6 +73,8 @@ class GradScaler:
         if not self._enabled:
             return outputs
         if isinstance(outputs, Tensor):
+            for step in tuple(recorder.measured):
+                step.scaled = True
             return outputs * self._scale_on(outputs._backend)
         if isinstance(outputs, Iterable) and not isinstance(outputs, str | bytes):
             scaled = map(self.scale, outputs)

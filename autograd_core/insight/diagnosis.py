@@ -68,23 +68,25 @@ def diagnose(samples: Sequence[Sample], ending: Ending, ignore: Sequence[str] = 
     and dead units have no gradient.
     """
     known = sorted({illness for illness, _, _ in RULES})
-    wrong = [name for name in ([ignore] if isinstance(ignore, str) else ignore) if name not in known]
+    ignore = [ignore] if isinstance(ignore, str) else ignore
+    wrong = [name for name in ignore if name not in known]
     if wrong:
         raise ValueError(f"diagnosis: there is no illness {wrong[0]!r} to ignore; there are: {', '.join(known)}")
     findings: list[Finding] = []
     seen: set[str] = set()
     judged = [s for s in samples if not s.overflowed] or samples
+    last = Sample(ending.steps - 1, samples[-1].layers if samples else [], ending.loss)  # As far as it is known.
     for illness, rule, silenced_by in RULES if samples else []:
-        if illness not in seen and not seen.intersection(silenced_by):
-            finding = rule(judged)
+        if illness not in seen and illness not in ignore and not seen.intersection(silenced_by):
+            finding = rule([*judged, last] if illness == "no better than chance" else judged)
             if finding is not None:
                 findings.append(Finding(illness, *finding))
                 seen.add(illness)
-    if samples and not seen & {"non-finite data", "non-finite values"}:
+    if samples and not {"non-finite data", "non-finite values"} & {*seen, *ignore}:
         findings[:0] = _at_the_end(judged, ending)
     if "not updated" in seen and ending.moved and all(not s.stepped for s in samples):
         findings = [f for f in findings if f.illness != "not updated"]
-    return Diagnosis([f for f in findings if f.illness not in ignore], samples, ending.steps, idle)
+    return Diagnosis(findings, samples, ending.steps, idle)
 
 
 def _at_the_end(samples: Sequence[Sample], ending: Ending) -> list[Finding]:

@@ -14,7 +14,7 @@ The thresholds, with what they lean on; docs/insight.md says more about each.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from math import isfinite, log, sqrt
+from math import inf, isfinite, log, sqrt
 from statistics import median
 
 from autograd_core.insight import wiring
@@ -24,6 +24,8 @@ from autograd_core.insight.wiring import Found, history, names_of
 # The first layer's gradient so many times smaller than the last one's. Nielsen's network of two hidden layers, which
 # trains, has 4; his of four, which hardly does, has 95.
 VANISHING_RATIO = 50.0
+# At this ratio the depth is no hindrance: that of his network of two hidden layers.
+HEALTHY_RATIO = 4.0
 # And so many times greater: his exploding recipe passes 1e3 in three layers.
 EXPLODING_RATIO = 300.0
 # A gradient so many times the weights: any usual step length would replace the layer.
@@ -124,8 +126,9 @@ def _chance(samples: Sequence[Sample]) -> Found:
     told = [(s.step, s.loss) for s in samples if s.loss is not None]
     rows = weighted(samples[-1].layers)
     classes = rows[-1].units if rows else None
-    late = [loss for step, loss in told if step >= CHANCE_STEPS]
-    if not late or classes is None or classes < 2 or samples[-1].step < CHANCE_STEPS:
+    enough = CHANCE_STEPS * max(s.passes for s in samples)
+    late = [loss for step, loss in told if step >= enough]
+    if not late or classes is None or classes < 2:
         return None
     loss = median(late[-len(late) // 2 :])
     if abs(loss / log(classes) - 1) > NEAR_CHANCE:
@@ -179,7 +182,7 @@ def _hidden(sample: Sample) -> list[LayerSample]:
 
 
 def _unnormalised(samples: Sequence[Sample]) -> Found:
-    size = _middle([s.input_rms for s in samples])
+    size = inf if any(s.input_rms == inf for s in samples) else _middle([s.input_rms for s in samples])
     if size is None or INPUT_TOO_SMALL <= size <= INPUT_TOO_LARGE or size == 0:
         return None
     used = [r for r in samples[-1].layers if r.used]
@@ -194,9 +197,20 @@ def _unnormalised(samples: Sequence[Sample]) -> Found:
     )
 
 
+def _collapsed(samples: Sequence[Sample]) -> bool:
+    """Whether the first layer's gradient was as good as the last's until the first updates: it is not for the depth."""
+    ratios = [s.speed_ratio for s in samples if s.speed_ratio is not None]
+    late = _middle(ratios[1:])
+    if late is None or _learns(samples):
+        return False
+    return ratios[0] * HEALTHY_RATIO >= 1 and late * VANISHING_RATIO < 1
+
+
 def _vanishing(samples: Sequence[Sample]) -> Found:
     # At the start, or all along: on its plateau a network fits its last biases, and then that gradient is small, too.
     grown = _grown(samples)
+    if _collapsed(grown):
+        return None
     ratios = [_middle([s.speed_ratio for s in part]) for part in (grown[:START_SAMPLES], _learning(grown))]
     ratio = min([r for r in ratios if r is not None], default=1.0)
     if ratio * VANISHING_RATIO >= 1:
@@ -270,6 +284,8 @@ def _large_gradients(samples: Sequence[Sample], learns: bool) -> Found:
         cure = f"a smaller loss (targets of mean 0 and variance 1, the mean over the batch, no sum), {clipping}"
     zero = _from_zero(samples)
     for s in samples:
+        if s.scaled and s.scale is None:
+            continue
         for r in weighted(s.layers):
             if (r.weight_norm or 0.0) < zero.get(r.layer, 0.0):
                 continue
@@ -285,7 +301,7 @@ def _large_gradients(samples: Sequence[Sample], learns: bool) -> Found:
 
 def _signal(samples: Sequence[Sample]) -> tuple[float, list[LayerSample]] | None:
     """The standard deviation over the batch of the last hidden layer over that of the first, at the start."""
-    rows = [r for r in weighted(_hidden(samples[0])) if r.signal is not None]
+    rows = [r for r in weighted(_hidden(samples[0])) if r.signal is not None and r.weight_norm]
     if len(rows) < 2 or not rows[0].signal or rows[-1].signal is None:
         return None
     return sqrt(rows[-1].signal / rows[0].signal), rows
@@ -293,7 +309,9 @@ def _signal(samples: Sequence[Sample]) -> tuple[float, list[LayerSample]] | None
 
 def _fading(samples: Sequence[Sample]) -> Found:
     found = _signal(samples)
-    if found is None or not found[0] or found[0] * FADING_SIGNAL >= 1:  # Exactly 0 is dead rather than faded.
+    if found is None or not 0 < found[0] * FADING_SIGNAL < 1:  # Exactly 0 is dead rather than faded.
+        return None
+    if _learns(samples) and _keeps_pace(samples):
         return None
     return (
         [found[1][-1].layer],
@@ -305,7 +323,7 @@ def _fading(samples: Sequence[Sample]) -> Found:
 
 def _growing(samples: Sequence[Sample]) -> Found:
     found = _signal(samples)
-    if found is None or found[0] <= GROWING_SIGNAL:
+    if found is None or not found[0] > GROWING_SIGNAL:
         return None
     return (
         [found[1][-1].layer],
@@ -336,10 +354,16 @@ def _lr_too_large(samples: Sequence[Sample]) -> Found:
     cure = "a learning rate 3 to 10 times smaller, or a warm-up"
     losses = [s.loss for s in samples if s.loss is not None]
     third = len(losses) // 3
-    if third >= 2:
+    if third >= 3:  # Single batches: fewer are chance.
         first, last = median(losses[:third]), median(losses[-third:])
         if first > 0 and last > LOSS_RISE * first:
             return [], f"the loss rose from {first:.3g} to {last:.3g}", cure
+    if _collapsed(_grown(samples)):
+        return (
+            [],
+            "after the first updates the first layer's gradient is next to nothing, which it was not before",
+            cure,
+        )
     ratios = _greatest_updates(samples, _from_zero(samples))
     # The first steps are often large; too large are those after which nothing of the start is left.
     early = max([ratio for _, ratio in ratios[:EARLY_SAMPLES]], default=0.0)

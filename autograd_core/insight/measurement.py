@@ -38,6 +38,7 @@ _PASSED = frozenset(
 )
 _DEPTH = 6
 
+Versions = dict[Any, int]
 Silent = dict[Module, list[tuple[Any, int]]]  # Of the last steps, which units were 0, and on how many values.
 
 
@@ -49,13 +50,14 @@ class Measurement:
     """
 
     def __init__(
-        self, model: Module, step: int, inputs: Sequence[Any], silent: Silent, moved: bool, fresh: bool
+        self, model: Module, step: int, inputs: Sequence[Any], silent: Silent, versions: Versions, fresh: bool
     ) -> None:
-        """inputs: what the model was called with. moved: some weight changed since the measurement before.
+        """inputs: what the model was called with. versions: of the parameters, at the end of the measurement before.
 
         fresh: the step before this one was measured, and is over.
         """
-        self.step, self.silent, self.moved, self.passes = step, silent, moved, 1
+        self.step, self.silent, self.passes = step, silent, 1
+        self.scaled = False  # A `GradScaler` has scaled the loss.
         self.loss: Tensor | None = None
         self.rows: dict[Module, LayerSample] = {}
         self.order: list[Module] = []
@@ -78,6 +80,7 @@ class Measurement:
         self.model = model
         self.last: Module | None = None
         self.input_nonfinite: Tensor | None = None
+        self.first_nonfinite: Tensor | None = None  # Of what the first layer gets: the model may fill gaps itself.
         self.input_rms: Tensor | None = None
         self.first: Module | None = None  # The first layer with weights that was called.
         self.inverse: Tensor | None = None
@@ -103,6 +106,8 @@ class Measurement:
         self.handles.append(model.register_forward_hook(self._forward_ends))
         recorder.measured.add(self)
         self.versions = {p: p._version for p in self.parameters}
+        for p, module in self.parameters.items():
+            self.rows[module].moved |= versions.get(p, p._version) != p._version
 
     def _begin_layer(self, module: Module, name: str, own: list[Any]) -> None:
         if all(p in self.parameters for p in own):
@@ -139,6 +144,7 @@ class Measurement:
         if not isinstance(x, Tensor) or not x.is_floating_point() or not x.numel() or not x.ndim:
             return
         x = _widened(x.detach())
+        self.first_nonfinite = ag.logical_not(ag.isfinite(x)).sum()
         features = _units(module, x)
         dims = [d for d in range(x.ndim) if d != features] or list(range(x.ndim))
         self.input_rms = ag.sqrt(ag.mean(ag.square(x), dims)).amax()
@@ -262,6 +268,8 @@ class Measurement:
         self._measure_gradient(p)
 
     def _measure_gradient(self, p: Any) -> None:
+        if p.grad is None:
+            return  # A hook of the user's has used it up, as an optimiser that steps within backward does.
         with modes.no_grad():
             self.grads[p] = _square_sum(p.grad.detach())
 
@@ -328,13 +336,15 @@ class Measurement:
                 want("loss", self.loss.mean())
             for name, value in (
                 ("input_rms", self.input_rms), ("input_nonfinite", self.input_nonfinite), ("inverse", self.inverse),
+                ("first_nonfinite", self.first_nonfinite),
             ):  # fmt: skip
                 if value is not None:
                     want(name, value)
             for p in self.summed.keys() & self.uncleared.keys():
-                want((p, "uncleared"), self.uncleared[p])
+                if p._version != self.versions[p]:  # One that no optimiser has is never cleared, either.
+                    want((p, "uncleared"), self.uncleared[p])
         rows, order, parameters, matrices = self.rows, self._in_order(), self.parameters, self.matrices
-        step, moved, passes = self.step, self.moved, self.passes
+        step, passes, scaled = self.step, self.passes, self.scaled
         units = {module: count for module, (_, _, count) in self.units.items()}
         self.figures.clear()
         self.before.clear()
@@ -350,12 +360,14 @@ class Measurement:
                 if module not in matrices:
                     row.spread = None
                 row.units = units.get(module)
-            sample = Sample(step, [rows[module] for module in order], stepped=stepped, moved=moved, passes=passes)
+            sample = Sample(step, [rows[module] for module in order], stepped=stepped, passes=passes, scaled=scaled)
             sample.uncleared = stepped and any(found.get((p, "uncleared")) for p in parameters)
             sample.loss = found.get("loss")
             inverse = found.get("inverse")
             sample.scale = None if inverse is None else 1 / inverse if inverse else float("inf")
             sample.input_rms, sample.input_nonfinite = found.get("input_rms"), found.get("input_nonfinite")
+            if found.get("first_nonfinite") == 0:
+                sample.input_nonfinite = 0.0
             return sample
 
         return tensors, resolve

@@ -41,6 +41,7 @@ class LayerSample:
     hidden: bool | None = None  # A layer with weights reads what it puts out; None: unknown.
     reached: bool = False  # Backward brought a gradient.
     changed: bool = False  # Some parameter was changed after it.
+    moved: bool = False  # Or between the sample before and this one.
     units: int | None = None  # That its output has: features or channels.
 
 
@@ -54,10 +55,15 @@ class Sample:
     input_rms: float | None = None  # The greatest root mean square of a feature that the first layer with weights gets.
     input_nonfinite: float | None = None
     stepped: bool = False  # Some weight changed.
-    moved: bool = False  # Some weight changed between the sample before and this one.
     passes: int = 1  # Forward passes: more, where gradients are accumulated.
     uncleared: bool = False  # The gradients were added to those of the step before.
     scale: float | None = None  # Of the loss, by a `GradScaler`; the gradients' figures are without it.
+    scaled: bool = False  # By one that has not taken its scale out again, if `scale` is None.
+
+    @property
+    def moved(self) -> bool:
+        """Some weight changed between the sample before and this one."""
+        return any(row.moved for row in self.layers)
 
     @property
     def speed_ratio(self) -> float | None:

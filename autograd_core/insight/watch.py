@@ -76,7 +76,7 @@ class Watcher:
         else:
             fresh = False
         if step >= self._next:
-            self._open = Measurement(self.model, step, inputs, self._silent, self._moved(), fresh)
+            self._open = Measurement(self.model, step, inputs, self._silent, self._versions, fresh)
             # At first often, since a bad start shows at once: 0, 1, 4, 16, 64, ..., every, 2 every, 3 every, ...
             self._next = min(max(1, 4 * step), (step // self.every + 1) * self.every)
         else:

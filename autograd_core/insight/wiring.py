@@ -65,7 +65,7 @@ def nonfinite(samples: Sequence[Sample]) -> Found:
             "more steps, in which it finds a smaller scale, or a smaller init_scale; if it goes on at a scale of 1, "
             "the gradients themselves are not finite, and autograd.detect_anomaly() names the line",
         )
-    for s in samples:
+    for before, s in zip([None, *samples], samples):
         bad = [r for r in s.layers if r.nonfinite or r.grad_nonfinite or r.weight_nonfinite]
         if not bad and s.loss is not None and not isfinite(s.loss):
             return [], f"at step {s.step} the loss is not finite, while all outputs and gradients are", FINITE
@@ -80,6 +80,14 @@ def nonfinite(samples: Sequence[Sample]) -> Found:
                 )
                 for row in rows
             )
+            if where == "weight" and before is not None:
+                broken = [r for r in bad if r.weight_nonfinite]
+                return (
+                    [r.layer for r in broken],
+                    f"at step {s.step} the weights of {names_of(broken)} are not finite; step {before.step}, measured "
+                    "before it, was sound",
+                    f"watch(model, every=1), which shows where it begins; look for NaN in the data; {FINITE}",
+                )
             others = f", the first of {len(bad)} such layers" if len(bad) > 1 else ""
             return (
                 [r.layer for r in bad],
@@ -90,7 +98,7 @@ def nonfinite(samples: Sequence[Sample]) -> Found:
 
 
 def frozen(samples: Sequence[Sample]) -> Found:
-    rows = [r for r in samples[-1].layers if not r.trains]
+    rows = [r for r in samples[-1].layers if not any(row.trains for row in history(samples, r.layer))]
     if rows and len(rows) == len(samples[-1].layers):
         return [r.layer for r in rows], "no layer requires gradients", "model.requires_grad_(True)"
     if rows:
@@ -106,6 +114,8 @@ def frozen(samples: Sequence[Sample]) -> Found:
 def unreached(samples: Sequence[Sample]) -> Found:
     # What changes has a gradient, though it came by `autograd.grad`, where no hook is called.
     if not any(r.reached or r.changed for s in samples for r in s.layers):
+        if samples[-1].step == 0 and samples[-1].passes == 1:
+            return None  # It may have been a call to try the model, or one that an exception ended.
         return (
             [],
             "no layer got a gradient in any watched step",
@@ -125,7 +135,7 @@ def unreached(samples: Sequence[Sample]) -> Found:
 
 def unused(samples: Sequence[Sample]) -> Found:
     histories = [history(samples, r.layer) for r in samples[-1].layers if r.trains]
-    rows = [history[-1] for history in histories if not any(r.used or r.reached or r.changed for r in history)]
+    rows = [rows[-1] for rows in histories if not any(r.used or r.reached or r.changed or r.moved for r in rows)]
     if not rows:
         return None
     return (
@@ -149,7 +159,7 @@ def not_updated(samples: Sequence[Sample]) -> Found:
     rows = []
     for row in samples[-1].layers:
         reached = [r for r in history(stepped, row.layer) if r.reached]
-        if len(reached) >= 2 and row.trains and not any(r.changed for r in reached):
+        if len(reached) >= 2 and row.trains and not any(r.changed or r.moved for r in history(samples, row.layer)):
             rows.append(row)
     if rows and len(rows) < len([r for r in samples[-1].layers if r.trains]):
         return (
@@ -162,7 +172,7 @@ def not_updated(samples: Sequence[Sample]) -> Found:
 
 
 def zero_gradients(samples: Sequence[Sample]) -> Found:
-    norms = [r.grad_norm for s in samples for r in s.layers if r.reached]
+    norms = [r.grad_norm or r.update_ratio for s in samples for r in s.layers if r.reached]
     if not norms or any(norms):
         return None
     return (

@@ -259,3 +259,136 @@ def test_small_first_gradients_are_ill_unless_adam_evens_them_out(
     ]
     diagnosis = diagnose(samples, Ending(300, last_loss, [], True))
     assert diagnosis.illnesses == ["vanishing gradients"] * found
+
+
+def test_an_optimiser_that_steps_within_backward() -> None:
+    for to_none in (True, False):
+        ag.manual_seed(0)
+        model, (x, y, loss) = mlp(8, 16, 3), classes()
+        optimizers = {p: optim.SGD([p], lr=0.1) for p in model.parameters()}
+
+        def step(p: Any, optimizers: Any = optimizers, to_none: bool = to_none) -> None:
+            optimizers[p].step()
+            optimizers[p].zero_grad(set_to_none=to_none)
+
+        for p in model.parameters():
+            p.register_post_accumulate_grad_hook(step)
+        with ag.insight.watch(model, 1) as w:
+            for _ in range(20):
+                w.loss(loss(model(x), y)).backward()
+        assert not w.diagnosis(), w.diagnosis()
+
+
+def test_layers_that_take_turns() -> None:
+    class Turns(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.body, self.heads = nn.Linear(8, 16), nn.ModuleList(nn.Linear(16, 3) for _ in range(4))
+
+        def forward(self, x: Any, turn: int) -> Any:
+            return self.heads[turn](F.relu(self.body(x)))
+
+    ag.manual_seed(0)
+    model, (x, y, loss) = Turns(), classes()
+    optimizer = optim.SGD(model.parameters(), lr=0.05)
+    with ag.insight.watch(model) as w:
+        for step in range(300):
+            optimizer.zero_grad()
+            w.loss(loss(model(x, step % 4), y)).backward()
+            optimizer.step()
+    assert not w.diagnosis(), w.diagnosis()
+
+
+def test_a_model_that_is_frozen_now_and_then() -> None:
+    ag.manual_seed(0)
+    model, (x, y, loss) = mlp(8, 16, 3), classes()
+    optimizer = optim.SGD(model.parameters(), lr=0.05)
+    with ag.insight.watch(model, 1) as w:
+        for step in range(20):
+            model.requires_grad_(step % 2 == 0)
+            if step % 2:
+                model(x.clone().requires_grad_()).sum().backward()
+            else:
+                optimizer.zero_grad()
+                w.loss(loss(model(x), y)).backward()
+                optimizer.step()
+    assert not w.diagnosis(), w.diagnosis()
+
+
+@pytest.mark.parametrize("accumulated", [8, 40, 200])
+def test_accumulated_gradients_behind_a_scaler(accumulated: int) -> None:
+    ag.manual_seed(0)
+    model, (x, y, loss) = mlp(8, 16, 3), classes()
+    optimizer, scaler = optim.Adam(model.parameters(), lr=1e-3), ag.amp.GradScaler(x.device.type)
+    with ag.insight.watch(model) as w:
+        for step in range(3 * accumulated):
+            scaler.scale(w.loss(loss(model(x), y)) / accumulated).backward()
+            if step % accumulated == accumulated - 1:
+                scaler.step(optimizer)
+                scaler.update()
+                optimizer.zero_grad()
+    assert not w.diagnosis(), w.diagnosis()
+
+
+def test_a_branch_that_begins_as_zeros() -> None:
+    class Branch(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first, self.up, self.down, self.last = (nn.Linear(8, k) for k in (8, 8, 8, 3))
+            nn.init.zeros_(self.down.weight)
+
+        def forward(self, x: Any) -> Any:
+            x = self.first(x)
+            return self.last(x + self.down(F.relu(self.up(x))))
+
+    found = train(Branch, classes, adam(3e-3)).diagnosis()
+    assert not found, found
+
+
+def test_a_loss_at_chance_between_two_measured_steps() -> None:
+    ag.manual_seed(0)
+    model, (x, y, loss) = mlp(8, 16, 3), classes()
+    optimizer = optim.SGD(model.parameters(), lr=0.01)
+    with ag.insight.watch(model) as w:
+        for _ in range(150):
+            optimizer.zero_grad()
+            w.loss(loss((model(x) / 50).softmax(1), y)).backward()
+            optimizer.step()
+    assert w.diagnosis().illnesses == ["no better than chance"]
+
+
+def test_gaps_that_the_model_fills_are_none() -> None:
+    class Filled(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.body = mlp(8, 16, 3)
+
+        def forward(self, x: Any) -> Any:
+            return self.body(ag.nan_to_num(x))
+
+    def gaps() -> Any:
+        x, y, loss = classes()
+        return ag.where(x > 1, ag.nan, x), y, loss
+
+    assert not train(Filled, gaps, adam(3e-3)).diagnosis()
+
+
+def test_an_input_beyond_float32s_squares() -> None:
+    found = train(lambda: mlp(8, 16, 3), lambda: classes(scale=1e25), adam(3e-3)).diagnosis()
+    assert "unnormalised input" in found.illnesses and "nan" not in str(found), found
+
+
+def test_what_is_ignored_silences_nothing() -> None:
+    def run(ignore: Any) -> list[str]:
+        model = lambda: mlp(8, *[16] * 6, 3, act=nn.Sigmoid)  # noqa: E731
+        return train(model, classes, lambda m: optim.SGD(m.parameters(), lr=1e-7)).diagnosis(ignore).illnesses
+
+    assert "learning rate too small" not in run(())
+    assert run(["vanishing gradients", "fading activations"]) == ["learning rate too small"]
+
+
+def test_a_call_to_try_the_model_is_no_illness() -> None:
+    model = mlp(8, 16, 3)
+    with ag.insight.watch(model) as w:
+        model(classes()[0])
+    assert not w.diagnosis()
