@@ -74,18 +74,19 @@ def diagnose(samples: Sequence[Sample], ending: Ending, ignore: Sequence[str] = 
         raise ValueError(f"diagnosis: there is no illness {wrong[0]!r} to ignore; there are: {', '.join(known)}")
     findings: list[Finding] = []
     seen: set[str] = set()
+    skipped = set(ignore)
+    if ending.moved and not any(s.stepped for s in samples):
+        skipped.add("not updated")  # A weight did change, after the last sample.
     judged = [s for s in samples if not s.overflowed] or samples
     last = Sample(ending.steps - 1, samples[-1].layers if samples else [], ending.loss)  # As far as it is known.
     for illness, rule, silenced_by in RULES if samples else []:
-        if illness not in seen and illness not in ignore and not seen.intersection(silenced_by):
+        if illness not in seen | skipped and not seen.intersection(silenced_by):
             finding = rule([*judged, last] if illness == "no better than chance" else judged)
             if finding is not None:
                 findings.append(Finding(illness, *finding))
                 seen.add(illness)
-    if samples and not {"non-finite data", "non-finite values"} & {*seen, *ignore}:
+    if samples and not {"non-finite data", "non-finite values"} & (seen | skipped):
         findings[:0] = _at_the_end(judged, ending)
-    if "not updated" in seen and ending.moved and all(not s.stepped for s in samples):
-        findings = [f for f in findings if f.illness != "not updated"]
     return Diagnosis(findings, samples, ending.steps, idle)
 
 
