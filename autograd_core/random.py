@@ -252,7 +252,7 @@ def randperm(n: int, *, generator: Generator | None = None, dtype: Any = None, d
     """
     backend = devices.backend_of(device)
     d = dtypes.as_dtype(dtype) if dtype is not None else dtypes.int64
-    if not dtypes.holds(d, n - 1) or (d.is_floating_point and n - 1 > 2 / dtypes.finfo(d).eps):
+    if not dtypes.holds(d, max(n - 1, 0)) or (d.is_floating_point and n - 1 > 2 / dtypes.finfo(d).eps):
         raise RuntimeError(f"randperm: {d} does not hold the {n} numbers from 0 to {n - 1}; use a wider dtype")
     return draw("permutation", generator, backend, n, d.native)
 

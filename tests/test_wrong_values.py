@@ -76,6 +76,7 @@ def test_refused(case: str) -> None:
 def test_taken() -> None:
     assert sorted(ag.randperm(256, dtype=ag.uint8).tolist()) == list(range(256))
     assert sorted(ag.randperm(2049, dtype=ag.float16).tolist()) == list(range(2049))
+    assert ag.randperm(0, dtype=ag.uint8).shape == (0,)
     assert ag.normal(0.0, ag.zeros(2)).tolist() == [0.0, 0.0]
     assert ag.bernoulli(ag.tensor([0.0, 1.0])).tolist() == [0.0, 1.0]
     assert nn.Dropout().eval()(ag.arange(3)).tolist() == [0, 1, 2]
